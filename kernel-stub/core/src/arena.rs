@@ -1,0 +1,171 @@
+//! Objects by index and generation, in chunks that never move.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::{fmt, marker::PhantomData};
+
+/// Names a `T` in its [`Arena`]; stale once the object is removed.
+pub struct Id<T> {
+    index: u32,
+    generation: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// Position in the arena.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Generation of the position when the object was made, from 1.
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Id<T> {}
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index && self.generation == other.generation
+    }
+}
+impl<T> Eq for Id<T> {}
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+const CHUNK: usize = 32;
+const NONE: u32 = u32::MAX;
+
+struct Slot<T> {
+    generation: u32,
+    next_free: u32,
+    value: Option<T>,
+}
+
+/// A growing set of `T`. Insertion allocates one chunk for every 32 objects; nothing else allocates.
+pub struct Arena<T> {
+    chunks: Vec<Box<[Slot<T>]>>,
+    free: u32,
+    len: u32,
+    limit: u32,
+}
+
+impl<T> Arena<T> {
+    /// An empty arena of at most `limit` objects.
+    pub const fn new(limit: u32) -> Self {
+        Arena { chunks: Vec::new(), free: NONE, len: 0, limit }
+    }
+
+    /// Objects in it.
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether it holds none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn slot(&self, index: u32) -> Option<&Slot<T>> {
+        self.chunks.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
+    }
+
+    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
+        self.chunks.get_mut(index as usize / CHUNK)?.get_mut(index as usize % CHUNK)
+    }
+
+    /// Adds an object; `None` when the arena is at its limit (the value is dropped).
+    pub fn insert(&mut self, value: T) -> Option<Id<T>> {
+        self.insert_with(|_| value)
+    }
+
+    /// Adds the object that `make` makes of its own id.
+    pub fn insert_with(&mut self, make: impl FnOnce(Id<T>) -> T) -> Option<Id<T>> {
+        if self.free == NONE {
+            self.grow()?;
+        }
+        let index = self.free;
+        let slot = self.slot_mut(index)?;
+        let next = slot.next_free;
+        let id = Id { index, generation: slot.generation, of: PhantomData };
+        slot.value = Some(make(id));
+        self.free = next;
+        self.len += 1;
+        Some(id)
+    }
+
+    fn grow(&mut self) -> Option<()> {
+        let first = (self.chunks.len() * CHUNK) as u32;
+        if first >= self.limit {
+            return None;
+        }
+        let end = (first + CHUNK as u32).min(self.limit);
+        let chunk = (first..end)
+            .map(|i| Slot { generation: 1, next_free: if i + 1 < end { i + 1 } else { NONE }, value: None })
+            .collect();
+        self.chunks.push(chunk);
+        self.free = first;
+        Some(())
+    }
+
+    /// The object, unless the id is stale.
+    pub fn get(&self, id: Id<T>) -> Option<&T> {
+        let slot = self.slot(id.index)?;
+        if slot.generation == id.generation { slot.value.as_ref() } else { None }
+    }
+
+    /// The object for change, unless the id is stale.
+    pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+        let slot = self.slot_mut(id.index)?;
+        if slot.generation == id.generation { slot.value.as_mut() } else { None }
+    }
+
+    /// The object at a position, whatever its generation.
+    pub fn at(&self, index: u32) -> Option<&T> {
+        self.slot(index)?.value.as_ref()
+    }
+
+    /// The object at a position for change, whatever its generation.
+    pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slot_mut(index)?.value.as_mut()
+    }
+
+    /// The current id of the object at a position.
+    pub fn id_at(&self, index: u32) -> Option<Id<T>> {
+        let slot = self.slot(index)?;
+        slot.value.as_ref().map(|_| Id { index, generation: slot.generation, of: PhantomData })
+    }
+
+    /// Takes the object out; its id is stale from now on.
+    pub fn remove(&mut self, id: Id<T>) -> Option<T> {
+        let free = self.free;
+        let slot = self.slot_mut(id.index).filter(|slot| slot.generation == id.generation)?;
+        let value = slot.value.take()?;
+        // 31 bits, so that an id shifted into a handle stays positive; a slot is reused 2^31 times before it repeats.
+        slot.generation = (slot.generation & 0x7fff_ffff) + 1;
+        if slot.generation > 0x7fff_ffff {
+            slot.generation = 1;
+        }
+        slot.next_free = free;
+        self.free = id.index;
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// Positions that may hold an object: 0 to this.
+    pub fn capacity(&self) -> u32 {
+        (self.chunks.len() * CHUNK) as u32
+    }
+
+    /// Ids of all objects, in the order of their positions.
+    pub fn ids(&self) -> impl Iterator<Item = Id<T>> + '_ {
+        (0..self.capacity()).filter_map(|index| self.id_at(index))
+    }
+}

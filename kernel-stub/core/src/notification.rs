@@ -1,0 +1,105 @@
+//! Notifications: a word of bits, and threads that wait for it to be other than zero.
+
+use crate::{
+    Objects,
+    arena::Id,
+    object::Watch,
+    quota::Charge,
+    thread::{Outcome, Wait},
+    thread_queue::ThreadQueue,
+};
+use abi::error::{EBUSY, EINVAL, ESRCH, Error, Result};
+
+/// A notification.
+pub struct Notification {
+    /// Bits signalled and not yet taken.
+    pub word: u64,
+    /// Threads that wait, while `word` is 0.
+    pub waiters: ThreadQueue,
+    /// The thread whose receives hear it.
+    pub bound: Option<u32>,
+    /// Handles, watches and interrupt lines.
+    pub references: u32,
+    /// What it costs.
+    pub charge: Option<Charge>,
+}
+
+impl Objects {
+    /// ORs bits into the word. Returns the thread that this wakes, with what to put in its registers.
+    pub fn signal(&mut self, id: Id<Notification>, bits: u64) -> Option<(u32, Outcome)> {
+        let notification = self.notifications.get_mut(id)?;
+        if let Some(waiter) = notification.waiters.front() {
+            // A thread waits only while the word is zero, so the bits are all there is.
+            notification.waiters.remove(&mut self.threads, waiter);
+            self.end_wait(waiter);
+            return Some((waiter, Outcome::Bits(bits)));
+        }
+        if let Some(bound) = notification.bound
+            && let Some(thread) = self.threads.at(bound)
+            && let Wait::Recv { endpoint } = thread.wait
+        {
+            if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+                endpoint.receivers.remove(&mut self.threads, bound);
+            }
+            self.end_wait(bound);
+            return Some((bound, Outcome::NotificationMessage(bits)));
+        }
+        notification.word |= bits;
+        None
+    }
+
+    /// Takes the bits, if there are any.
+    pub fn poll_notification(&mut self, id: Id<Notification>) -> u64 {
+        self.notifications.get_mut(id).map_or(0, |notification| core::mem::take(&mut notification.word))
+    }
+
+    /// Takes the bits, or makes the thread wait for some (`None`).
+    pub fn wait_notification(&mut self, thread: u32, id: Id<Notification>) -> Result<Option<u64>> {
+        let notification = self.notifications.get_mut(id).ok_or(Error::new(EINVAL))?;
+        if notification.word != 0 {
+            return Ok(Some(core::mem::take(&mut notification.word)));
+        }
+        notification.waiters.push(&mut self.threads, thread);
+        self.set_wait(thread, Wait::Notification { notification: id });
+        Ok(None)
+    }
+
+    /// Binds a notification to a thread: `EBUSY` when one of them is bound already, `ESRCH` when the thread has ended.
+    pub fn bind_notification(&mut self, id: Id<Notification>, thread: u32) -> Result<()> {
+        let notification = self.notifications.get_mut(id).ok_or(Error::new(EINVAL))?;
+        let target = self.threads.at_mut(thread).filter(|thread| !thread.dead).ok_or(Error::new(ESRCH))?;
+        if notification.bound.is_some() || target.bound.is_some() {
+            return Err(Error::new(EBUSY));
+        }
+        notification.bound = Some(thread);
+        target.bound = Some(id);
+        Ok(())
+    }
+
+    /// Drops one reference; the last one frees the notification. Threads that still wait get an error.
+    pub fn release_notification(&mut self, id: Id<Notification>) {
+        let Some(notification) = self.notifications.get_mut(id) else { return };
+        notification.references -= 1;
+        if notification.references > 0 {
+            return;
+        }
+        while let Some(waiter) = self.notifications.get(id).and_then(|n| n.waiters.front()) {
+            self.cancel_wait(waiter);
+            self.wake_later(waiter, Outcome::Error(EINVAL));
+        }
+        if let Some(notification) = self.notifications.remove(id)
+            && let Some(thread) = notification.bound.and_then(|bound| self.threads.at_mut(bound))
+        {
+            thread.bound = None;
+        }
+    }
+
+    /// Fires a watch: signals its bits and lets go of the notification.
+    pub fn fire(&mut self, watch: Watch) {
+        if let Some((thread, outcome)) = self.signal(watch.notification, watch.bits) {
+            self.wake_later(thread, outcome);
+        }
+        self.release_notification(watch.notification);
+        self.watches -= 1;
+    }
+}

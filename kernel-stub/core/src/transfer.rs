@@ -1,0 +1,123 @@
+//! Handles that travel in messages.
+
+use crate::{Objects, arena::Id, handle_table::Entry, object::Object, process::Process};
+use abi::{
+    Handle, Rights, TransferSlot,
+    error::{EINVAL, EMSGSIZE, EPERM, Error, Result},
+    message::MAX_HANDLES,
+};
+
+impl Objects {
+    /// Moves or duplicates the handles that `slots` name from one process to another, all or none, and writes what
+    /// arrived into `slots`. `accept` is how many the receiver takes.
+    pub fn transfer(
+        &mut self,
+        from: Id<Process>,
+        to: Id<Process>,
+        slots: &mut [TransferSlot],
+        accept: usize,
+    ) -> Result<()> {
+        if slots.len() > accept.min(MAX_HANDLES) {
+            return Err(Error::new(EMSGSIZE));
+        }
+        let mut entries = [None; MAX_HANDLES];
+        for (i, slot) in slots.iter().enumerate() {
+            if slot.flags & !TransferSlot::MOVE != 0 {
+                return Err(Error::new(EINVAL));
+            }
+            let moved = slot.flags & TransferSlot::MOVE != 0;
+            let again = slots[..i].iter().any(|other| other.handle == slot.handle);
+            if again
+                && (moved
+                    || slots[..i]
+                        .iter()
+                        .any(|o| o.handle == slot.handle && o.flags & TransferSlot::MOVE != 0))
+            {
+                return Err(Error::new(EINVAL));
+            }
+            entries[i] = Some(self.outgoing(from, slot)?);
+        }
+        let mut arrived = [Handle::NONE; MAX_HANDLES];
+        for i in 0..slots.len() {
+            let Some(entry) = entries[i] else { continue };
+            if self.unwrapped(entry.object, to).is_some() {
+                continue;
+            }
+            let inserted = self.process_mut(to).and_then(|process| process.handles.insert(entry));
+            match inserted {
+                Ok(handle) => arrived[i] = handle,
+                Err(error) => {
+                    // Not counted yet, so taking them back is all.
+                    for handle in arrived.into_iter().filter(|handle| !handle.is_none()) {
+                        if let Ok(process) = self.process_mut(to) {
+                            let _ = process.handles.remove(handle);
+                        }
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        for (i, slot) in slots.iter_mut().enumerate() {
+            let Some(entry) = entries[i] else { continue };
+            let (handle, moved) = (slot.handle, slot.flags & TransferSlot::MOVE != 0);
+            let badge = self.unwrapped(entry.object, to);
+            *slot = TransferSlot {
+                handle: arrived[i],
+                badge: badge.unwrap_or(0),
+                rights: entry.rights.bits(),
+                flags: 0,
+                arrived: if badge.is_some() {
+                    TransferSlot::ARRIVED_BADGE
+                } else {
+                    TransferSlot::ARRIVED_HANDLE
+                },
+            };
+            if badge.is_none() {
+                self.retain(entry.object);
+                self.handle_count += 1;
+                if entry.rights.contains(Rights::RECEIVE)
+                    && let Object::Endpoint { id, .. } = entry.object
+                    && let Some(endpoint) = self.endpoints.get_mut(id)
+                {
+                    endpoint.owner = Some(to);
+                }
+            }
+            if moved {
+                self.forget_moved(from, handle);
+            }
+        }
+        Ok(())
+    }
+
+    fn outgoing(&self, from: Id<Process>, slot: &TransferSlot) -> Result<Entry> {
+        let entry = self.process(from)?.handles.get(slot.handle)?.needs(Rights::TRANSFER)?;
+        let mask = Rights::from_bits_truncate(slot.rights);
+        if slot.flags & TransferSlot::MOVE == 0 {
+            entry.needs(Rights::DUPLICATE)?;
+            return Ok(Entry { object: entry.object, rights: entry.rights & (mask - Rights::RECEIVE) });
+        }
+        if entry.rights.contains(Rights::RECEIVE) && !mask.contains(Rights::RECEIVE) {
+            // Moving it without the receive right would close the endpoint under its callers by accident.
+            return Err(Error::new(EPERM));
+        }
+        Ok(Entry { object: entry.object, rights: entry.rights & mask })
+    }
+
+    fn unwrapped(&self, object: Object, to: Id<Process>) -> Option<u64> {
+        match object {
+            Object::Endpoint { id, badge, .. } => {
+                self.endpoints.get(id).filter(|endpoint| endpoint.owner == Some(to)).map(|_| badge)
+            }
+            _ => None,
+        }
+    }
+
+    /// Removes a handle whose object has been counted again for its new place.
+    fn forget_moved(&mut self, from: Id<Process>, handle: Handle) {
+        let removed = self.process_mut(from).and_then(|process| process.handles.remove(handle));
+        if let Ok(entry) = removed {
+            self.handle_count -= 1;
+            self.release(entry.object);
+        }
+    }
+}
