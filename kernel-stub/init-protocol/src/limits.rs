@@ -1,0 +1,19 @@
+//! Sizes that init accepts. A whole request is one message: at most [`abi::message::MAX_BYTES`] (3968) bytes of
+//! `postcard`, which bounds arguments and environment together; what is longer never leaves the sender (`E2BIG`).
+
+/// Bytes in the name of a program, a service, a device or a handle.
+pub const NAME: usize = 64;
+/// Bytes in the path of a file of the boot archive.
+pub const PATH: usize = 255;
+/// Arguments, and environment variables, of one program.
+pub const STRINGS: usize = 64;
+/// Bytes of a [`StartDocument`](crate::start::StartDocument).
+pub const START_DOCUMENT: usize = 16384;
+/// Handles in one [`StartDocument`](crate::start::StartDocument).
+pub const START_HANDLES: usize = 32;
+/// Handles that travel with one [`Spawn`](crate::request::Spawn).
+pub const SPAWN_HANDLES: usize = abi::message::MAX_HANDLES;
+/// Processes in one answer to [`List`](crate::request::Request::List).
+pub const LISTED: usize = 32;
+/// Bytes of quota that a program needs at the very least to be started.
+pub const LEAST_QUOTA: u64 = 256 * 1024;

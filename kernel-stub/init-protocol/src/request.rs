@@ -1,0 +1,132 @@
+//! What can be asked of init on [`StartHeader::init`](abi::start::StartHeader::init).
+//!
+//! A request is a call with label [`LABEL`] and a [`Request`] in `postcard` in the IPC buffer. The answer has the same
+//! label; word 0 is 0 and the bytes are a [`Reply`], or word 0 is an errno and there are no bytes. Words 1 to 3 are 0.
+//! Handles travel in the transfer slots in the order that each request states. Malformed requests are `EINVAL`, names
+//! that are too long `ENAMETOOLONG` ([`limits`](crate::limits)).
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::status::ExitStatus;
+
+/// Label of requests and replies: "INIT".
+pub const LABEL: u32 = u32::from_be_bytes(*b"INIT");
+
+/// A request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// → [`Reply::Version`].
+    Version,
+    /// Offer a service. Slot 0: the endpoint to call, with `WRITE`, `DUPLICATE` and `TRANSFER` (clients never get more).
+    /// `EPERM` unless the caller's manifest entry provides it; `EEXIST` while it is registered; `EINVAL` when slot 0 is
+    /// no unbadged endpoint. The name is free again when the provider's process ends. → [`Reply::Done`].
+    Register {
+        /// Name of the service, such as `event` or `tty`.
+        name: String,
+    },
+    /// Get a service: → [`Reply::Done`] with its endpoint in slot 0 (`WRITE`, `DUPLICATE`, `TRANSFER`). Waits until it is
+    /// registered; `ENOENT` when nobody in the manifest provides it, `ENODEV` when its provider is dead for good.
+    Connect {
+        /// Name of the service.
+        name: String,
+    },
+    /// Start a program: → [`Reply::Spawned`] with its process in slot 0 (`READ`, `CONTROL`, `DUPLICATE`, `TRANSFER`).
+    /// `ENOENT`: no such file; `ENOEXEC`: not a program; `EDQUOT`: beyond what the caller's manifest entry allows
+    /// its children; `ENOMEM`: its quota does not hold it.
+    Spawn(Spawn),
+    /// End a process: → [`Reply::Done`]. The caller is an ancestor of it or an operator, else `EPERM`; `ESRCH` when it
+    /// has ended or never was.
+    Kill {
+        /// Which.
+        pid: u32,
+        /// The status that it ends with.
+        status: i64,
+    },
+    /// Wait until a process has ended: → [`Reply::Ended`]. Same rights as [`Kill`](Request::Kill). The status is kept until
+    /// the parent has been told it (then `ESRCH`), or the parent has ended, or many newer ones have ended.
+    Wait {
+        /// Which.
+        pid: u32,
+    },
+    /// Get a process to watch: → [`Reply::Done`] with its process in slot 0 (`READ`). Same rights as
+    /// [`Kill`](Request::Kill); `ESRCH` when it has ended.
+    OpenProcess {
+        /// Which.
+        pid: u32,
+    },
+    /// → [`Reply::Processes`]: up to [`LISTED`](crate::limits::LISTED) with a pid above `after`, in order of pid.
+    List {
+        /// The last pid of the answer before, 0 at first.
+        after: u32,
+    },
+    /// Get a file of the boot archive: → [`Reply::File`] with a memory object in slot 0 (`READ`, `DUPLICATE`,
+    /// `TRANSFER`). All who open the file share it. `ENOENT`: no such file.
+    OpenFile {
+        /// Path as in the archive, such as `bin/tty`.
+        path: String,
+    },
+    /// Power off: no reply. `EPERM` unless the caller is essential or an operator.
+    PowerOff {
+        /// Exit status of the machine.
+        status: u8,
+    },
+}
+
+/// What to start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Spawn {
+    /// Name in the process table and first argument; empty for the last part of `file`.
+    pub name: String,
+    /// ELF file in the boot archive.
+    pub file: String,
+    /// Arguments after the name.
+    pub args: Vec<String>,
+    /// Environment.
+    pub env: Vec<(String, String)>,
+    /// Quota in bytes, at least [`LEAST_QUOTA`](crate::limits::LEAST_QUOTA).
+    pub quota: u64,
+    /// Highest priority of its threads and priority of the first: at most the caller's entry's.
+    pub priority: u8,
+    /// CPUs of its first thread, 0 for all.
+    pub cpus: u64,
+    /// Names that the program finds the handles in the transfer slots under, in their order.
+    pub handles: Vec<String>,
+}
+
+/// What init answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// [`VERSION`](crate::VERSION) that init was built with.
+    Version(u32),
+    /// It runs.
+    Spawned {
+        /// Its number.
+        pid: u32,
+    },
+    /// It has ended.
+    Ended(ExitStatus),
+    /// Some processes.
+    Processes(Vec<Process>),
+    /// A file.
+    File {
+        /// Bytes; the memory object is rounded up to whole pages, zero-filled.
+        length: u64,
+    },
+}
+
+/// A line of the process table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Who started it; 1 is init.
+    pub parent: u32,
+    /// Its name.
+    pub name: String,
+    /// How it ended; [`None`] while it lives.
+    pub ended: Option<ExitStatus>,
+}
