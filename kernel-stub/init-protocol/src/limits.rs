@@ -4,7 +4,7 @@
 /// Bytes in the name of a program, a service, a device or a handle.
 pub const NAME: usize = 64;
 /// Bytes in the path of a file of the boot archive.
-pub const PATH: usize = 255;
+pub const PATH: usize = 232;
 /// Arguments, and environment variables, of one program.
 pub const STRINGS: usize = 64;
 /// Bytes of a [`StartDocument`](crate::start::StartDocument).
