@@ -1,0 +1,130 @@
+//! What init does for programs: services, processes, files, power.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::Rights;
+use abi::error::{EBADMSG, ENOTCONN, Error, Result};
+use abi::limits::FOREVER;
+use init_protocol::request::{self, LABEL, Reply, Request};
+use init_protocol::status::ExitStatus;
+
+pub use init_protocol::request::Spawn;
+
+use crate::ipc::{Arrivals, Transfer, call_postcard};
+use crate::start::start;
+use crate::sys::{Endpoint, Memory, Process};
+
+/// What a provider's clients may do with its endpoint.
+const CLIENT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
+
+fn ask(request: &Request, handles: Vec<Transfer>, deadline: u64) -> Result<(Reply, Arrivals)> {
+    let init = start().init().ok_or(Error::new(ENOTCONN))?;
+    call_postcard(init, LABEL, request, handles, deadline)
+}
+
+/// A reply that does not answer the question.
+fn nonsense<T>() -> Result<T> {
+    Err(Error::new(EBADMSG))
+}
+
+/// Offers a service: calls come to `endpoint`. See [`Request::Register`].
+pub fn register(name: &str, endpoint: &Endpoint) -> Result<()> {
+    let request = Request::Register { name: String::from(name) };
+    match ask(&request, vec![Transfer::copy_with(endpoint, CLIENT)], FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// Gets a service, waiting until it is there. See [`Request::Connect`].
+pub fn connect(name: &str) -> Result<Endpoint> {
+    connect_until(name, FOREVER)
+}
+
+/// The same with a deadline.
+pub fn connect_until(name: &str, deadline: u64) -> Result<Endpoint> {
+    match ask(&Request::Connect { name: String::from(name) }, Vec::new(), deadline)? {
+        (Reply::Done, mut handles) => handles.object(0),
+        _ => nonsense(),
+    }
+}
+
+/// A program that was started.
+#[derive(Debug)]
+pub struct Child {
+    /// Its number.
+    pub pid: u32,
+    /// The process.
+    pub process: Process,
+}
+
+/// Starts a program. See [`Request::Spawn`].
+pub fn spawn(program: Spawn, handles: Vec<Transfer>) -> Result<Child> {
+    match ask(&Request::Spawn(program), handles, FOREVER)? {
+        (Reply::Spawned { pid }, mut handles) => Ok(Child { pid, process: handles.object(0)? }),
+        _ => nonsense(),
+    }
+}
+
+/// Ends a process. See [`Request::Kill`].
+pub fn kill(pid: u32, status: i64) -> Result<()> {
+    match ask(&Request::Kill { pid, status }, Vec::new(), FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// Waits until a process has ended. See [`Request::Wait`].
+pub fn wait(pid: u32) -> Result<ExitStatus> {
+    wait_until(pid, FOREVER)
+}
+
+/// The same with a deadline: `ETIMEDOUT`.
+pub fn wait_until(pid: u32, deadline: u64) -> Result<ExitStatus> {
+    match ask(&Request::Wait { pid }, Vec::new(), deadline)? {
+        (Reply::Ended(status), _) => Ok(status),
+        _ => nonsense(),
+    }
+}
+
+/// Gets a process to watch. See [`Request::OpenProcess`].
+pub fn open_process(pid: u32) -> Result<Process> {
+    match ask(&Request::OpenProcess { pid }, Vec::new(), FOREVER)? {
+        (Reply::Done, mut handles) => handles.object(0),
+        _ => nonsense(),
+    }
+}
+
+/// Some lines of the process table. See [`Request::List`].
+pub fn list(after: u32) -> Result<Vec<request::Process>> {
+    match ask(&Request::List { after }, Vec::new(), FOREVER)? {
+        (Reply::Processes(processes), _) => Ok(processes),
+        _ => nonsense(),
+    }
+}
+
+/// Gets a file of the boot archive: its memory and its length in bytes. See [`Request::OpenFile`].
+pub fn open_file(path: &str) -> Result<(Memory, u64)> {
+    match ask(&Request::OpenFile { path: String::from(path) }, Vec::new(), FOREVER)? {
+        (Reply::File { length }, mut handles) => Ok((handles.object(0)?, length)),
+        _ => nonsense(),
+    }
+}
+
+/// Powers the machine off. Returns only when that is refused.
+pub fn power_off(status: u8) -> Error {
+    match ask(&Request::PowerOff { status }, Vec::new(), FOREVER) {
+        Ok(_) => Error::new(EBADMSG),
+        Err(error) => error,
+    }
+}
+
+/// Version of the protocol that init has.
+pub fn version() -> Result<u32> {
+    match ask(&Request::Version, Vec::new(), FOREVER)? {
+        (Reply::Version(version), _) => Ok(version),
+        _ => nonsense(),
+    }
+}
