@@ -1,0 +1,11 @@
+//! The terminal driver: a [16550](uart), a [line discipline](terminal), and the programs that share them.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod input;
+pub mod mode;
+pub mod output;
+pub mod terminal;
+pub mod uart;

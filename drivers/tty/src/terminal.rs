@@ -1,0 +1,295 @@
+//! A terminal: the line discipline between a UART and the programs that read and write (termios(3)).
+//!
+//! Nothing typed is ever lost. When nobody reads, the input fills until no further line fits; then the terminal has no
+//! room, and the [`Uart`](crate::uart::Uart) leaves the bytes with their sender.
+
+use crate::input::{End, Input, Taken};
+use crate::mode::{Mode, control};
+use crate::output::{Output, advance};
+use crate::uart::Peer;
+
+/// Most columns that are erased one by one when a word or line is killed; longer ones are left behind with a newline,
+/// so that one keystroke needs a bounded echo.
+const MAX_ERASE: usize = 256;
+/// Echo that one received byte can need: `\b \b` for each erased column, or a few characters.
+const MAX_ECHO: usize = 3 * MAX_ERASE + 8;
+
+/// What a read finds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// Bytes, or the end of file.
+    Taken(Taken),
+    /// The interrupt character was typed at this time (ns). Reported to one reader, once.
+    Interrupted(u64),
+    /// Nothing yet.
+    Nothing,
+}
+
+/// A terminal.
+pub struct Terminal {
+    mode: Mode,
+    input: Input,
+    output: Output,
+    /// When the interrupt character came that no reader has been told of.
+    interrupted: Option<u64>,
+    /// Column at which the line being edited begins.
+    start: usize,
+    /// Time of the interrupt being served.
+    now: u64,
+    arrivals: u32,
+    refused: u64,
+}
+
+impl Terminal {
+    /// A terminal in line mode.
+    pub fn new() -> Terminal {
+        Terminal {
+            mode: Mode::LINE,
+            input: Input::new(),
+            output: Output::new(),
+            interrupted: None,
+            start: 0,
+            now: 0,
+            arrivals: 0,
+            refused: 0,
+        }
+    }
+
+    /// Bytes received from here on arrived at `now` (monotonic ns).
+    pub fn set_time(&mut self, now: u64) {
+        self.now = now;
+    }
+
+    /// Its mode.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Changes the mode. A line being edited becomes readable when line mode ends; an output that XOFF stopped starts
+    /// again when XON has lost its meaning.
+    pub fn set_mode(&mut self, mode: Mode) {
+        if self.mode.canonical && !mode.canonical && self.input.line_len() > 0 {
+            self.commit(End::Open);
+        }
+        if !mode.flow_control {
+            self.output.set_stopped(false);
+        }
+        self.mode = mode;
+    }
+
+    /// Takes one record: a line, raw bytes, an end of file, or the interrupt.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Read {
+        if let Some(time) = self.interrupted.take() {
+            return Read::Interrupted(time);
+        }
+        self.input.take(buffer).map_or(Read::Nothing, Read::Taken)
+    }
+
+    /// Undoes the last [`read`](Terminal::read): its reader is gone. Nothing may have happened in between.
+    pub fn unread(&mut self, read: Read, bytes: &[u8]) {
+        match read {
+            Read::Taken(taken) => self.input.put_back(taken, bytes),
+            Read::Interrupted(time) => self.interrupted = Some(time),
+            Read::Nothing => {}
+        }
+    }
+
+    /// Takes as much of `bytes` as fits and returns how much.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        self.output.write(bytes, self.mode.newline_output)
+    }
+
+    /// Bytes that can be read.
+    pub fn readable(&self) -> usize {
+        self.input.readable()
+    }
+
+    /// Whether a read would find something.
+    pub fn is_ready(&self) -> bool {
+        self.interrupted.is_some() || self.input.is_ready()
+    }
+
+    /// Whether the next read is the end of file.
+    pub fn is_end_of_file(&self) -> bool {
+        self.interrupted.is_none() && self.input.is_end_of_file()
+    }
+
+    /// Whether the next read tells of the interrupt character.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.is_some()
+    }
+
+    /// Bytes that a write would take.
+    pub fn space(&self) -> usize {
+        self.output.space()
+    }
+
+    /// Whether everything written has been given to the device (tcdrain(3)).
+    pub fn is_drained(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// Moves with every record, end of file or interrupt that arrives: what edge-triggered notes look at.
+    pub fn arrivals(&self) -> u32 {
+        self.arrivals
+    }
+
+    /// Bytes refused with a bell because their line was full.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn commit(&mut self, end: End) {
+        self.input.commit(end, self.now);
+        self.arrivals = self.arrivals.wrapping_add(1);
+    }
+
+    fn edit(&mut self, byte: u8) {
+        match byte {
+            control::DELETE | control::BACKSPACE => self.erase(1),
+            control::KILL => self.erase(usize::MAX),
+            control::WORD_ERASE => self.erase(self.last_word()),
+            control::END_OF_FILE if self.input.line_len() == 0 => self.commit(End::EndOfFile),
+            control::END_OF_FILE => self.commit(End::Open),
+            _ => self.append(byte),
+        }
+    }
+
+    fn append(&mut self, byte: u8) {
+        if self.input.line_len() == 0 {
+            self.start = self.output.column();
+        }
+        if !self.input.push(byte) {
+            self.refused += 1;
+            return self.output.echo(control::BELL, false);
+        }
+        if self.mode.echo {
+            self.show(byte);
+        }
+        if byte == b'\n' {
+            self.commit(End::Line);
+        }
+    }
+
+    fn show(&mut self, byte: u8) {
+        match byte {
+            b'\n' | b'\t' => self.output.echo(byte, self.mode.newline_output),
+            0..=0x1f | 0x7f => {
+                self.output.echo(b'^', false);
+                self.output.echo(byte ^ 0x40, false);
+            }
+            _ => self.output.echo(byte, false),
+        }
+    }
+
+    /// Characters in the last word of the line, with the blanks behind it.
+    fn last_word(&self) -> usize {
+        let blanks = self.input.line().rev().take_while(|&byte| is_blank(byte)).count();
+        let word = self.input.line().rev().skip(blanks);
+        blanks + word.take_while(|&byte| !is_blank(byte)).filter(|&byte| !is_continuation(byte)).count()
+    }
+
+    /// Erases up to `characters` from the end of the line, and their columns from the screen.
+    fn erase(&mut self, characters: usize) {
+        let end = self.line_end();
+        for _ in 0..characters {
+            // A whole UTF-8 character goes, its continuation bytes first.
+            while self.input.line().next_back().is_some_and(is_continuation) {
+                _ = self.input.pop();
+            }
+            if self.input.pop().is_none() {
+                break;
+            }
+        }
+        if !self.mode.echo {
+            return;
+        }
+        let columns = end - self.line_end().min(end);
+        if columns > MAX_ERASE {
+            self.show(control::KILL);
+            self.output.echo(b'\n', self.mode.newline_output);
+            return;
+        }
+        for byte in [control::BACKSPACE, b' ', control::BACKSPACE].into_iter().cycle().take(3 * columns) {
+            self.output.echo(byte, false);
+        }
+    }
+
+    /// Column behind the line being edited.
+    fn line_end(&self) -> usize {
+        self.input.line().fold(self.start, |column, byte| match byte {
+            b'\t' => advance(column, byte),
+            0..=0x1f | 0x7f => column + 2,
+            _ => advance(column, byte),
+        })
+    }
+
+    fn interrupt(&mut self) {
+        self.input.clear();
+        self.output.set_stopped(false);
+        self.interrupted = Some(self.now);
+        self.arrivals = self.arrivals.wrapping_add(1);
+        if self.mode.echo {
+            self.show(control::INTERRUPT);
+            self.output.echo(b'\n', self.mode.newline_output);
+        }
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Terminal {
+        Terminal::new()
+    }
+}
+
+impl Peer for Terminal {
+    fn has_room(&self) -> bool {
+        self.input.has_room() && self.output.echo_space() >= MAX_ECHO
+    }
+
+    fn can_resume(&self) -> bool {
+        self.input.is_low() && self.has_room()
+    }
+
+    fn receive(&mut self, byte: u8) {
+        match byte {
+            control::XOFF if self.mode.flow_control => self.output.set_stopped(true),
+            control::XON if self.mode.flow_control => self.output.set_stopped(false),
+            control::INTERRUPT if self.mode.signals => self.interrupt(),
+            _ => {
+                let byte = if byte == b'\r' && self.mode.newline_input { b'\n' } else { byte };
+                if self.mode.canonical {
+                    self.edit(byte);
+                } else {
+                    // Room was asked for, and raw bytes never stay in the line: it cannot be full.
+                    _ = self.input.push(byte);
+                    if self.mode.echo {
+                        self.show(byte);
+                    }
+                    self.commit(End::Open);
+                }
+            }
+        }
+        // With no room XON could not be heard: an output that XOFF stopped would never start again, nor would a program
+        // that writes what it reads ever read again. So a full input starts it.
+        if !self.has_room() {
+            self.output.set_stopped(false);
+        }
+    }
+
+    fn transmit(&mut self) -> Option<u8> {
+        self.output.pop()
+    }
+
+    fn has_output(&self) -> bool {
+        self.output.has_output()
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
