@@ -1,0 +1,208 @@
+//! The cell: the cache line in which a driver publishes one source.
+//!
+//! Pages of cells are made by the server, mapped writable by the driver and read-only by clients. A page holds cells of
+//! one client's sources only, unless they are for sharing. Zeroed memory is a page of free cells.
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::filter::Filters;
+use crate::level::{Level, LevelFlags};
+
+/// Bytes of a cell.
+pub const CELL_SIZE: usize = 64;
+/// Cells in a page.
+pub const CELLS_PER_PAGE: usize = 4096 / CELL_SIZE;
+
+/// One source's published state.
+///
+/// Each direction is one word, so that the truth of a filter is a function of a single load.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct Cell {
+    read: AtomicU64,
+    write: AtomicU64,
+    activity: AtomicU64,
+    occurrences: AtomicU64,
+    note_bits: AtomicU32,
+    note_data: AtomicU32,
+    error: AtomicU32,
+    generation: AtomicU32,
+    interest: AtomicU32,
+    pub(crate) queued: AtomicU32,
+    reserved: [u32; 2],
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Cell>() == CELL_SIZE);
+
+/// A direction of a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// What can be read.
+    Read,
+    /// What can be written.
+    Write,
+}
+
+impl Direction {
+    /// Filters whose truth the direction's word decides.
+    pub const fn filters(self) -> Filters {
+        match self {
+            Direction::Read => Filters::READ_SIDE,
+            Direction::Write => Filters::WRITE_SIDE,
+        }
+    }
+}
+
+/// Reading: everybody's.
+impl Cell {
+    /// The level of a direction.
+    #[inline]
+    pub fn level(&self, direction: Direction) -> Level {
+        Level::unpack(self.level_word(direction).load(Ordering::Acquire))
+    }
+
+    /// Arrivals in the read and write direction, modulo 2^32 (R15: an edge is a change of these).
+    #[inline]
+    pub fn activity(&self) -> (u32, u32) {
+        let word = self.activity_word();
+        (word as u32, (word >> 32) as u32)
+    }
+
+    #[inline]
+    pub(crate) fn activity_word(&self) -> u64 {
+        self.activity.load(Ordering::Acquire)
+    }
+
+    /// Occurrences ever posted (R25, R28).
+    #[inline]
+    pub fn occurrences(&self) -> u64 {
+        self.occurrences.load(Ordering::Acquire)
+    }
+
+    /// Errno of the pending error, 0 for none.
+    #[inline]
+    pub fn error(&self) -> u32 {
+        self.error.load(Ordering::Acquire)
+    }
+
+    /// Data that goes with the note bits (`EVFILT_PROC`: the exit status).
+    #[inline]
+    pub fn note_data(&self) -> u32 {
+        self.note_data.load(Ordering::Acquire)
+    }
+
+    /// Which use of the cell this is.
+    #[inline]
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Filters that somebody has a note on.
+    #[inline]
+    pub fn interest(&self) -> Filters {
+        Filters::from_bits_truncate(self.interest.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn level_word(&self, direction: Direction) -> &AtomicU64 {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+}
+
+/// Writing: the driver's, through [`changed::Publisher`](crate::changed::Publisher).
+impl Cell {
+    /// Replaces a level and tells whether it rose. Only one thread writes a cell's levels.
+    #[inline]
+    pub(crate) fn set_level(&self, direction: Direction, level: Level) -> bool {
+        let word = self.level_word(direction);
+        let before = Level::unpack(word.load(Ordering::Relaxed));
+        word.store(level.pack(), Ordering::Release);
+        level.rose_from(before)
+    }
+
+    /// Counts one arrival, before the level that shows it.
+    #[inline]
+    pub(crate) fn arrive(&self, direction: Direction) {
+        let (read, write) = self.activity();
+        let (read, write) = match direction {
+            Direction::Read => (read.wrapping_add(1), write),
+            Direction::Write => (read, write.wrapping_add(1)),
+        };
+        self.activity.store(u64::from(write) << 32 | u64::from(read), Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, occurrences: u64) {
+        let before = self.occurrences.load(Ordering::Relaxed);
+        self.occurrences.store(before.wrapping_add(occurrences), Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn note(&self, bits: u32, data: u32) {
+        self.note_data.store(data, Ordering::Relaxed);
+        self.note_bits.fetch_or(bits, Ordering::AcqRel);
+    }
+
+    /// Sets the errno that [`LevelFlags::ERROR`] or [`LevelFlags::EOF`] stands for; 0 for none. To be set before the level.
+    pub fn set_error(&self, errno: u32) {
+        self.error.store(errno, Ordering::Release);
+    }
+}
+
+/// The server's part.
+impl Cell {
+    /// Makes the cell that of a new source.
+    pub fn begin(&self, generation: u32) {
+        for word in [&self.read, &self.write, &self.activity, &self.occurrences] {
+            word.store(0, Ordering::Relaxed);
+        }
+        for word in [&self.note_bits, &self.note_data, &self.error, &self.interest, &self.queued] {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Says which filters somebody wants.
+    ///
+    /// ```text
+    /// server (a note is added)           driver (publishes)
+    /// interest = filters                 level = ready
+    /// fence(SeqCst)                      fence(SeqCst)
+    /// look at level                      look at interest
+    /// ```
+    /// One of them sees the other's store: the server finds the level ready, or the driver tells.
+    pub fn set_interest(&self, filters: Filters) {
+        self.interest.store(filters.bits(), Ordering::Release);
+        crate::atomic::fence(Ordering::SeqCst);
+    }
+
+    /// Takes the accumulated note bits, to be folded into each note.
+    #[inline]
+    pub fn take_note_bits(&self) -> u32 {
+        match self.note_bits.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.note_bits.swap(0, Ordering::AcqRel),
+        }
+    }
+
+    /// The source is no more (R57): both directions end with this errno, and everybody sees an edge.
+    pub fn end(&self, errno: u32) {
+        self.error.store(errno, Ordering::Relaxed);
+        self.arrive(Direction::Read);
+        self.arrive(Direction::Write);
+        for direction in [Direction::Read, Direction::Write] {
+            let level = self.level(direction).with(LevelFlags::EOF.union(LevelFlags::GONE));
+            self.level_word(direction).store(level.pack(), Ordering::Release);
+        }
+    }
+
+    /// Takes the cell off the changed ring: what is published from here on is told again.
+    #[inline]
+    pub fn begin_look(&self) {
+        self.queued.swap(0, Ordering::AcqRel);
+        crate::atomic::fence(Ordering::SeqCst);
+    }
+}

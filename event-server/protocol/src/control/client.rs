@@ -1,0 +1,174 @@
+//! What a client asks on its session handle.
+
+use crate::badge::SourceId;
+use crate::filter::Filters;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// A queue of a session: the client's own number for it, 0 to [`MAX_QUEUES`](super::limits::MAX_QUEUES) - 1.
+pub type QueueNumber = u32;
+
+/// A request on a session handle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// The session handle of another shard. → [`Reply::Done`], handle 0.
+    Enter {
+        /// Which shard.
+        shard: u32,
+    },
+    /// Handle 0 = notification (right to signal) of waiter `number`: bit 0 is signalled when it is chosen. Replaces an
+    /// earlier one. Valid for all shards. → [`Reply::Done`].
+    RegisterWaiter {
+        /// Its number in the session, below [`MAX_WAITERS`](crate::park::MAX_WAITERS).
+        number: u32,
+    },
+    /// Takes a waiter's notification back, when its thread ends. → [`Reply::Done`].
+    ReleaseWaiter {
+        /// Its number.
+        number: u32,
+    },
+    /// Makes a queue known to all shards. Handle 0 = zeroed memory of the first bank:
+    /// [`BankLayout::size`](crate::activation::BankLayout::size) for `slots` and the server's number of shards.
+    /// → [`Reply::Done`]; EEXIST when the number is in use, EINVAL for a size that is not a bank's.
+    CreateQueue {
+        /// The number that the client gives it.
+        queue: QueueNumber,
+        /// Slots of the first bank.
+        slots: u32,
+    },
+    /// Adds a bank. Handle 0 = its memory. → [`Reply::Bank`].
+    GrowQueue {
+        /// Which queue.
+        queue: QueueNumber,
+        /// Slots of the new bank.
+        slots: u32,
+    },
+    /// Closes a queue: this shard drops its notes, and nobody can use it further. To be sent to every shard in which
+    /// the session has notes. → [`Reply::Done`], also when the queue is already gone.
+    CloseQueue {
+        /// Which queue.
+        queue: QueueNumber,
+    },
+    /// Gives up a source of this shard (R31): its notes are deleted in every queue of the session, and it cannot be
+    /// used until adopted again. Before the watch handle is closed. → [`Reply::Done`].
+    Release {
+        /// Which source.
+        source: SourceId,
+    },
+    /// Applies changes in order on notes whose sources are at home in this shard. → [`Reply::Changed`].
+    Change {
+        /// Which queue.
+        queue: QueueNumber,
+        /// Processing stops after so many failures (R2: room in the event list); at least one is reported.
+        failures_allowed: u32,
+        /// Up to [`MAX_CHANGES`](super::limits::MAX_CHANGES).
+        changes: Vec<Change>,
+    },
+    /// The shard's counters. → [`Reply::Stats`].
+    Stats,
+}
+
+/// One change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// A note on a source, in a slot that [`Slot::begin`](crate::slot::Slot::begin) prepared. It is activated at once
+    /// when it is true. EEXIST: the slot has a note; ENOENT: no such source, or not adopted; ENODEV: the source is
+    /// gone; EINVAL: a filter that the source does not serve, or no slot; ENOMEM: quota.
+    Add {
+        /// The source.
+        source: SourceId,
+        /// Bank of the queue.
+        bank: u8,
+        /// Slot of the bank.
+        slot: u32,
+        /// Generation of the slot, not 0: comes back in ring entries.
+        generation: u32,
+        /// The filters it is interested in.
+        filters: Filters,
+        /// Which interface made it.
+        view: View,
+    },
+    /// Widens or narrows the filters of a note, and activates it when it is true. ENOENT: no such note.
+    Modify {
+        /// Bank of the queue.
+        bank: u8,
+        /// Slot of the bank.
+        slot: u32,
+        /// Generation of the slot.
+        generation: u32,
+        /// The filters it is interested in from now on.
+        filters: Filters,
+    },
+    /// Deletes a note: after the reply the server never touches its slot again. ENOENT: no such note (its source was
+    /// released, or its driver's session ended and nothing was left).
+    Delete {
+        /// Bank of the queue.
+        bank: u8,
+        /// Slot of the bank.
+        slot: u32,
+        /// Generation of the slot.
+        generation: u32,
+    },
+}
+
+/// The interface that a note belongs to: a knote has one or more notes for each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum View {
+    /// kevent: one note per filter.
+    Kevent,
+    /// poll: one note per descriptor.
+    Poll,
+    /// select.
+    Select,
+    /// epoll: one note per descriptor number.
+    Epoll,
+    /// /dev/poll.
+    DevPoll,
+}
+
+/// Answers to [`Request`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// Answer to [`Request::GrowQueue`].
+    Bank {
+        /// The new bank's number.
+        bank: u8,
+    },
+    /// Answer to [`Request::Change`].
+    Changed {
+        /// Changes that were looked at, from the first on.
+        processed: u32,
+        /// Those that failed.
+        failures: Vec<Failure>,
+    },
+    /// Answer to [`Request::Stats`].
+    Stats(super::lobby::Stats),
+}
+
+/// A change that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which change.
+    pub index: u32,
+    /// Why.
+    pub errno: u32,
+}
+
+/// Answer to [`label::ADOPT`](super::label::ADOPT), sent on a watch handle with the session handle (of any shard) as
+/// handle 0. Handle 0 of the reply = the page of cells, read-only; the same object each time for the same `page`, so a
+/// client that has it mapped closes the duplicate. EACCES: the source is another session's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Adopted {
+    /// The source; its home shard is [`SourceId::shard`].
+    pub source: SourceId,
+    /// Number of the page, unique among all shards' pages that live.
+    pub page: u64,
+    /// Cell in the page.
+    pub cell: u32,
+    /// Filters that it serves.
+    pub filters: Filters,
+    /// Low-water marks of reading and writing that notes have unless they say otherwise.
+    pub low_water: (u32, u32),
+}

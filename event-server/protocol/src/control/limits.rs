@@ -1,0 +1,28 @@
+//! Limits of the protocol. Beyond them a request fails: EINVAL (shape), ENOMEM or EMFILE (quota, R55).
+
+/// Shards that the layouts allow for.
+pub const MAX_SHARDS: u32 = 16;
+/// Cells of one driver session.
+pub const MAX_CELLS: u32 = 16384;
+/// Slots of the smallest bank.
+pub const MIN_BANK_SLOTS: u32 = 64;
+/// Slots of the largest bank.
+pub const MAX_BANK_SLOTS: u32 = 65536;
+/// Banks of a queue.
+pub const MAX_BANKS: usize = 8;
+/// Queues of one session.
+pub const MAX_QUEUES: u32 = 256;
+/// Notes of one session in one shard.
+pub const MAX_NOTES: u32 = 65536;
+/// Sources that one session may have adopted in one shard.
+pub const MAX_ADOPTED: u32 = 65536;
+/// Client sessions.
+pub const MAX_CLIENTS: u32 = 1024;
+/// Driver sessions of one shard: bits of its doorbell.
+pub const MAX_DRIVERS: u32 = 63;
+/// Bytes of a driver's name.
+pub const MAX_NAME: usize = 32;
+/// Changes in one [`Request::Change`](super::client::Request::Change): so many fit into a message, however large.
+pub const MAX_CHANGES: usize = 96;
+/// Bytes of an encoded request or reply.
+pub const MAX_BYTES: usize = abi::message::MAX_BYTES;

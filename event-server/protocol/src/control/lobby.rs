@@ -1,0 +1,95 @@
+//! What anybody may ask.
+
+use crate::badge::{ClientId, DriverId};
+use crate::filter::Filters;
+use alloc::string::String;
+use serde::{Deserialize, Serialize};
+
+/// A request on an unbadged handle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// The lobby of a shard, to attach there. → [`Reply::Shard`], handle 0 = that shard's lobby.
+    Shard {
+        /// 0 to `shards - 1`.
+        shard: u32,
+    },
+    /// Opens a client's session. Handle 0 = session memory of [`SESSION_SIZE`](crate::park::SESSION_SIZE) zeroed bytes,
+    /// read and write. → [`Reply::Session`], handle 0 = the session handle of this shard.
+    OpenSession,
+    /// A driver introduces itself to this shard: the one of the CPU it runs on. Handle 0 = memory of
+    /// [`changed::memory_size`](crate::changed::memory_size) zeroed bytes, read and write. → [`Reply::Attached`],
+    /// handle 0 = driver session handle, handle 1 = doorbell (signal it when [`Told::Ring`](crate::changed::Told)).
+    ///
+    /// Closing the driver session handle detaches.
+    Attach {
+        /// For logs, up to [`MAX_NAME`](super::limits::MAX_NAME) bytes.
+        name: String,
+        /// Filters that its sources may serve.
+        filters: Filters,
+        /// Cells it may have at once, a power of two up to [`MAX_CELLS`](super::limits::MAX_CELLS).
+        cells: u32,
+    },
+    /// The shard's counters. → [`Reply::Stats`].
+    Stats,
+}
+
+/// Answers to [`Request`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// Answer to [`Request::Shard`].
+    Shard {
+        /// Shards of the server.
+        shards: u32,
+    },
+    /// Answer to [`Request::OpenSession`].
+    Session {
+        /// The session.
+        client: ClientId,
+        /// Shards of the server.
+        shards: u32,
+        /// The shard whose session handle came.
+        shard: u32,
+    },
+    /// Answer to [`Request::Attach`].
+    Attached {
+        /// The session.
+        driver: DriverId,
+        /// The shard.
+        shard: u32,
+        /// Bits to signal the doorbell with.
+        doorbell_bits: u64,
+    },
+    /// Answer to [`Request::Stats`].
+    Stats(Stats),
+}
+
+/// Books of one shard. What lives must return to 0 when all sessions have ended; events count up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Stats {
+    /// Client sessions known to the shard.
+    pub clients: u64,
+    /// Driver sessions.
+    pub drivers: u64,
+    /// Sources.
+    pub sources: u64,
+    /// Pages of cells.
+    pub pages: u64,
+    /// Knotes: (queue, source) pairs.
+    pub knotes: u64,
+    /// Notes of knotes.
+    pub notes: u64,
+    /// Queues known to the shard.
+    pub queues: u64,
+    /// Doorbells heard.
+    pub doorbells: u64,
+    /// Changed cells taken from rings.
+    pub changes: u64,
+    /// Notes put into activation rings.
+    pub activations: u64,
+    /// Waiters chosen and signalled.
+    pub wakes: u64,
+    /// Requests served.
+    pub requests: u64,
+    /// Sessions ended for lying.
+    pub lies: u64,
+}

@@ -1,0 +1,115 @@
+//! Parking: how a client's thread sleeps until a note of a queue becomes true, and how it is chosen to be woken.
+//!
+//! ```text
+//! client                                shard
+//! state = PARKED                        push, pending |= bit
+//! parked |= bit                         fence(SeqCst)         (QueueHeader::tell)
+//! fence(SeqCst)                         look at parked
+//! look at pending, at the ready list      CAS state PARKED → CHOSEN: signal
+//! nothing: wait
+//! ```
+//! One of them sees the other's store: no wake-up is lost.
+//!
+//! A waiter that comes back for another reason (a deadline, an interruption) must win its word back. If its CAS from
+//! PARKED to IDLE fails, it was chosen for an activation: it harvests, or hands the wake-up on with [`choose`], as it
+//! also does when it harvested and put something back (R13). So each wake-up is in exactly one hand.
+//!
+//! The kernel's notification remembers a signal, so one may come late, for a wait that is over: a waiter loops until
+//! its state says that it was chosen.
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// Waiters in a session: bits of a parked word.
+pub const MAX_WAITERS: usize = 64;
+/// Offset of the waiters in a session's memory. The page before them is reserved for leases.
+pub const WAITERS_OFFSET: usize = 4096;
+/// Bytes of a session's memory.
+pub const SESSION_SIZE: usize = WAITERS_OFFSET + MAX_WAITERS * size_of::<Waiter>();
+
+const IDLE: u32 = 0;
+const PARKED: u32 = 1;
+const CHOSEN: u32 = 2;
+
+/// One thread that can wait, in its session's memory.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct Waiter {
+    state: AtomicU32,
+    cpu: AtomicU32,
+    reserved: [u32; 14],
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Waiter>() == 64);
+#[cfg(not(loom))]
+const _: () = assert!(SESSION_SIZE == 8192);
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum End {
+    /// Nobody chose it.
+    Withdrawn,
+    /// It was chosen: it owes a harvest, or another waiter the wake-up.
+    Chosen,
+}
+
+impl Waiter {
+    /// Client: announces that this thread (its number in the session, below [`MAX_WAITERS`]; the CPU it runs on) sleeps
+    /// next. It looks once more before it does.
+    #[inline]
+    pub fn announce(&self, parked: &AtomicU64, number: u32, cpu: u32) {
+        self.cpu.store(cpu, Ordering::Relaxed);
+        self.state.store(PARKED, Ordering::Release);
+        parked.fetch_or(1 << (number & 63), Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Client: whether it was chosen, in a wait.
+    #[inline]
+    pub fn is_chosen(&self) -> bool {
+        self.state.load(Ordering::Acquire) == CHOSEN
+    }
+
+    /// Client: ends the wait, whatever ended it.
+    #[inline]
+    pub fn withdraw(&self, parked: &AtomicU64, number: u32) -> End {
+        let won = self.state.compare_exchange(PARKED, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        parked.fetch_and(!(1 << (number & 63)), Ordering::AcqRel);
+        if won {
+            return End::Withdrawn;
+        }
+        self.state.store(IDLE, Ordering::Release);
+        End::Chosen
+    }
+
+    /// Where it parked: a hint for the choice.
+    pub fn cpu(&self) -> u32 {
+        self.cpu.load(Ordering::Relaxed)
+    }
+
+    /// Chooses this one if it is parked; true for the one who must signal it.
+    #[inline]
+    pub fn try_choose(&self) -> bool {
+        self.state.compare_exchange(PARKED, CHOSEN, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// Chooses one parked waiter among `allowed`, beginning after number `last` so that none starves. The caller signals it.
+#[inline]
+pub fn choose(parked: &AtomicU64, waiters: &[Waiter], allowed: u64, last: u32) -> Option<u32> {
+    let parked = parked.load(Ordering::Acquire) & allowed;
+    if parked == 0 {
+        return None;
+    }
+    let first = last.wrapping_add(1) & 63;
+    let mut rest = parked.rotate_right(first);
+    while rest != 0 {
+        let number = (rest.trailing_zeros() + first) & 63;
+        rest &= rest - 1;
+        if waiters.get(number as usize).is_some_and(Waiter::try_choose) {
+            return Some(number);
+        }
+    }
+    None
+}

@@ -1,0 +1,254 @@
+//! Note slots: the shared part of one note, in the memory of its queue.
+//!
+//! The client owns every word but `queued` and `note_bits`, which the server shares. What the server reads here concerns
+//! only this client. That a note exists, and on which source, is the server's own knowledge.
+//!
+//! A note is in an activation ring or in the client's ready list exactly while `queued` is 1:
+//!
+//! ```text
+//! shard                                 client (harvests a note that is not true)
+//! look at the cell: true                queued.swap(0)      (AcqRel)
+//! queued.swap(1)          (AcqRel)      look at the cell    (Acquire)
+//!   was 0: push                           true: queued.swap(1), was 0: back to the list
+//! ```
+//! If the shard's swap found 1, the client's swap comes later and the client sees what the shard saw.
+//!
+//! Enabling needs no message:
+//!
+//! ```text
+//! client                                shard
+//! control = ENABLED                     (the driver's level has reached it)
+//! fence(SeqCst)                         fence(SeqCst)       (Cell::begin_look)
+//! look at the cell                      look at control
+//! ```
+//! One of them acts; both may, and the `queued` word lets one win.
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::cell::{Cell, Direction};
+use crate::filter::Filters;
+use crate::level;
+use bitflags::bitflags;
+
+/// Bytes of a slot.
+pub const SLOT_SIZE: usize = 64;
+
+bitflags! {
+    /// How a note behaves.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct Control: u32 {
+        /// It may fire. Cleared by `EV_DISABLE` and when `EV_DISPATCH` or `EPOLLONESHOT` has delivered.
+        const ENABLED = 1 << 0;
+        /// It reports arrivals, not the level (`EV_CLEAR`, `EPOLLET`).
+        const EDGE = 1 << 1;
+    }
+}
+
+/// What the client says of a note.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Terms {
+    /// Behaviour.
+    pub control: Control,
+    /// The filters it reports.
+    pub filters: Filters,
+    /// Low-water marks of reading and writing; 0 counts as 1.
+    pub low_water: (u32, u32),
+    /// Note bits that it wants (VNODE, PROC).
+    pub wanted_bits: u32,
+}
+
+/// A note's shared words.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct Slot {
+    queued: AtomicU32,
+    generation: AtomicU32,
+    control: AtomicU32,
+    filters: AtomicU32,
+    low_water: AtomicU64,
+    seen_activity: AtomicU64,
+    seen_occurrences: AtomicU64,
+    note_bits: AtomicU32,
+    wanted_bits: AtomicU32,
+    /// Client's own: the next slot of its ready list.
+    pub next: AtomicU32,
+    /// Client's own: where it finds the cell.
+    pub cell: AtomicU32,
+    reserved: [u32; 2],
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Slot>() == SLOT_SIZE);
+
+/// Both sides.
+impl Slot {
+    /// Makes the note queued; true for the one who has to put it into a ring or list.
+    #[inline]
+    pub fn try_queue(&self) -> bool {
+        self.queued.swap(1, Ordering::AcqRel) == 0
+    }
+
+    /// Which of the note's filters are true now. The one predicate that the server activates and clients harvest by.
+    #[inline]
+    pub fn active(&self, cell: &Cell) -> Filters {
+        if self.control.load(Ordering::Relaxed) & Control::ENABLED.bits() == 0 {
+            return Filters::empty();
+        }
+        self.condition(cell)
+    }
+
+    /// [`Slot::active`] of a note whether enabled or not (R8).
+    #[inline]
+    pub fn condition(&self, cell: &Cell) -> Filters {
+        let edge = self.control.load(Ordering::Relaxed) & Control::EDGE.bits() != 0;
+        let wanted = Filters::from_bits_truncate(self.filters.load(Ordering::Relaxed));
+        let low_water = self.low_water.load(Ordering::Relaxed);
+        let mut news = Filters::all();
+        if edge {
+            // The arrival is counted before the level is stored, and read before it: a level never hides its edge.
+            let now = cell.activity_word();
+            let fresh = now ^ self.seen_activity.load(Ordering::Relaxed);
+            news.set(Filters::READ | Filters::EXCEPT, fresh as u32 != 0);
+            news.set(Filters::WRITE, fresh >> 32 != 0);
+            news.set(Filters::HANGUP, fresh != 0);
+        }
+        let mut active = Filters::empty();
+        if wanted.intersects(Filters::READ_SIDE) {
+            let read = cell.level(Direction::Read);
+            active.set(Filters::READ, level::ready(read, low_water as u32));
+            active.set(Filters::EXCEPT, level::except_ready(read));
+            active.set(Filters::HANGUP, level::hangup_ready(read));
+        }
+        if wanted.intersects(Filters::WRITE_SIDE) {
+            let write = cell.level(Direction::Write);
+            active.set(Filters::WRITE, level::ready(write, (low_water >> 32) as u32));
+            if level::hangup_ready(write) {
+                active.insert(Filters::HANGUP);
+            }
+        }
+        if wanted.intersects(Filters::COUNTED.union(Filters::NOTED)) {
+            let counted = cell.occurrences() != self.seen_occurrences.load(Ordering::Relaxed);
+            let noted = self.note_bits.load(Ordering::Acquire) != 0;
+            let gone = cell.level(Direction::Read).flags.contains(level::LevelFlags::GONE);
+            active.set(Filters::COUNTED, counted || gone);
+            active.set(Filters::NOTED, noted || gone);
+        }
+        active & wanted & news
+    }
+
+    /// Which use of the slot this is.
+    #[inline]
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+/// The server's side.
+impl Slot {
+    /// Folds a source's note bits into the note.
+    #[inline]
+    pub fn fold(&self, bits: u32) {
+        let wanted = bits & self.wanted_bits.load(Ordering::Relaxed);
+        if wanted != 0 {
+            self.note_bits.fetch_or(wanted, Ordering::AcqRel);
+        }
+    }
+}
+
+/// The client's side, under its queue's lock.
+impl Slot {
+    /// Makes the slot that of a new note, before the server is asked for it. A note starts with what is there now as
+    /// news: edge-triggered notes fire at once when ready, counting ones count from here.
+    pub fn begin(&self, generation: u32, terms: Terms, cell: &Cell) {
+        let (read, write) = cell.activity();
+        let unseen = u64::from(write.wrapping_sub(1)) << 32 | u64::from(read.wrapping_sub(1));
+        self.seen_activity.store(unseen, Ordering::Relaxed);
+        self.seen_occurrences.store(cell.occurrences(), Ordering::Relaxed);
+        self.note_bits.store(0, Ordering::Relaxed);
+        self.queued.store(0, Ordering::Relaxed);
+        self.set_terms(terms);
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// The note is deleted: entries with its generation are nobody's. To be done before the server is told.
+    pub fn retire(&self) {
+        self.control.store(0, Ordering::Relaxed);
+        self.generation.store(0, Ordering::Release);
+    }
+
+    /// The terms.
+    pub fn terms(&self) -> Terms {
+        let low_water = self.low_water.load(Ordering::Relaxed);
+        Terms {
+            control: Control::from_bits_truncate(self.control.load(Ordering::Relaxed)),
+            filters: Filters::from_bits_truncate(self.filters.load(Ordering::Relaxed)),
+            low_water: (low_water as u32, (low_water >> 32) as u32),
+            wanted_bits: self.wanted_bits.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Changes the terms (R6). The caller looks at the cell afterwards: [`Slot::requeue_if_active`].
+    ///
+    /// Widening `filters` needs the server besides, whose interest in the source follows its own record.
+    pub fn set_terms(&self, terms: Terms) {
+        let low_water = u64::from(terms.low_water.1) << 32 | u64::from(terms.low_water.0);
+        self.low_water.store(low_water, Ordering::Relaxed);
+        self.wanted_bits.store(terms.wanted_bits, Ordering::Relaxed);
+        self.filters.store(terms.filters.bits(), Ordering::Relaxed);
+        self.control.store(terms.control.bits(), Ordering::Release);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Enables or disables (R8, R16); after enabling, [`Slot::requeue_if_active`].
+    pub fn set_enabled(&self, enabled: bool) {
+        let mut control = Control::from_bits_truncate(self.control.load(Ordering::Relaxed));
+        control.set(Control::ENABLED, enabled);
+        self.control.store(control.bits(), Ordering::Release);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Looks at the cell; true when the note is active, was not queued, and is now for the caller to put on its list.
+    #[inline]
+    pub fn requeue_if_active(&self, cell: &Cell) -> bool {
+        !self.active(cell).is_empty() && self.try_queue()
+    }
+
+    /// Takes the note off the ready list and looks again; true when it must go back at once.
+    #[inline]
+    pub fn settle(&self, cell: &Cell) -> bool {
+        self.queued.swap(0, Ordering::AcqRel);
+        self.requeue_if_active(cell)
+    }
+
+    /// Marks the arrivals of the delivered directions as seen (R15): the same edge is not reported again. `activity` was
+    /// read before the level that was reported.
+    #[inline]
+    pub fn see_activity(&self, activity: (u32, u32), delivered: Filters) {
+        let seen = self.seen_activity.load(Ordering::Relaxed);
+        let (mut read, mut write) = (seen as u32, (seen >> 32) as u32);
+        if delivered.intersects(Filters::READ_SIDE) {
+            read = activity.0;
+        }
+        if delivered.intersects(Filters::WRITE_SIDE) {
+            write = activity.1;
+        }
+        self.seen_activity.store(u64::from(write) << 32 | u64::from(read), Ordering::Relaxed);
+    }
+
+    /// Takes the occurrences since the last call (R25). After the source is gone and all are counted it is 0.
+    #[inline]
+    pub fn take_occurrences(&self, cell: &Cell) -> u64 {
+        let now = cell.occurrences();
+        now.wrapping_sub(self.seen_occurrences.swap(now, Ordering::Relaxed))
+    }
+
+    /// Drops what was counted and not yet delivered (R25: re-ADD restarts).
+    pub fn restart_occurrences(&self, cell: &Cell) {
+        self.seen_occurrences.store(cell.occurrences(), Ordering::Relaxed);
+    }
+
+    /// Takes the folded note bits.
+    #[inline]
+    pub fn take_note_bits(&self) -> u32 {
+        self.note_bits.swap(0, Ordering::AcqRel)
+    }
+}
