@@ -49,12 +49,6 @@ impl<'a> Ring<'a> {
     pub fn capacity(&self) -> u32 {
         self.entries.len() as u32
     }
-
-    /// Whether the published indices say that nothing waits. Only a hint.
-    #[inline]
-    pub fn looks_empty(&self) -> bool {
-        self.header.tail.load(Ordering::Acquire) == self.header.head.load(Ordering::Relaxed)
-    }
 }
 
 /// The producing end's private state. A ring has exactly one.

@@ -1,0 +1,372 @@
+//! Every hand-off in every interleaving. Run with
+//! `RUSTFLAGS="--cfg loom" cargo test -p event-protocol --release --test loom`.
+#![cfg(loom)]
+
+use event_protocol::activation::{Entry, QueueHeader, activate, take};
+use event_protocol::badge::SourceId;
+use event_protocol::cell::{Cell, Direction};
+use event_protocol::changed::{Changed, ChangedHeader, Drain, Publisher, Told};
+use event_protocol::filter::Filters;
+use event_protocol::level::Level;
+use event_protocol::park::{End, Waiter, choose};
+use event_protocol::ring::{Consumer, Producer, Ring, RingHeader};
+use event_protocol::slot::{Control, Slot, Terms};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use loom::thread;
+
+const SOURCE: SourceId = SourceId::new(0, 0, 1);
+
+fn check(preemptions: usize, test: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(preemptions);
+    model.check(test);
+}
+
+/// What a driver and its shard share.
+struct Session {
+    cell: Cell,
+    header: ChangedHeader,
+    entries: [AtomicU64; 2],
+    doorbell: AtomicU32,
+}
+
+impl Session {
+    fn new(interest: Filters) -> Session {
+        let session = Session {
+            cell: Cell::default(),
+            header: ChangedHeader::default(),
+            entries: [AtomicU64::new(0), AtomicU64::new(0)],
+            doorbell: AtomicU32::new(0),
+        };
+        session.cell.begin(1);
+        session.cell.set_interest(interest);
+        session.changed().begin();
+        session
+    }
+
+    fn changed(&self) -> Changed<'_> {
+        Changed::new(&self.header, &self.entries).unwrap()
+    }
+
+    fn publish(&self, publisher: &mut Publisher, amount: i64, arrived: bool) {
+        let level = Level::new(amount);
+        let told = publisher.publish(self.changed(), &self.cell, SOURCE, Direction::Read, level, arrived);
+        if told.unwrap() == Told::Ring {
+            self.doorbell.store(1, Ordering::Release);
+        }
+    }
+
+    fn read_level(&self) -> i64 {
+        self.cell.level(Direction::Read).amount
+    }
+}
+
+/// What a shard and a client share: one queue with one note.
+struct Queue {
+    header: QueueHeader,
+    ring_header: RingHeader,
+    entries: [AtomicU64; 2],
+    slots: [Slot; 1],
+    waiters: [Waiter; 2],
+}
+
+const NOTE: Entry = Entry { slot: 0, generation: 1 };
+
+impl Queue {
+    fn new(cell: &Cell, control: Control) -> Queue {
+        let queue = Queue {
+            header: QueueHeader::default(),
+            ring_header: RingHeader::default(),
+            entries: [AtomicU64::new(0), AtomicU64::new(0)],
+            slots: [Slot::default()],
+            waiters: [Waiter::default(), Waiter::default()],
+        };
+        let terms = Terms { control, filters: Filters::READ, ..Terms::default() };
+        queue.slots[0].begin(NOTE.generation, terms, cell);
+        queue
+    }
+
+    fn ring(&self) -> Ring<'_> {
+        Ring::new(&self.ring_header, &self.entries).unwrap()
+    }
+
+    /// The shard's look at a cell for one note. True when it put the note into the ring.
+    fn look(&self, producer: &mut Producer, cell: &Cell, entry: Entry) -> bool {
+        !self.slots[0].active(cell).is_empty()
+            && activate(producer, self.ring(), &self.header, 0, &self.slots[0], entry).unwrap()
+    }
+
+    /// The client's: how often the note came out of the ring.
+    fn drain(&self, consumer: &mut Consumer) -> usize {
+        if self.header.take_pending() == 0 {
+            return 0;
+        }
+        let mut found = 0;
+        while take(consumer, self.ring(), &self.slots).unwrap().is_some() {
+            found += 1;
+        }
+        found
+    }
+}
+
+#[test]
+fn a_published_level_is_always_looked_at() {
+    check(3, || {
+        let session = Arc::new(Session::new(Filters::READ));
+        let driver = {
+            let session = session.clone();
+            thread::spawn(move || {
+                let mut publisher = Publisher::new();
+                session.publish(&mut publisher, 1, true);
+                session.publish(&mut publisher, 2, true);
+            })
+        };
+        let (mut drain, mut seen) = (Drain::new(), 0);
+        let mut run = |seen: &mut i64| {
+            loop {
+                while let Some(source) = drain.pop(session.changed()).unwrap() {
+                    assert_eq!(source, SOURCE);
+                    session.cell.begin_look();
+                    *seen = session.read_level();
+                }
+                if drain.arm(session.changed()) {
+                    break;
+                }
+            }
+        };
+        run(&mut seen);
+        driver.join().unwrap();
+        // Asleep: only the doorbell may wake the shard.
+        if session.doorbell.load(Ordering::Acquire) == 1 {
+            run(&mut seen);
+        }
+        assert_eq!(seen, 2);
+    });
+}
+
+#[test]
+fn a_new_interest_sees_the_level_or_is_told() {
+    check(4, || {
+        let session = Arc::new(Session::new(Filters::empty()));
+        let driver = {
+            let session = session.clone();
+            thread::spawn(move || session.publish(&mut Publisher::new(), 1, true))
+        };
+        session.cell.set_interest(Filters::READ);
+        let seen = session.read_level() == 1;
+        driver.join().unwrap();
+        let told = Drain::new().pop(session.changed()).unwrap().is_some();
+        assert!(seen || told);
+        assert_eq!(told, session.doorbell.load(Ordering::Acquire) == 1);
+    });
+}
+
+/// Driver, shard and a harvesting client: the note is never lost, never twice in ring or list.
+fn activation_against_harvest(control: Control, second: i64) {
+    check(2, move || {
+        let session = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&session.cell, control));
+        let driver = {
+            let session = session.clone();
+            thread::spawn(move || {
+                let mut publisher = Publisher::new();
+                session.publish(&mut publisher, 1, true);
+                session.publish(&mut publisher, second, second > 0);
+            })
+        };
+        let shard = {
+            let (session, queue) = (session.clone(), queue.clone());
+            thread::spawn(move || {
+                let (mut drain, mut producer) = (Drain::new(), Producer::new());
+                for _ in 0..2 {
+                    while drain.pop(session.changed()).unwrap().is_some() {
+                        session.cell.begin_look();
+                        queue.look(&mut producer, &session.cell, NOTE);
+                    }
+                }
+                (drain, producer)
+            })
+        };
+        let mut consumer = Consumer::new();
+        let slot = &queue.slots[0];
+        let mut listed = queue.drain(&mut consumer);
+        assert!(listed <= 1);
+        if listed == 1 {
+            let activity = session.cell.activity();
+            let active = slot.active(&session.cell);
+            if !active.is_empty() && control.contains(Control::EDGE) {
+                slot.see_activity(activity, active);
+                listed = usize::from(slot.settle(&session.cell));
+            } else if active.is_empty() {
+                listed = usize::from(slot.settle(&session.cell));
+            }
+        }
+        driver.join().unwrap();
+        let (mut drain, mut producer) = shard.join().unwrap();
+        while drain.pop(session.changed()).unwrap().is_some() {
+            session.cell.begin_look();
+            queue.look(&mut producer, &session.cell, NOTE);
+        }
+        let listed = listed + queue.drain(&mut consumer);
+        assert!(listed <= 1, "twice at once");
+        if !slot.active(&session.cell).is_empty() {
+            assert_eq!(listed, 1, "lost");
+        }
+        assert_eq!(slot.try_queue(), listed == 0, "the queued word says where the note is");
+    });
+}
+
+#[test]
+fn r12_a_level_note_is_not_lost_between_activation_and_harvest() {
+    activation_against_harvest(Control::ENABLED, 0);
+}
+
+#[test]
+fn r15_an_edge_is_not_lost_between_activation_and_harvest() {
+    activation_against_harvest(Control::ENABLED | Control::EDGE, 2);
+}
+
+#[test]
+fn r8_enabling_finds_the_level_or_the_shard_finds_it_enabled() {
+    check(3, || {
+        let session = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&session.cell, Control::empty()));
+        let shard = {
+            let (session, queue) = (session.clone(), queue.clone());
+            thread::spawn(move || {
+                session.publish(&mut Publisher::new(), 1, true);
+                let mut drain = Drain::new();
+                assert!(drain.pop(session.changed()).unwrap().is_some());
+                session.cell.begin_look();
+                queue.look(&mut Producer::new(), &session.cell, NOTE)
+            })
+        };
+        queue.slots[0].set_enabled(true);
+        let own = queue.slots[0].requeue_if_active(&session.cell);
+        let pushed = shard.join().unwrap();
+        assert!(own ^ pushed, "exactly one queues it");
+        assert_eq!(queue.drain(&mut Consumer::new()), usize::from(pushed));
+    });
+}
+
+#[test]
+fn a_parked_waiter_is_chosen_or_sees_the_activation() {
+    check(4, || {
+        let cell = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&cell.cell, Control::ENABLED));
+        cell.publish(&mut Publisher::new(), 1, true);
+        let shard = {
+            let (cell, queue) = (cell.clone(), queue.clone());
+            thread::spawn(move || {
+                assert!(queue.look(&mut Producer::new(), &cell.cell, NOTE));
+                choose(queue.header.parked(), &queue.waiters, u64::MAX, 0)
+            })
+        };
+        queue.waiters[1].announce(queue.header.parked(), 1, 0);
+        let seen = queue.header.looks_pending();
+        let chosen = shard.join().unwrap();
+        assert!(seen || chosen == Some(1), "lost wake-up");
+        assert_eq!(queue.waiters[1].is_chosen(), chosen == Some(1));
+        let end = queue.waiters[1].withdraw(queue.header.parked(), 1);
+        assert_eq!(end == End::Chosen, chosen == Some(1));
+        assert_eq!(queue.header.parked().load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn r44_a_waiter_that_times_out_is_won_exactly_once_and_hands_the_wake_on() {
+    check(3, || {
+        let shared = Arc::new((AtomicU64::new(0), [Waiter::default(), Waiter::default()]));
+        for number in 0..2 {
+            shared.1[number as usize].announce(&shared.0, number, 0);
+        }
+        let chooser = {
+            let shared = shared.clone();
+            thread::spawn(move || choose(&shared.0, &shared.1, u64::MAX, 63))
+        };
+        // Waiter 0 times out at that moment.
+        let end = shared.1[0].withdraw(&shared.0, 0);
+        let handed = match end {
+            End::Chosen => choose(&shared.0, &shared.1, u64::MAX, 0),
+            End::Withdrawn => None,
+        };
+        let chosen = chooser.join().unwrap();
+        match end {
+            End::Chosen => assert_eq!((chosen, handed), (Some(0), Some(1))),
+            End::Withdrawn => assert_eq!(chosen, Some(1)),
+        }
+        assert!(shared.1[1].is_chosen() && !shared.1[0].is_chosen());
+    });
+}
+
+#[test]
+fn two_choosers_never_choose_one_waiter() {
+    check(4, || {
+        let shared = Arc::new((AtomicU64::new(0), [Waiter::default(), Waiter::default()]));
+        for number in 0..2 {
+            shared.1[number as usize].announce(&shared.0, number, 0);
+        }
+        let other = {
+            let shared = shared.clone();
+            thread::spawn(move || choose(&shared.0, &shared.1, u64::MAX, 0))
+        };
+        let own = choose(&shared.0, &shared.1, u64::MAX, 0);
+        let other = other.join().unwrap();
+        assert!(own.is_some() && other.is_some() && own != other);
+    });
+}
+
+#[test]
+fn r35_a_deleted_note_is_not_delivered_to_the_next_user_of_its_slot() {
+    check(3, || {
+        let session = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&session.cell, Control::ENABLED));
+        session.publish(&mut Publisher::new(), 1, true);
+        let replied = Arc::new(AtomicU32::new(0));
+        let shard = {
+            let (session, queue, replied) = (session.clone(), queue.clone(), replied.clone());
+            thread::spawn(move || {
+                let mut producer = Producer::new();
+                queue.look(&mut producer, &session.cell, NOTE);
+                replied.store(1, Ordering::Release);
+            })
+        };
+        let mut consumer = Consumer::new();
+        let slot = &queue.slots[0];
+        let before = queue.drain(&mut consumer);
+        assert!(before <= 1);
+        slot.retire();
+        assert_eq!(queue.drain(&mut consumer), 0, "retired");
+        shard.join().unwrap();
+        assert_eq!(replied.load(Ordering::Acquire), 1);
+        assert_eq!(queue.drain(&mut consumer), 0, "retired");
+        let terms = Terms { control: Control::ENABLED, filters: Filters::READ, ..Terms::default() };
+        slot.begin(2, terms, &session.cell);
+        assert_eq!(queue.drain(&mut consumer), 0, "an entry of the deleted note");
+        assert!(slot.try_queue(), "the new note begins idle");
+    });
+}
+
+#[test]
+fn a_ring_keeps_order_and_loses_nothing() {
+    check(3, || {
+        let shared = Arc::new((RingHeader::default(), [AtomicU64::new(0), AtomicU64::new(0)]));
+        let producer = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let ring = Ring::new(&shared.0, &shared.1).unwrap();
+                let mut producer = Producer::new();
+                (1..=3).map_while(|value| producer.push(ring, value).ok().map(|()| value)).last()
+            })
+        };
+        let ring = Ring::new(&shared.0, &shared.1).unwrap();
+        let mut consumer = Consumer::new();
+        let mut got: Vec<u64> = (0..2).filter_map(|_| consumer.pop(ring).unwrap()).collect();
+        let pushed = producer.join().unwrap().unwrap();
+        while let Some(value) = consumer.pop(ring).unwrap() {
+            got.push(value);
+        }
+        assert_eq!(got, (1..=pushed).collect::<Vec<_>>());
+    });
+}
