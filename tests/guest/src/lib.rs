@@ -1,2 +1,35 @@
-//! To be filled.
+//! What the guest test programs share.
+//!
+//! A program runs as the machine's essential application and tells its results in the kernel's log, one line each:
+//! `test NAME ok`, `test NAME FAILED why`, at last `tests done N`. Its exit status is 0 or 1. Measurements are lines
+//! `name value unit`.
 #![no_std]
+
+extern crate alloc;
+
+pub mod child;
+pub mod failure;
+pub mod ledger;
+pub mod mini;
+pub mod random;
+pub mod suite;
+
+pub use failure::{Failure, Outcome};
+pub use suite::Suite;
+
+/// Nanoseconds after which a wait that should end is a failure: no test may hang.
+pub const PATIENCE: u64 = 20_000_000_000;
+
+/// Nanoseconds that are enough for another thread to have got into its wait. No result may depend on it: it only makes
+/// the interesting order of things likely.
+pub const A_MOMENT: u64 = 3_000_000;
+
+/// The deadline of a wait that should end.
+pub fn soon() -> u64 {
+    rt::clock::after(PATIENCE)
+}
+
+/// Lets the others go on for [`A_MOMENT`].
+pub fn a_moment() {
+    rt::thread::sleep(A_MOMENT);
+}

@@ -1,0 +1,70 @@
+//! The kernel's books before and after: what a test made must be gone when it ends.
+
+use alloc::format;
+
+use abi::counters::KernelCounters;
+use rt::sys::counters;
+
+use crate::{Failure, Outcome, a_moment, soon};
+
+/// What there was at some moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Ledger {
+    before: KernelCounters,
+}
+
+impl Ledger {
+    /// What there is now. Let what shall be compared happen once before: the heap and the handle tables keep what they
+    /// grew to.
+    pub fn open() -> Outcome<Ledger> {
+        settle();
+        Ok(Ledger { before: counters()? })
+    }
+
+    /// Fails unless there is again what there was. The kernel may clean up behind a death for a while.
+    #[track_caller]
+    pub fn balance(&self) -> Outcome {
+        let deadline = soon();
+        loop {
+            let now = counters()?;
+            if now == self.before {
+                return Ok(());
+            }
+            if rt::clock::now_ns() > deadline {
+                return Err(Failure::new(format!("left over: {}", difference(&self.before, &now))));
+            }
+            a_moment();
+        }
+    }
+}
+
+/// Waits until the numbers stand still: the kernel cleans up behind a death for a while.
+fn settle() {
+    let deadline = soon();
+    let mut last = counters();
+    while rt::clock::now_ns() < deadline {
+        a_moment();
+        let now = counters();
+        if now == last {
+            return;
+        }
+        last = now;
+    }
+}
+
+fn difference(before: &KernelCounters, now: &KernelCounters) -> alloc::string::String {
+    let lines = [
+        ("free frames", before.frames_free, now.frames_free),
+        ("handles", before.handles, now.handles),
+        ("processes", before.processes, now.processes),
+        ("threads", before.threads, now.threads),
+        ("endpoints", before.endpoints, now.endpoints),
+        ("badges", before.badges, now.badges),
+        ("notifications", before.notifications, now.notifications),
+        ("memory objects", before.memory_objects, now.memory_objects),
+        ("mappings", before.mappings, now.mappings),
+        ("watches", before.watches, now.watches),
+    ];
+    let changed = lines.iter().filter(|(_, before, now)| before != now);
+    changed.map(|(name, before, now)| format!("{name} {before} -> {now}; ")).collect()
+}
