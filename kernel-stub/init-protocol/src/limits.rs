@@ -17,3 +17,11 @@ pub const SPAWN_HANDLES: usize = abi::message::MAX_HANDLES;
 pub const LISTED: usize = 32;
 /// Bytes of quota that a program needs at the very least to be started.
 pub const LEAST_QUOTA: u64 = 256 * 1024;
+/// Milliseconds that drivers have to write out what is buffered before the machine is powered off.
+pub const DRAIN_MS: u64 = 1000;
+/// Requests of one process that wait at the same time. One more, and the oldest is answered with `EAGAIN`.
+pub const WAITING: usize = 64;
+/// Ended children of one process whose status is kept.
+pub const ENDED: usize = 64;
+/// Live processes that one manifest entry's program and its descendants may have.
+pub const CHILDREN: usize = 256;

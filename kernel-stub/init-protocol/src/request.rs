@@ -21,7 +21,7 @@ pub enum Request {
     Version,
     /// Offer a service. Slot 0: the endpoint to call, with `WRITE`, `DUPLICATE` and `TRANSFER` (clients never get more).
     /// `EPERM` unless the caller's manifest entry provides it; `EEXIST` while it is registered; `EINVAL` when slot 0 is
-    /// no unbadged endpoint. The name is free again when the provider's process ends. → [`Reply::Done`].
+    /// no such endpoint. The name is free again when the provider's process ends. → [`Reply::Done`].
     Register {
         /// Name of the service, such as `event` or `tty`.
         name: String,
@@ -50,8 +50,8 @@ pub enum Request {
         /// Which.
         pid: u32,
     },
-    /// Get a process to watch: → [`Reply::Done`] with its process in slot 0 (`READ`). Same rights as
-    /// [`Kill`](Request::Kill); `ESRCH` when it has ended.
+    /// Get a process to watch: → [`Reply::Done`] with its process in slot 0 (`READ`, `DUPLICATE`,
+    /// `TRANSFER`). Same rights as [`Kill`](Request::Kill); `ESRCH` when it has ended.
     OpenProcess {
         /// Which.
         pid: u32,
@@ -72,6 +72,13 @@ pub enum Request {
         /// Exit status of the machine.
         status: u8,
     },
+    /// Be told before the machine is powered off, to write out what is buffered: → [`Reply::Done`]. Slot 0: a
+    /// notification with `WRITE` and, to say which bits, a badge; it is signalled once, and power stays on until
+    /// [`Drained`](Request::Drained), the process's end, or [`DRAIN_MS`](crate::limits::DRAIN_MS). Servers and drivers
+    /// only, else `EPERM`; a second one takes the place of the first.
+    OnPowerOff,
+    /// The answer to the signal of [`OnPowerOff`](Request::OnPowerOff): → [`Reply::Done`].
+    Drained,
 }
 
 /// What to start.

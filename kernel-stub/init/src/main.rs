@@ -1,8 +1,5 @@
-//! To be filled.
-#![no_std]
-#![no_main]
+//! The first process of the machine.
+#![cfg_attr(target_os = "none", no_std, no_main)]
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    loop {}
-}
+#[cfg(not(target_os = "none"))]
+fn main() {}

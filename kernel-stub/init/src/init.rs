@@ -1,0 +1,229 @@
+//! The state of init, and what ends and time do to it.
+
+use alloc::{string::String, vec::Vec};
+
+use abi::{
+    error::{ENODEV, Error},
+    limits::FOREVER,
+};
+use init_protocol::{request::Reply, status::ExitStatus};
+
+use crate::{
+    System,
+    backoff::{Failures, Verdict},
+    check::{Program, Skipped},
+    power::Power,
+    processes::{INIT, Processes},
+    services::Services,
+    waiting::{For, Waiting},
+};
+
+/// Status of a machine whose essential program could not be started, or that has nothing to run.
+pub const CANNOT_START: u8 = 125;
+/// Status of a process that is ended because its parent has: 128 + `SIGKILL`, as a shell shows it.
+pub const ENDED_WITH_PARENT: i64 = 137;
+
+/// A program of the manifest.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) program: Program,
+    pub(crate) state: State,
+    pub(crate) failures: Failures,
+    /// Bytes that its descendants use of `children_quota`.
+    pub(crate) lent: u64,
+    /// Live descendants.
+    pub(crate) children: usize,
+}
+
+/// How far a program is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// Not started yet: it waits for services.
+    New,
+    /// Process of this number.
+    Alive(u32),
+    /// Failed; started again at this time.
+    Resting(u64),
+    /// Ended for good.
+    Over,
+}
+
+/// init.
+#[derive(Debug)]
+pub struct Init<S: System> {
+    pub(crate) system: S,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) processes: Processes<S::Process>,
+    pub(crate) services: Services<S::Handle>,
+    pub(crate) waiting: Waiting,
+    pub(crate) power: Power<S::Handle>,
+}
+
+impl<S: System> Init<S> {
+    /// init with what a manifest gave, nothing started.
+    pub fn new(mut system: S, programs: Vec<Program>, skipped: &[Skipped]) -> Init<S> {
+        for Skipped { index, name, why } in skipped {
+            system.log(format_args!("manifest entry {index} ({name}) is skipped: {why}"));
+        }
+        let services = Services::new(&programs);
+        let entry = |program| Entry {
+            program,
+            state: State::New,
+            failures: Failures::default(),
+            lent: 0,
+            children: 0,
+        };
+        Init {
+            system,
+            entries: programs.into_iter().map(entry).collect(),
+            processes: Processes::new(),
+            services,
+            waiting: Waiting::default(),
+            power: Power::new(),
+        }
+    }
+
+    /// Starts what waits for nothing.
+    pub fn boot(&mut self) {
+        if self.entries.is_empty() {
+            self.system.log(format_args!("the manifest has nothing to start"));
+            self.power.go(&mut self.system, CANNOT_START);
+        }
+        self.start_ready();
+        self.settle();
+    }
+
+    /// Until when to wait for requests: [`FOREVER`] when nothing is due.
+    pub fn deadline(&self) -> u64 {
+        if let Some(off) = self.power.deadline() {
+            return off;
+        }
+        let restarts = self.entries.iter().filter_map(|entry| match entry.state {
+            State::Resting(until) => Some(until),
+            _ => None,
+        });
+        restarts.min().unwrap_or(FOREVER)
+    }
+
+    /// Does what is due. To be called after the [`deadline`](Init::deadline); too early is no harm.
+    pub fn tick(&mut self) {
+        let now = self.system.now();
+        for index in 0..self.entries.len() {
+            if matches!(self.entries[index].state, State::Resting(until) if until <= now) {
+                self.start(index);
+            }
+        }
+        self.settle();
+    }
+
+    /// Processes whose [`exit_bits`](crate::system::Plan::exit_bits) are among these may have ended.
+    pub fn ended(&mut self, bits: u64) {
+        for pid in self.processes.alive_with(bits) {
+            let process = self.processes.get(pid).and_then(|record| record.alive());
+            if let Some(status) = process.and_then(|process| self.system.status(process)) {
+                self.end(pid, status);
+            }
+        }
+        self.settle();
+    }
+
+    /// Number of processes in the table, and of requests that wait.
+    pub fn load(&self) -> (usize, usize) {
+        (self.processes.len(), self.waiting.len())
+    }
+
+    /// Powers off when it is time to.
+    pub(crate) fn settle(&mut self) {
+        if let Some(status) = self.power.is_off(self.system.now()) {
+            self.system.power_off(status);
+        }
+    }
+
+    fn end(&mut self, pid: u32, status: ExitStatus) {
+        self.processes.end(pid, status);
+        self.services.withdraw(pid);
+        self.waiting.forget(pid);
+        self.power.forget(pid);
+        self.end_children(pid);
+        let Some(record) = self.processes.get(pid) else { return };
+        let (parent, program, cost, started) = (record.parent, record.program, record.cost, record.started);
+        if matches!(status, ExitStatus::Faulted { .. }) && parent != INIT {
+            self.system.log(format_args!("{} (pid {pid}) {status}", record.name));
+        }
+        let mut is_told = false;
+        for (caller, token) in self.waiting.take(For::End(pid)) {
+            let delivered = self.system.reply(token, Ok((Reply::Ended(status), None))).is_ok();
+            is_told |= delivered && caller == parent;
+        }
+        if parent == INIT {
+            self.processes.remove(pid);
+            self.program_ended(program, pid, status, started);
+            return;
+        }
+        let entry = &mut self.entries[program];
+        entry.lent -= cost;
+        entry.children -= 1;
+        if is_told || self.processes.caller(u64::from(parent)).is_none() {
+            self.processes.remove(pid);
+        }
+    }
+
+    /// A parent has ended: its live children are killed, its dead ones are of no interest to anybody.
+    fn end_children(&mut self, parent: u32) {
+        for child in self.processes.children(parent) {
+            match self.processes.get(child).and_then(|record| record.alive()) {
+                Some(process) => self.system.kill(process, ENDED_WITH_PARENT),
+                None => drop(self.processes.remove(child)),
+            }
+        }
+    }
+
+    fn program_ended(&mut self, index: usize, pid: u32, status: ExitStatus, started: u64) {
+        let name = &self.entries[index].program.entry.name;
+        if status.is_success() {
+            self.system.log(format_args!("{name} (pid {pid}) {status}"));
+            self.over(index, status.to_byte());
+        } else {
+            self.system.log(format_args!("{name} (pid {pid}) {status}"));
+            let lived_ms = self.system.now().saturating_sub(started) / 1_000_000;
+            self.failed(index, lived_ms, status.to_byte());
+        }
+    }
+
+    /// A program failed, or could not be started for a passing reason.
+    pub(crate) fn failed(&mut self, index: usize, lived_ms: u64, status: u8) {
+        let entry = &mut self.entries[index];
+        let name = &entry.program.entry.name;
+        match entry.failures.failed(entry.program.entry.restart, lived_ms) {
+            Verdict::Restart { after_ms, count, limit } => {
+                let until = self.system.now().saturating_add(u64::from(after_ms) * 1_000_000);
+                entry.state = State::Resting(until);
+                self.system.log(format_args!("{name} is restarted in {after_ms} ms ({count} of {limit})"));
+            }
+            Verdict::GiveUp => self.over(index, status),
+        }
+    }
+
+    /// A program is not started again. Whoever waits for its services waits in vain.
+    pub(crate) fn over(&mut self, index: usize, status: u8) {
+        self.entries[index].state = State::Over;
+        for service in self.services.of(index).collect::<Vec<_>>() {
+            for (_, token) in self.waiting.take(For::Service(service)) {
+                let _ = self.system.reply(token, Err(Error::new(ENODEV)));
+            }
+        }
+        if self.entries[index].program.entry.essential {
+            self.power.go(&mut self.system, status);
+        }
+        for other in 0..self.entries.len() {
+            let entry = &self.entries[other];
+            let is_mine =
+                |name: &String| self.services.find(name).is_some_and(|s| self.services.provider(s) == index);
+            if entry.state == State::New && entry.program.entry.after.iter().any(is_mine) {
+                let (name, ended) = (&entry.program.entry.name, &self.entries[index].program.entry.name);
+                self.system.log(format_args!("{name} is not started: it waits for {ended}, which has ended"));
+                self.over(other, CANNOT_START);
+            }
+        }
+    }
+}

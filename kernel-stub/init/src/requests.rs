@@ -1,0 +1,190 @@
+//! What processes may ask, and the answers.
+
+use alloc::vec::Vec;
+
+use abi::error::{EAGAIN, EDEADLK, EINVAL, ENAMETOOLONG, ENODEV, ENOENT, EPERM, ESRCH, Error, Result};
+use init_protocol::{
+    VERSION,
+    limits::{NAME, PATH},
+    manifest::Kind,
+    request::{Reply, Request},
+};
+
+use crate::{Init, System, init::State, processes, waiting::For};
+
+/// A request that has been dealt with.
+enum Answer<H> {
+    /// This is the answer.
+    Now(Reply, Option<H>),
+    /// It waits, or has been answered.
+    Later,
+}
+
+use Answer::{Later, Now};
+
+impl<S: System> Init<S> {
+    /// A message with a badge came. `request` is an error when it could not be read. Handles that are not wanted are
+    /// closed.
+    pub fn asked(&mut self, badge: u64, token: u64, request: Result<Request>, handles: Vec<S::Handle>) {
+        let answer = match (self.processes.caller(badge), request) {
+            (Some((pid, _)), Ok(request)) => self.answer(pid, token, request, handles),
+            (Some(_), Err(error)) => Err(error),
+            (None, _) => Err(Error::new(EPERM)),
+        };
+        let answer = match answer {
+            Ok(Now(reply, handle)) => Ok((reply, handle)),
+            Ok(Later) => return self.settle(),
+            Err(error) => Err(error),
+        };
+        // A caller that is gone or cannot take the answer is not waited for.
+        let _ = self.system.reply(token, answer);
+        self.settle();
+    }
+
+    fn answer(
+        &mut self,
+        caller: u32,
+        token: u64,
+        request: Request,
+        handles: Vec<S::Handle>,
+    ) -> Result<Answer<S::Handle>> {
+        match request {
+            Request::Version => Ok(Now(Reply::Version(VERSION), None)),
+            Request::Register { name } => self.register(caller, token, &name, handles),
+            Request::Connect { name } => self.connect(caller, token, &name),
+            Request::Spawn(spawn) => self.spawn(caller, token, &spawn, handles).map(|()| Later),
+            Request::Kill { pid, status } => self.kill(caller, pid, status),
+            Request::Wait { pid } => self.wait(caller, token, pid),
+            Request::OpenProcess { pid } => {
+                self.may(caller, pid)?;
+                let process = self.processes.get(pid).and_then(|record| record.alive());
+                let process = process.ok_or(Error::new(ESRCH))?;
+                Ok(Now(Reply::Done, Some(self.system.share_process(process, false)?)))
+            }
+            Request::List { after } => Ok(Now(Reply::Processes(self.processes.list(after)), None)),
+            Request::OpenFile { path } if path.len() > PATH => Err(Error::new(ENAMETOOLONG)),
+            Request::OpenFile { path } => {
+                self.system.open(&path).map(|(handle, length)| Now(Reply::File { length }, Some(handle)))
+            }
+            Request::PowerOff { status } => self.power_off(caller, status),
+            Request::OnPowerOff => self.on_power_off(caller, handles),
+            Request::Drained => {
+                self.power.drained(caller);
+                Ok(Now(Reply::Done, None))
+            }
+        }
+    }
+
+    /// The program that a process is itself, not one that it descends from.
+    fn program(&self, pid: u32) -> Option<usize> {
+        let program = self.processes.get(pid)?.program;
+        (self.entries[program].state == State::Alive(pid)).then_some(program)
+    }
+
+    /// Whether a process may know and end another.
+    fn may(&self, caller: u32, pid: u32) -> Result<()> {
+        let is_operator =
+            self.program(caller).is_some_and(|program| self.entries[program].program.entry.operator);
+        if is_operator || self.processes.descends(pid, caller) {
+            return Ok(());
+        }
+        match self.processes.get(pid) {
+            Some(_) => Err(Error::new(EPERM)),
+            None => Err(Error::new(ESRCH)),
+        }
+    }
+
+    fn register(
+        &mut self,
+        caller: u32,
+        token: u64,
+        name: &str,
+        handles: Vec<S::Handle>,
+    ) -> Result<Answer<S::Handle>> {
+        let service = self.service(name)?.ok_or(Error::new(EPERM))?;
+        let program = self.program(caller).ok_or(Error::new(EPERM))?;
+        let endpoint = handles.into_iter().next().filter(|handle| self.system.is_service(handle));
+        let endpoint = endpoint.ok_or(Error::new(EINVAL))?;
+        self.services.register(service, program, caller, endpoint)?;
+        let _ = self.system.reply(token, Ok((Reply::Done, None)));
+        for (_, token) in self.waiting.take(For::Service(service)) {
+            let answer = self.share(service);
+            let _ = self.system.reply(token, answer);
+        }
+        self.start_ready();
+        Ok(Later)
+    }
+
+    fn connect(&mut self, caller: u32, token: u64, name: &str) -> Result<Answer<S::Handle>> {
+        let service = self.service(name)?.ok_or(Error::new(ENOENT))?;
+        if self.services.endpoint(service).is_some() {
+            return self.share(service).map(|(reply, handle)| Now(reply, handle));
+        }
+        if self.entries[self.services.provider(service)].state == State::Over {
+            return Err(Error::new(ENODEV));
+        }
+        self.wait_for(caller, token, For::Service(service));
+        Ok(Later)
+    }
+
+    fn service(&self, name: &str) -> Result<Option<usize>> {
+        if name.len() > NAME { Err(Error::new(ENAMETOOLONG)) } else { Ok(self.services.find(name)) }
+    }
+
+    fn share(&mut self, service: usize) -> Result<(Reply, Option<S::Handle>)> {
+        let endpoint = self.services.endpoint(service).ok_or(Error::new(ENODEV))?;
+        Ok((Reply::Done, Some(self.system.share_service(endpoint)?)))
+    }
+
+    fn kill(&mut self, caller: u32, pid: u32, status: i64) -> Result<Answer<S::Handle>> {
+        self.may(caller, pid)?;
+        let process = self.processes.get(pid).and_then(|record| record.alive());
+        self.system.kill(process.ok_or(Error::new(ESRCH))?, status);
+        Ok(Now(Reply::Done, None))
+    }
+
+    fn wait(&mut self, caller: u32, token: u64, pid: u32) -> Result<Answer<S::Handle>> {
+        if pid == caller {
+            return Err(Error::new(EDEADLK));
+        }
+        self.may(caller, pid)?;
+        let record = self.processes.get(pid).ok_or(Error::new(ESRCH))?;
+        let processes::State::Ended(status) = record.state else {
+            self.wait_for(caller, token, For::End(pid));
+            return Ok(Later);
+        };
+        let is_parent = record.parent == caller;
+        let delivered = self.system.reply(token, Ok((Reply::Ended(status), None))).is_ok();
+        if is_parent && delivered {
+            self.processes.remove(pid);
+        }
+        Ok(Later)
+    }
+
+    fn wait_for(&mut self, caller: u32, token: u64, what: For) {
+        if let Some(oldest) = self.waiting.add(caller, token, what) {
+            let _ = self.system.reply(oldest, Err(Error::new(EAGAIN)));
+        }
+    }
+
+    fn power_off(&mut self, caller: u32, status: u8) -> Result<Answer<S::Handle>> {
+        let entry = self.program(caller).map(|program| &self.entries[program].program.entry);
+        match entry {
+            Some(entry) if entry.essential || entry.operator => {
+                self.power.go(&mut self.system, status);
+                Ok(Later)
+            }
+            _ => Err(Error::new(EPERM)),
+        }
+    }
+
+    fn on_power_off(&mut self, caller: u32, handles: Vec<S::Handle>) -> Result<Answer<S::Handle>> {
+        let program = self.program(caller).ok_or(Error::new(EPERM))?;
+        if self.entries[program].program.entry.kind == Kind::Application {
+            return Err(Error::new(EPERM));
+        }
+        let notification = handles.into_iter().next().filter(|handle| self.system.is_signal(handle));
+        self.power.listen(caller, notification.ok_or(Error::new(EINVAL))?);
+        Ok(Now(Reply::Done, None))
+    }
+}
