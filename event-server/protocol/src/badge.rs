@@ -1,6 +1,6 @@
 //! Badges of handles to the server's endpoints: the only identities that the server trusts.
 //!
-//! `kind << 62 | shard << 54 | generation << 24 | index`. Kind 0 is the unbadged handle: the lobby.
+//! `kind << 61 | shard << 54 | generation << 24 | index`. Kind 0 is the unbadged handle: the lobby.
 
 /// Whose handle a badge is on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,6 +9,8 @@ pub enum Badge {
     Lobby,
     /// A client's session.
     Client(ClientId),
+    /// Who a client is, and nothing more: what it gives to drivers.
+    Ticket(TicketId),
     /// A driver's session.
     Driver(DriverId),
     /// The right to be told about a source (a *watch handle*).
@@ -32,8 +34,8 @@ macro_rules! id {
             /// Builds it; values beyond their fields are cut.
             pub const fn new(shard: u32, index: u32, generation: u32) -> $name {
                 $name(
-                    $kind << 62
-                        | (shard as u64 & 0xff) << 54
+                    $kind << 61
+                        | (shard as u64 & 0x7f) << 54
                         | (generation as u64 & GENERATION_MAX as u64) << 24
                         | (index & INDEX_MAX) as u64,
                 )
@@ -42,7 +44,7 @@ macro_rules! id {
             /// The shard that made it.
             #[inline]
             pub const fn shard(self) -> u32 {
-                (self.0 >> 54) as u32 & 0xff
+                (self.0 >> 54) as u32 & 0x7f
             }
 
             /// Slot in the shard's table.
@@ -60,7 +62,7 @@ macro_rules! id {
             /// Whether the word is of this kind. Ids arrive in messages and rings as plain words.
             #[inline]
             pub const fn is_well_formed(self) -> bool {
-                self.0 >> 62 == $kind
+                self.0 >> 61 == $kind
             }
         }
     };
@@ -78,15 +80,34 @@ id! {
     /// A source; its shard is its home.
     SourceId, 3
 }
+id! {
+    /// A client's ticket.
+    TicketId, 4
+}
+
+impl ClientId {
+    /// Its ticket.
+    pub const fn ticket(self) -> TicketId {
+        TicketId::new(self.shard(), self.index() as u32, self.generation())
+    }
+}
+
+impl TicketId {
+    /// Whose it is.
+    pub const fn client(self) -> ClientId {
+        ClientId::new(self.shard(), self.index() as u32, self.generation())
+    }
+}
 
 impl Badge {
     /// What a badge says. Every word is one.
     #[inline]
     pub const fn decode(badge: u64) -> Badge {
-        match badge >> 62 {
+        match badge >> 61 {
             1 => Badge::Client(ClientId(badge)),
             2 => Badge::Driver(DriverId(badge)),
             3 => Badge::Source(SourceId(badge)),
+            4 => Badge::Ticket(TicketId(badge)),
             _ => Badge::Lobby,
         }
     }
@@ -99,10 +120,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fields_come_back(shard in 0u32..256, index in 0..=INDEX_MAX, generation in 0..=GENERATION_MAX) {
+        fn fields_come_back(shard in 0u32..128, index in 0..=INDEX_MAX, generation in 0..=GENERATION_MAX) {
             let id = SourceId::new(shard, index, generation);
             prop_assert_eq!((id.shard(), id.index(), id.generation()), (shard, index as usize, generation));
             prop_assert_eq!(Badge::decode(id.0), Badge::Source(id));
+            let client = ClientId::new(shard, index, generation);
+            prop_assert_eq!(Badge::decode(client.ticket().0), Badge::Ticket(client.ticket()));
+            prop_assert_eq!(client.ticket().client(), client);
         }
     }
 }

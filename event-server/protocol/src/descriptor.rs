@@ -1,6 +1,6 @@
 //! Messages between clients and drivers about descriptors.
 //!
-//! `OPEN` goes to the driver's service endpoint with the client's session handle of the event server; the reply brings
+//! `OPEN` goes to the driver's service endpoint with the client's ticket of the event server; the reply brings
 //! the descriptor handle (the driver's endpoint, badged with the open file) and the watch handle. Everything else goes to
 //! the descriptor handle. Closing its last duplicate closes the open file.
 //!
@@ -8,7 +8,7 @@
 //!
 //! | label | request | reply |
 //! |---|---|---|
-//! | OPEN | bytes: [`Open`]; handle 0 = session handle | bytes: [`Opened`]; handle 0 = descriptor, handle 1 = watch handle |
+//! | OPEN | bytes: [`Open`]; handle 0 = ticket | bytes: [`Opened`]; handle 0 = descriptor, handle 1 = watch handle |
 //! | READ | words: length, flags, offset | words: 0, count, [arrival time](words::ARRIVAL); the bytes. Count 0 is end of file |
 //! | WRITE | words: 0, flags, offset; the bytes | words: 0, count |
 //! | CONTROL | bytes: [`Control`] | bytes: [`ControlReply`] |

@@ -11,11 +11,6 @@ pub type QueueNumber = u32;
 /// A request on a session handle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// The session handle of another shard. → [`Reply::Done`], handle 0.
-    Enter {
-        /// Which shard.
-        shard: u32,
-    },
     /// Handle 0 = notification (right to signal) of waiter `number`: bit 0 is signalled when it is chosen. Replaces an
     /// earlier one. Valid for all shards. → [`Reply::Done`].
     RegisterWaiter {
@@ -156,9 +151,10 @@ pub struct Failure {
     pub errno: u32,
 }
 
-/// Answer to [`label::ADOPT`](super::label::ADOPT), sent on a watch handle with the session handle (of any shard) as
+/// Answer to [`label::ADOPT`](super::label::ADOPT), sent on a watch handle with a session handle (of any shard) as
 /// handle 0. Handle 0 of the reply = the page of cells, read-only; the same object each time for the same `page`, so a
-/// client that has it mapped closes the duplicate. EACCES: the source is another session's.
+/// client that has it mapped closes the duplicate. Handle 1, only when the session was not known to that shard yet: the
+/// session handle of that shard. EACCES: the source is another session's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Adopted {
     /// The source; its home shard is [`SourceId::shard`].

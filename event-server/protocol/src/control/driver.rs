@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A request on a driver session handle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Makes a source. Handle 0 = the session handle of the client that may watch it; none when `shared`: whoever holds
+    /// Makes a source. Handle 0 = the ticket of the client that may watch it; none when `shared`: whoever holds
     /// the watch handle may. → [`Reply::Created`], handle 0 = the page of cells (read and write; the same object each
     /// time for the same `page`), handle 1 = the watch handle, to pass to the client with the descriptor.
     CreateSource {

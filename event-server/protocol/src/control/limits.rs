@@ -14,8 +14,8 @@ pub const MAX_BANKS: usize = 8;
 pub const MAX_QUEUES: u32 = 256;
 /// Notes of one session in one shard.
 pub const MAX_NOTES: u32 = 65536;
-/// Sources that one session may have adopted in one shard.
-pub const MAX_ADOPTED: u32 = 65536;
+/// Sources for one client in one shard, open or not yet released.
+pub const MAX_SOURCES: u32 = 16384;
 /// Client sessions.
 pub const MAX_CLIENTS: u32 = 1024;
 /// Driver sessions of one shard: bits of its doorbell.

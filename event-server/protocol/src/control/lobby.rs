@@ -14,7 +14,10 @@ pub enum Request {
         shard: u32,
     },
     /// Opens a client's session. Handle 0 = session memory of [`SESSION_SIZE`](crate::park::SESSION_SIZE) zeroed bytes,
-    /// read and write. → [`Reply::Session`], handle 0 = the session handle of this shard.
+    /// read and write. → [`Reply::Session`], handle 0 = the session handle of this shard, handle 1 = the ticket: what the
+    /// client gives to drivers when it opens descriptors. A ticket only says who the client is.
+    ///
+    /// Closing the session handle of any shard ends the session; holding tickets does not prolong it.
     OpenSession,
     /// A driver introduces itself to this shard: the one of the CPU it runs on. Handle 0 = memory of
     /// [`changed::memory_size`](crate::changed::memory_size) zeroed bytes, read and write. → [`Reply::Attached`],

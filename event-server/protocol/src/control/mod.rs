@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | the handle that init gives out for service [`SERVICE`], or [`lobby`] of a shard | LOBBY | [`lobby::Request`] | [`lobby::Reply`] |
 //! | a client's session handle | CLIENT | [`client::Request`] | [`client::Reply`] |
-//! | a watch handle | ADOPT | no bytes | [`client::Adopted`] |
+//! | a watch handle, with the session handle | ADOPT | no bytes | [`client::Adopted`] |
 //! | a driver's session handle | DRIVER | [`driver::Request`] | [`driver::Reply`] |
 
 pub mod client;
