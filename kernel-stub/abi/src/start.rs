@@ -32,3 +32,6 @@ pub struct StartHeader {
     /// Address of the first thread's IPC buffer.
     pub ipc_buffer: u64,
 }
+
+/// Where the kernel finds init in the boot archive.
+pub const INIT_PATH: &str = "bin/init";

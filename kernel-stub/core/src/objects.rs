@@ -445,6 +445,7 @@ impl Objects {
             deadline: None,
             dead: false,
             suspended: true,
+            parked: true,
             handles: 0,
             watches: Vec::new(),
             sibling,

@@ -21,6 +21,13 @@ pub struct Schedulable {
 
 impl Default for Schedulable {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Schedulable {
+    /// A thread that may run everywhere, at the lowest priority.
+    pub const fn new() -> Self {
         Schedulable {
             next: AtomicU32::new(NONE),
             prev: AtomicU32::new(NONE),
@@ -30,9 +37,7 @@ impl Default for Schedulable {
             affinity: AtomicU32::new(u32::MAX),
         }
     }
-}
 
-impl Schedulable {
     /// Its priority.
     pub fn priority(&self) -> u8 {
         self.priority.load(Relaxed)

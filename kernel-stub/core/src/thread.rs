@@ -84,6 +84,8 @@ pub struct Thread {
     pub dead: bool,
     /// Not to run although it waits nowhere.
     pub suspended: bool,
+    /// Suspended, and off its CPU and every run queue: starting it must make it ready.
+    pub parked: bool,
     /// Handles to it.
     pub handles: u32,
     /// Who is told when it ends.

@@ -1,0 +1,100 @@
+//! Interrupt lines and I/O ports, for holders of the hardware handle.
+
+use super::{Call, Outcome, simple};
+use crate::irq;
+use abi::{
+    Rights,
+    error::{EBUSY, EINVAL, ENOMEM, Error},
+    handle::Kind,
+    limits::cost,
+    memory::{IRQ_ACTIVE_LOW, IRQ_LEVEL},
+};
+use kernel_core::{irq::Irq, object::Object};
+
+/// `SYS_IRQ_CREATE`
+pub fn irq_create(call: &mut Call<'_>) -> Outcome {
+    simple(call, |call, objects| {
+        call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
+        let (gsi, flags) = (call.frame.rsi, call.frame.rdx);
+        let gsi = u32::try_from(gsi).ok().filter(|&gsi| irq::exists(gsi)).ok_or(Error::new(EINVAL))?;
+        if flags & !(IRQ_LEVEL | IRQ_ACTIVE_LOW) != 0 {
+            return Err(Error::new(EINVAL));
+        }
+        if objects.irqs.ids().any(|id| objects.irqs.get(id).is_some_and(|irq| irq.gsi == gsi)) {
+            return Err(Error::new(EBUSY));
+        }
+        crate::pages::spare()?;
+        let charge = objects.charge(call.process(), cost::IRQ)?;
+        objects.process_mut(call.process())?.handles.reserve()?;
+        let line =
+            Irq { gsi, flags, notification: None, bits: 0, pending: false, references: 0, charge: Some(charge) };
+        let id = objects.irqs.insert(line).ok_or(Error::new(ENOMEM))?;
+        let object = Object::Irq(id);
+        objects.insert_handle(call.process(), object, object.all_rights()).map(|handle| handle.0)
+    })
+}
+
+/// `SYS_IRQ_BIND`
+pub fn irq_bind(call: &mut Call<'_>) -> Outcome {
+    simple(call, |call, objects| {
+        let line = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object;
+        let target = call.object(objects, call.frame.rsi, Kind::Notification, Rights::WRITE)?.object;
+        let (Object::Irq(line), Object::Notification { id, mask }) = (line, target) else {
+            return Err(Error::new(EINVAL));
+        };
+        let bits = if mask == 0 { call.frame.rdx } else { call.frame.rdx & mask };
+        if bits == 0 {
+            return Err(Error::new(EINVAL));
+        }
+        objects.retain(target);
+        let Some(irq) = objects.irqs.get_mut(line) else { return Err(Error::new(EINVAL)) };
+        let old = irq.notification.replace(id);
+        irq.bits = bits;
+        let pending = irq.pending;
+        irq.pending = false;
+        let (gsi, flags) = (irq.gsi, irq.flags);
+        if let Some(old) = old {
+            objects.release_notification(old);
+        }
+        irq::enable(gsi, flags);
+        Ok(u64::from(pending))
+    })
+}
+
+/// `SYS_IRQ_ACK`
+pub fn irq_ack(call: &mut Call<'_>) -> Outcome {
+    simple(call, |call, objects| {
+        let Object::Irq(line) = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object else {
+            return Err(Error::new(EINVAL));
+        };
+        let irq = objects.irqs.get_mut(line).ok_or(Error::new(EINVAL))?;
+        if irq.notification.is_none() {
+            return Err(Error::new(EINVAL));
+        }
+        irq.pending = false;
+        irq::unmask(irq.gsi);
+        Ok(0)
+    })
+}
+
+/// `SYS_PORT_GRANT`
+pub fn port_grant(call: &mut Call<'_>) -> Outcome {
+    simple(call, |call, objects| {
+        call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
+        let target = call.process_or_own(objects, call.frame.rsi, Rights::CONTROL)?;
+        let (first, count) = (call.frame.rdx, call.frame.r10);
+        if count == 0 || first.checked_add(count).is_none_or(|end| end > 0x1_0000) {
+            return Err(Error::new(EINVAL));
+        }
+        let own = target == call.process();
+        if !own && objects.process(target)?.threads > 0 {
+            return Err(Error::new(EBUSY));
+        }
+        let owner = crate::space::owner_of(objects, target)?;
+        owner.grant_ports(first as u16, count as u16)?;
+        if own {
+            crate::arch::gdt::io_allow(owner.ports());
+        }
+        Ok(0)
+    })
+}

@@ -1,0 +1,178 @@
+//! System calls: from numbers and registers to operations on objects, and back.
+//!
+//! A handler sees the registers as a [`Call`]; user addresses go through [`crate::mem::user`] and handles through the
+//! process's table before anything happens with them, and what fails has changed nothing.
+
+mod clock;
+mod handle;
+mod hardware;
+mod ipc;
+mod memory;
+mod notification;
+mod observe;
+mod process;
+pub mod thread;
+
+use crate::{
+    arch::frame::Frame,
+    block::ThreadBlock,
+    objects::{self, ObjectsGuard},
+    sched,
+    space::ProcessBlock,
+};
+use abi::{
+    Handle, Rights,
+    error::{EINVAL, ENOSYS, Error, Result},
+    handle::Kind,
+    number::*,
+};
+use kernel_core::{arena::Id, handle_table::Entry, object::Object, process::Process};
+
+/// One system call of the running thread.
+pub struct Call<'a> {
+    /// Its registers.
+    pub frame: &'a mut Frame,
+    /// The thread.
+    pub thread: &'static ThreadBlock,
+}
+
+/// What a handler leaves behind.
+pub enum Outcome {
+    /// This in the result register of the caller, which runs on.
+    Return(u64),
+    /// The registers are as they should be, and so is the current thread.
+    Done,
+}
+
+impl From<Result<u64>> for Outcome {
+    #[inline]
+    fn from(result: Result<u64>) -> Outcome {
+        Outcome::Return(abi::mux(result))
+    }
+}
+
+impl Call<'_> {
+    /// The caller's process.
+    #[inline]
+    pub fn process(&self) -> Id<Process> {
+        self.thread.process
+    }
+
+    /// Address space and ports of the caller.
+    pub fn owner(&self) -> &'static ProcessBlock {
+        // SAFETY: the process does not end before its running thread.
+        unsafe { &*self.thread.owner.as_ptr() }
+    }
+
+    /// Looks a handle of the caller up: `EBADF`, `EINVAL` for another type, `EPERM` for a missing right.
+    pub fn object(&self, objects: &ObjectsGuard<'_>, handle: u64, kind: Kind, rights: Rights) -> Result<Entry> {
+        objects.lookup(self.process(), Handle(handle))?.is(kind)?.needs(rights)
+    }
+
+    /// The process that a handle names; 0 is the caller's own.
+    pub fn process_or_own(&self, objects: &ObjectsGuard<'_>, handle: u64, rights: Rights) -> Result<Id<Process>> {
+        if handle == 0 {
+            return Ok(self.process());
+        }
+        match self.object(objects, handle, Kind::Process, rights)?.object {
+            Object::Process(id) => Ok(id),
+            _ => Err(Error::new(EINVAL)),
+        }
+    }
+}
+
+type Handler = fn(&mut Call<'_>) -> Outcome;
+
+/// Handlers in the order of the native numbers.
+static NATIVE: [Handler; NATIVE_COUNT as usize] = {
+    let mut table: [Handler; NATIVE_COUNT as usize] = [observe::null; NATIVE_COUNT as usize];
+    macro_rules! handlers {
+        ($($number:ident => $handler:path,)*) => {
+            $(table[($number - CLASS_NATIVE) as usize] = $handler;)*
+            assert!([$($number),*].len() == NATIVE_COUNT as usize, "every native call has a handler");
+        };
+    }
+    handlers! {
+        SYS_NULL => observe::null,
+        SYS_HANDLE_DUP => handle::duplicate,
+        SYS_HANDLE_INFO => handle::info,
+        SYS_HANDLE_GRANT => handle::grant,
+        SYS_ENDPOINT_CREATE => ipc::create,
+        SYS_CALL => ipc::call,
+        SYS_RECV => ipc::receive,
+        SYS_REPLY => ipc::reply,
+        SYS_REPLY_RECV => ipc::reply_receive,
+        SYS_NOTIFICATION_CREATE => notification::create,
+        SYS_NOTIFICATION_SIGNAL => notification::signal,
+        SYS_NOTIFICATION_WAIT => notification::wait,
+        SYS_NOTIFICATION_POLL => notification::poll,
+        SYS_NOTIFICATION_BIND => notification::bind,
+        SYS_SIGNAL_AND_WAIT => notification::signal_and_wait,
+        SYS_MEMORY_CREATE => memory::create,
+        SYS_MEMORY_PHYSICAL => memory::physical,
+        SYS_MEMORY_MAP => memory::map,
+        SYS_MEMORY_UNMAP => memory::unmap,
+        SYS_MEMORY_ADDRESS => memory::address,
+        SYS_PROCESS_CREATE => process::create,
+        SYS_PROCESS_KILL => process::kill,
+        SYS_PROCESS_STATUS => process::status,
+        SYS_THREAD_CREATE => thread::create,
+        SYS_THREAD_START => thread::start,
+        SYS_THREAD_SUSPEND => thread::suspend,
+        SYS_THREAD_KILL => thread::kill,
+        SYS_THREAD_PRIORITY => thread::priority,
+        SYS_THREAD_AFFINITY => thread::affinity,
+        SYS_THREAD_POINTER => thread::pointer,
+        SYS_EXIT_WATCH => process::watch,
+        SYS_IRQ_CREATE => hardware::irq_create,
+        SYS_IRQ_BIND => hardware::irq_bind,
+        SYS_IRQ_ACK => hardware::irq_ack,
+        SYS_PORT_GRANT => hardware::port_grant,
+        SYS_LOG => observe::log,
+        SYS_COUNTERS => observe::counters,
+    }
+    table
+};
+
+fn redox_call(number: u64) -> Option<Handler> {
+    match number {
+        SYS_CLOSE => Some(handle::close),
+        SYS_YIELD => Some(thread::yield_now),
+        SYS_CLOCK_GETTIME => Some(clock::get_time),
+        SYS_FUTEX => Some(clock::futex),
+        _ => None,
+    }
+}
+
+/// The entry code saved the registers of the running thread in its block and calls this.
+#[unsafe(no_mangle)]
+extern "C" fn handle_syscall(frame: &mut Frame) {
+    let Some(thread) = sched::current() else { return };
+    let number = frame.rax;
+    let handler = match NATIVE.get(number.wrapping_sub(CLASS_NATIVE) as usize) {
+        Some(handler) => *handler,
+        None => match redox_call(number) {
+            Some(handler) => handler,
+            None => {
+                frame.rax = abi::mux(Err(Error::new(ENOSYS)));
+                return;
+            }
+        },
+    };
+    let mut call = Call { frame, thread };
+    if let Outcome::Return(value) = handler(&mut call) {
+        call.frame.rax = value;
+    }
+}
+
+/// A handle lookup and an operation that needs nothing but the objects lock and may wake others.
+pub fn simple(call: &mut Call<'_>, operate: impl FnOnce(&Call<'_>, &mut ObjectsGuard<'_>) -> Result<u64>) -> Outcome {
+    let result = {
+        let mut objects = objects::lock();
+        operate(call, &mut objects)
+    };
+    // The result must be in the registers before somebody better takes the CPU.
+    call.frame.rax = abi::mux(result);
+    sched::after_wakes();
+    Outcome::Done
+}

@@ -1,0 +1,50 @@
+//! Calls that only look or print.
+
+use super::{Call, Outcome, simple};
+use crate::{mem::frames, user};
+use abi::{
+    counters::KernelCounters,
+    error::{EINVAL, Error},
+    limits::LOG_LINE,
+};
+
+/// `SYS_NULL`
+pub fn null(_call: &mut Call<'_>) -> Outcome {
+    Outcome::Return(0)
+}
+
+/// `SYS_LOG`
+pub fn log(call: &mut Call<'_>) -> Outcome {
+    let length = call.frame.rsi;
+    if length > LOG_LINE as u64 {
+        return Outcome::Return(abi::mux(Err(Error::new(EINVAL))));
+    }
+    let mut line = [0; LOG_LINE];
+    let line = &mut line[..length as usize];
+    let result = user::copy_from(call.owner(), call.frame.rdi, line).map(|()| {
+        crate::log::user_line(line);
+        0
+    });
+    result.into()
+}
+
+/// `SYS_COUNTERS`
+pub fn counters(call: &mut Call<'_>) -> Outcome {
+    simple(call, |call, objects| {
+        let counters = KernelCounters {
+            frames_total: frames::total_count() as u64,
+            frames_free: frames::free_count() as u64,
+            handles: objects.handle_count,
+            processes: objects.processes.len() as u64,
+            threads: objects.threads.len() as u64,
+            endpoints: objects.endpoints.len() as u64,
+            badges: objects.badges.len() as u64,
+            notifications: objects.notifications.len() as u64,
+            memory_objects: objects.memories.len() as u64,
+            mappings: crate::space::mapping_count(),
+            watches: objects.watches,
+        };
+        user::write(call.owner(), call.frame.rdi, &counters, objects.token())?;
+        Ok(0)
+    })
+}

@@ -1,0 +1,127 @@
+//! Processes.
+
+use super::{Call, Outcome, simple};
+use crate::{
+    user,
+    objects, pages,
+    sched,
+    space::ProcessBlock,
+};
+use abi::{
+    Handle, Rights,
+    error::{EINVAL, ENOMEM, Error, Result},
+    handle::Kind,
+    limits::{PRIORITIES, cost},
+    status::{ProcessStatus, State},
+};
+use alloc::sync::Arc;
+use kernel_core::{object::Object, process::Life, quota::Account};
+
+/// `SYS_PROCESS_CREATE`
+pub fn create(call: &mut Call<'_>) -> Outcome {
+    make(call).into()
+}
+
+fn make(call: &Call<'_>) -> Result<u64> {
+    let (quota, priority) = (call.frame.rdi, call.frame.rsi);
+    if priority >= PRIORITIES as u64 {
+        return Err(Error::new(EINVAL));
+    }
+    pages::spare()?;
+    let (account, charge) = {
+        let objects = objects::lock();
+        let parent = &objects.process(call.process())?.account;
+        (Account::child(parent, quota)?, parent.charge(cost::PROCESS)?)
+    };
+    let block = ProcessBlock::new(&account)?;
+    let mut objects = objects::lock();
+    let caller = objects.process_mut(call.process())?;
+    caller.handles.reserve()?;
+    if priority > u64::from(caller.highest_priority) {
+        return Err(Error::new(abi::error::EPERM));
+    }
+    let word = Arc::into_raw(block) as u64;
+    let created = objects.create_process(account, word, priority as u8, Some(charge));
+    match created {
+        Ok(id) => {
+            let object = Object::Process(id);
+            objects.insert_handle(call.process(), object, object.all_rights()).map(|handle| handle.0)
+        }
+        Err(error) => {
+            drop(objects);
+            // SAFETY: the word is the reference just made, which no process has taken.
+            drop(unsafe { Arc::from_raw(word as *const ProcessBlock) });
+            Err(error)
+        }
+    }
+}
+
+/// `SYS_PROCESS_KILL`
+pub fn kill(call: &mut Call<'_>) -> Outcome {
+    let status = objects::exited(call.frame.rsi as i64);
+    let mut objects = objects::lock();
+    let own = match call.process_or_own(&objects, call.frame.rdi, Rights::CONTROL) {
+        Ok(process) => objects::kill_process(&mut objects, process, status),
+        Err(error) => return Outcome::Return(abi::mux(Err(error))),
+    };
+    call.frame.rax = 0;
+    if own {
+        objects::end_current(&mut objects, call.thread);
+        drop(objects);
+        sched::schedule();
+    } else {
+        drop(objects);
+        sched::after_wakes();
+    }
+    Outcome::Done
+}
+
+/// `SYS_PROCESS_STATUS`
+pub fn status(call: &mut Call<'_>) -> Outcome {
+    simple(call, |call, objects| {
+        let entry = objects.lookup(call.process(), Handle(call.frame.rdi))?.needs(Rights::READ)?;
+        let status = match entry.object {
+            Object::Process(id) => {
+                let process = objects.process(id)?;
+                let shown = if process.life == Life::Dead {
+                    process.status
+                } else {
+                    ProcessStatus { state: State::Alive as u32, ..ProcessStatus::default() }
+                };
+                ProcessStatus {
+                    threads: u64::from(process.threads),
+                    quota_used: process.account.used(),
+                    quota_limit: process.account.limit(),
+                    ..shown
+                }
+            }
+            Object::Thread(id) => {
+                let dead = objects.threads.get(id).is_none_or(|thread| thread.dead);
+                let state = if dead { State::Exited } else { State::Alive };
+                ProcessStatus { state: state as u32, threads: u64::from(!dead), ..ProcessStatus::default() }
+            }
+            _ => return Err(Error::new(EINVAL)),
+        };
+        user::write(call.owner(), call.frame.rsi, &status, objects.token())?;
+        Ok(0)
+    })
+}
+
+/// `SYS_EXIT_WATCH`
+pub fn watch(call: &mut Call<'_>) -> Outcome {
+    simple(call, |call, objects| {
+        pages::spare()?;
+        let target = objects.lookup(call.process(), Handle(call.frame.rdi))?.needs(Rights::READ)?;
+        if !matches!(target.object, Object::Process(_) | Object::Thread(_)) {
+            return Err(Error::new(EINVAL));
+        }
+        let entry = call.object(objects, call.frame.rsi, Kind::Notification, Rights::WRITE)?;
+        let Object::Notification { id, mask } = entry.object else { return Err(Error::new(ENOMEM)) };
+        let bits = if mask == 0 { call.frame.rdx } else { call.frame.rdx & mask };
+        if bits == 0 {
+            return Err(Error::new(EINVAL));
+        }
+        objects.watch(call.process(), target.object, id, bits)?;
+        Ok(0)
+    })
+}

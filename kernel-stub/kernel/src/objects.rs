@@ -1,0 +1,199 @@
+//! The objects of the system behind their lock, and what the kernel has to do when the logic says that one is gone.
+
+use crate::{
+    block::{self, ThreadBlock},
+    irq,
+    lock::{Ipc, LockToken, Mutex, MutexGuard},
+    pages, reaper,
+    sched::{self, Whereabouts},
+};
+use abi::status::{ProcessStatus, State};
+use core::{
+    ops::{Deref, DerefMut},
+    sync::atomic::Ordering,
+};
+use kernel_core::{
+    Objects,
+    arena::Id,
+    object::Garbage,
+    process::{Life, Process},
+    thread::{NO_THREAD, Wait},
+};
+
+static OBJECTS: Mutex<Ipc, Objects> = Mutex::new(Objects::new());
+
+/// The locked objects. Dropping it makes the threads ready whose waits have ended on the side and frees, without the
+/// lock, what nobody refers to any more.
+pub struct ObjectsGuard<'a> {
+    guard: Option<MutexGuard<'a, Ipc, Objects>>,
+}
+
+/// Locks the objects. No lock of this or a higher level is held: kernel entries are not nested.
+#[inline]
+pub fn lock() -> ObjectsGuard<'static> {
+    ObjectsGuard { guard: Some(OBJECTS.lock_first()) }
+}
+
+impl ObjectsGuard<'_> {
+    /// Right to take locks that come after the objects lock.
+    #[inline]
+    pub fn token(&mut self) -> LockToken<'_, Ipc> {
+        match &mut self.guard {
+            Some(guard) => guard.split().1,
+            None => unreachable!(),
+        }
+    }
+}
+
+impl Deref for ObjectsGuard<'_> {
+    type Target = Objects;
+    #[inline]
+    fn deref(&self) -> &Objects {
+        match &self.guard {
+            Some(guard) => guard,
+            None => unreachable!(),
+        }
+    }
+}
+
+impl DerefMut for ObjectsGuard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Objects {
+        match &mut self.guard {
+            Some(guard) => guard,
+            None => unreachable!(),
+        }
+    }
+}
+
+impl Drop for ObjectsGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.woken.is_empty() || !self.garbage.is_empty() {
+            settle(self);
+        }
+    }
+}
+
+#[cold]
+fn settle(objects: &mut ObjectsGuard<'_>) {
+    sched::make_woken_ready(objects);
+    let garbage = core::mem::take(&mut objects.garbage);
+    objects.guard = None;
+    for item in garbage {
+        match item {
+            Garbage::Memory(memory) => pages::free(memory),
+            Garbage::ThreadBlock { block, index: _ } => {
+                if let Some(memory) = block::free(block) {
+                    lock().release_memory(memory);
+                }
+            }
+            Garbage::Irq(line) => irq::release(line),
+        }
+    }
+}
+
+/// Ends a thread. Returns whether it is the one that runs on this CPU: the caller must then end it with
+/// [`end_current`].
+#[must_use]
+pub fn kill_thread(objects: &mut ObjectsGuard<'_>, index: u32) -> bool {
+    let Some(thread) = objects.threads.at_mut(index) else { return false };
+    if thread.dead {
+        return false;
+    }
+    if thread.wait != Wait::Not || thread.parked {
+        end_thread(objects, index);
+        return false;
+    }
+    match sched::dequeue(index, &mut objects.token()) {
+        Whereabouts::Dequeued => {
+            end_thread(objects, index);
+            false
+        }
+        Whereabouts::Running(cpu) => {
+            // SAFETY: the objects lock is held and the thread has not ended.
+            let block = unsafe { block::block(index) };
+            if sched::current().is_some_and(|current| core::ptr::eq(current, block)) {
+                return true;
+            }
+            if let Some(thread) = objects.threads.at_mut(index) {
+                thread.dead = true;
+            }
+            sched::call_attention(block, cpu);
+            false
+        }
+    }
+}
+
+/// Ends a thread that is on no CPU and in no run queue.
+fn end_thread(objects: &mut ObjectsGuard<'_>, index: u32) {
+    let Some(process) = objects.threads.at(index).map(|thread| thread.process) else { return };
+    let priority = sched::schedulable(index).priority();
+    block::set_gone(index);
+    if objects.end_thread(index) {
+        reaper::bury(objects, process, priority);
+    }
+}
+
+/// Ends the thread that runs on this CPU. The caller goes on with [`sched::schedule`].
+pub fn end_current(objects: &mut ObjectsGuard<'_>, thread: &ThreadBlock) {
+    let index = thread.index;
+    sched::leave_address_space();
+    end_thread(objects, index);
+}
+
+/// Ends a process with this status, if it has not ended. Returns whether the running thread is one of its.
+#[must_use]
+pub fn kill_process(objects: &mut ObjectsGuard<'_>, id: Id<Process>, status: ProcessStatus) -> bool {
+    let Ok(process) = objects.process_mut(id) else { return false };
+    if process.life != Life::Alive {
+        return false;
+    }
+    process.life = Life::Ending;
+    process.status = status;
+    let priority = process.highest_priority;
+    let mut index = process.first_thread;
+    if index == NO_THREAD {
+        objects.begin_closing(id);
+        reaper::bury(objects, id, priority);
+        return false;
+    }
+    let mut own = false;
+    while index != NO_THREAD {
+        let Some(next) = objects.threads.at(index).map(|thread| thread.sibling) else { break };
+        own |= kill_thread(objects, index);
+        index = next;
+    }
+    own
+}
+
+/// The status of a process that a call ended.
+pub fn exited(code: i64) -> ProcessStatus {
+    ProcessStatus { state: State::Exited as u32, code, ..ProcessStatus::default() }
+}
+
+/// The running thread has just begun to wait and its `attention` is set: its end, if wanted, comes now.
+pub fn attend_waiting(objects: &mut ObjectsGuard<'_>, block: &ThreadBlock) {
+    let index = block.index;
+    if objects.threads.at(index).is_some_and(|thread| thread.dead) {
+        sched::leave_current();
+        end_thread(objects, index);
+    }
+}
+
+/// A thread whose `attention` is set has been stopped before it could run on: it is in no queue and not running.
+pub fn attend(block: &ThreadBlock) {
+    let mut objects = lock();
+    let index = block.index;
+    let Some(thread) = objects.threads.at_mut(index) else { return };
+    if thread.dead {
+        end_thread(&mut objects, index);
+    } else if thread.suspended {
+        thread.parked = true;
+        block.attention.store(false, Ordering::Relaxed);
+    } else {
+        // It may have to move to another CPU.
+        block.attention.store(false, Ordering::Relaxed);
+        sched::make_ready(index, objects.token());
+    }
+}
