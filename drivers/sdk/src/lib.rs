@@ -1,2 +1,36 @@
-//! To be filled.
+//! What every driver is built on.
+//!
+//! A driver is a [`Driver`]: plain safe code that answers requests on open files and says, through its [`Context`], what
+//! changed. The [`Engine`](engine::Engine) owns everything that could go wrong between the driver and the rest of the
+//! system, and is as testable as the driver, because it knows the outside only as a [`Link`](link::Link):
+//!
+//! - open files with generations, known to clients by badged handles alone; the last close frees everything;
+//! - reads and writes that wait, answered in the order in which they came; what a caller did not get, because it died or
+//!   gave up in between, is read by the next;
+//! - quotas for each client, so that none can take the driver from the others;
+//! - the level is published before the reply that lets anybody know of the change.
+//!
+//! [`run`] connects the engine with the kernel and the event server; a driver's `main` is little more than a call of it.
 #![no_std]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+pub mod context;
+pub mod driver;
+pub mod engine;
+pub mod files;
+mod guest;
+pub mod limits;
+pub mod link;
+pub mod pending;
+
+pub use context::Context;
+pub use driver::{Driver, Opening, Taken};
+pub use event_protocol::cell::Direction;
+pub use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, TerminalMode};
+pub use event_protocol::filter::Filters;
+pub use event_protocol::level::{Level, LevelFlags};
+pub use files::FileId;
+pub use guest::ports::Ports;
+pub use guest::{Setup, run};

@@ -1,9 +1,10 @@
-//! The terminal driver: a [16550](uart), a [line discipline](terminal), and the programs that share them.
+//! The terminal driver: a [16550](uart), a [line discipline](terminal), and the [programs](driver) that share them.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod driver;
 pub mod input;
 pub mod mode;
 pub mod output;

@@ -5,7 +5,7 @@
 
 use crate::input::{End, Input, Taken};
 use crate::mode::{Mode, control};
-use crate::output::{Output, advance};
+use crate::output::{self, Output, advance};
 use crate::uart::Peer;
 
 /// Most columns that are erased one by one when a word or line is killed; longer ones are left behind with a newline,
@@ -41,6 +41,9 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// [`Terminal::space`] when nothing waits to be sent.
+    pub const MAX_SPACE: usize = output::CAPACITY - output::ECHO_RESERVE;
+
     /// A terminal in line mode.
     pub fn new() -> Terminal {
         Terminal {

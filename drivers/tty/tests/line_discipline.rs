@@ -38,7 +38,9 @@ fn read(terminal: &mut Terminal, room: usize) -> Option<Result<String, ()>> {
 }
 
 fn lines(mut terminal: Terminal) -> Vec<String> {
-    std::iter::from_fn(|| read(&mut terminal, 4096)).map(|line| line.unwrap_or("<interrupt>".into())).collect()
+    std::iter::from_fn(|| read(&mut terminal, 4096))
+        .map(|line| line.unwrap_or("<interrupt>".into()))
+        .collect()
 }
 
 #[test]

@@ -4,9 +4,7 @@
 
 pub mod registers;
 
-use registers::{
-    DATA, FCR, IER, IIR, LCR, LSR, MCR, MSR, Registers, SCRATCH, fcr, ier, iir, lcr, lsr, mcr,
-};
+use registers::{DATA, FCR, IER, IIR, LCR, LSR, MCR, MSR, Registers, SCRATCH, fcr, ier, iir, lcr, lsr, mcr};
 
 /// Bytes that the transmit FIFO takes when it is empty.
 pub const FIFO: usize = 16;

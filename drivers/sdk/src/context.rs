@@ -1,0 +1,59 @@
+//! What a driver can do while it answers.
+
+use crate::files::FileId;
+use crate::link::Sources;
+use alloc::vec::Vec;
+use event_protocol::cell::Direction;
+use event_protocol::level::Level;
+
+/// Queues whose waiting requests are to be tried again.
+pub(crate) type Wakes = Vec<(Direction, u64)>;
+
+/// The driver's side of publishing: cheap when nothing changes and nobody is interested.
+pub struct Context<'a> {
+    pub(crate) sources: &'a mut dyn Sources,
+    pub(crate) wakes: &'a mut Wakes,
+    pub(crate) now: u64,
+}
+
+impl Context<'_> {
+    /// Monotonic time in ns at which the driver heard what it is being told.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// What to add to the monotonic time to get that since 1970, in ns.
+    pub fn realtime_offset(&self) -> u64 {
+        self.sources.realtime_offset()
+    }
+
+    /// Publishes the level of a direction. `arrived`: something new came, which edge-triggered notes report even when
+    /// the amount is no higher than before.
+    pub fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool) {
+        self.sources.publish(file, direction, level, arrived);
+    }
+
+    /// Counts occurrences for the filters that count (TIMER, SIGNAL).
+    pub fn post(&mut self, file: FileId, occurrences: u64) {
+        self.sources.post(file, occurrences);
+    }
+
+    /// Posts note bits for the filters that accumulate (VNODE, PROC).
+    pub fn note(&mut self, file: FileId, bits: u32, data: u32) {
+        self.sources.note(file, bits, data);
+    }
+
+    /// What the file stood for is gone, the file itself is still open (R57): its notes fire once with end of file and
+    /// `errno`.
+    pub fn retire(&mut self, file: FileId, errno: i32) {
+        self.sources.retire(file, errno);
+    }
+
+    /// Requests that wait in a queue can go on: each is tried again, in the order in which they came, until one has to
+    /// wait still.
+    pub fn wake(&mut self, direction: Direction, queue: u64) {
+        if !self.wakes.contains(&(direction, queue)) {
+            self.wakes.push((direction, queue));
+        }
+    }
+}

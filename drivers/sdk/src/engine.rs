@@ -1,0 +1,389 @@
+//! Requests in, replies out: the part of a driver that all drivers have.
+
+use crate::context::{Context, Wakes};
+use crate::driver::{Driver, Taken};
+use crate::files::{File, FileId, Files};
+use crate::link::Link;
+use crate::pending::{Pending, Waiting};
+use abi::error::{EAGAIN, EBADF, EBADMSG, EINVAL, ENAMETOOLONG, ENOSYS, ESRCH, Error, Result};
+use abi::flag::{O_RDONLY, O_WRONLY};
+use abi::message::WORDS;
+use alloc::boxed::Box;
+use alloc::vec;
+use event_protocol::cell::Direction;
+use event_protocol::descriptor::{
+    CURRENT, Control, MAX_PATH, MAX_TRANSFER, NONBLOCK, Open, Opened, label, words,
+};
+
+/// A request, with the bytes of its message.
+#[derive(Debug)]
+pub struct Request<'a, S> {
+    /// Badge of the handle that was called: 0 for the service itself, else an open file's.
+    pub badge: u64,
+    /// What is asked: one of [`label`].
+    pub label: u32,
+    /// Its words.
+    pub words: [u64; WORDS],
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Who waits for the reply.
+    pub token: u64,
+    /// The client's session, when a handle came with it.
+    pub session: Option<S>,
+}
+
+/// What is left to do about a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Nothing: it is answered, or will be.
+    Done,
+    /// Reply with these words, in one kernel entry with the next receive.
+    Words([u64; WORDS]),
+}
+
+/// What the engine did, since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Requests heard.
+    pub requests: u64,
+    /// Requests refused with an error.
+    pub errors: u64,
+    /// Requests that had to wait.
+    pub waits: u64,
+    /// Reads whose reader was gone when they were answered.
+    pub undelivered: u64,
+}
+
+/// A driver behind its requests.
+pub struct Engine<D, L> {
+    driver: D,
+    link: L,
+    files: Files,
+    pending: Pending,
+    wakes: Wakes,
+    now: u64,
+    buffer: Box<[u8]>,
+    counters: Counters,
+}
+
+impl<D: Driver, L: Link> Engine<D, L> {
+    /// A driver with no open files.
+    pub fn new(driver: D, link: L) -> Engine<D, L> {
+        Engine {
+            driver,
+            link,
+            files: Files::default(),
+            pending: Pending::default(),
+            wakes: Wakes::new(),
+            now: 0,
+            buffer: vec![0; MAX_TRANSFER].into_boxed_slice(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// It is `now` (monotonic ns) as far as what follows is concerned.
+    pub fn set_time(&mut self, now: u64) {
+        self.now = now;
+    }
+
+    /// Answers a request, or keeps it.
+    pub fn request(&mut self, request: Request<'_, L::Session>) -> Answer {
+        self.counters.requests += 1;
+        let result = match (request.label, request.badge) {
+            (label::OPEN, 0) => self.open(request),
+            (_, 0) => Err(Error::new(ENOSYS)),
+            (label, badge) => {
+                let id = FileId::from_badge(badge);
+                match (label, self.files.get(id)) {
+                    (_, None) => Err(Error::new(EBADF)),
+                    (label::READ, Some(file)) => self.read(id, file, &request),
+                    (label::WRITE, Some(file)) => self.write(id, file, &request),
+                    (label::CONTROL, Some(_)) => self.control(id, &request),
+                    _ => Err(Error::new(ENOSYS)),
+                }
+            }
+        };
+        result.unwrap_or_else(|error| {
+            self.counters.errors += 1;
+            Answer::Words(failure(error))
+        })
+    }
+
+    /// The last descriptor of a file is closed: who still waits on it is told, and everything of it goes.
+    pub fn closed(&mut self, badge: u64) {
+        let id = FileId::from_badge(badge);
+        if self.files.remove(id).is_none() {
+            return;
+        }
+        while let Some(waiting) = self.pending.take_of(id) {
+            self.dismiss(waiting, Error::new(EBADF));
+        }
+        self.call(|driver, context| driver.close(context, id));
+        self.link.retire(id, 0);
+    }
+
+    /// Everything is connected: the device may be switched on.
+    pub fn start(&mut self) {
+        self.call(|driver, context| driver.start(context));
+    }
+
+    /// The device interrupted. True: call again soon.
+    pub fn interrupt(&mut self) -> bool {
+        self.call(|driver, context| driver.interrupt(context))
+    }
+
+    /// When to call [`Engine::expired`].
+    pub fn deadline(&self) -> u64 {
+        self.driver.deadline()
+    }
+
+    /// The deadline has passed.
+    pub fn expired(&mut self) {
+        self.call(|driver, context| driver.expired(context));
+    }
+
+    /// Whether [`Engine::settle`] has something to do. It answers others, so the current request is answered first.
+    pub fn is_unsettled(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
+    /// Answers waiting requests that can go on.
+    pub fn settle(&mut self) {
+        while let Some((direction, queue)) = self.wakes.pop() {
+            while let Some(waiting) = self.pending.take_first(direction, queue) {
+                if let Some(waiting) = self.retry(waiting) {
+                    self.pending.put_back(waiting);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What it did.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The driver.
+    pub fn driver(&self) -> &D {
+        &self.driver
+    }
+
+    /// The outside.
+    pub fn link(&mut self) -> &mut L {
+        &mut self.link
+    }
+
+    /// Open files, and requests that wait.
+    pub fn load(&self) -> (usize, usize) {
+        (self.files.len(), self.pending.len())
+    }
+
+    fn call<R>(&mut self, act: impl FnOnce(&mut D, &mut Context<'_>) -> R) -> R {
+        let mut context = Context { sources: &mut self.link, wakes: &mut self.wakes, now: self.now };
+        act(&mut self.driver, &mut context)
+    }
+
+    fn open(&mut self, request: Request<'_, L::Session>) -> Result<Answer> {
+        let session = request.session.ok_or(Error::new(EINVAL))?;
+        let open: Open = postcard::from_bytes(request.bytes).map_err(|_| Error::new(EBADMSG))?;
+        if open.path.len() > MAX_PATH {
+            return Err(Error::new(ENAMETOOLONG));
+        }
+        let client = self.link.identity(&session)?;
+        let id = self.files.insert(File {
+            client,
+            readable: open.flags & O_RDONLY as u64 != 0,
+            writable: open.flags & O_WRONLY as u64 != 0,
+        })?;
+        let opening = match self.call(|driver, context| driver.open(context, id, &open.path, open.flags)) {
+            Ok(opening) => opening,
+            Err(error) => {
+                self.files.remove(id);
+                return Err(error);
+            }
+        };
+        if let Err(error) = self.link.create(id, &opening, session) {
+            self.closed(id.badge());
+            return Err(error);
+        }
+        self.call(|driver, context| driver.opened(context, id));
+        // A client that died meanwhile got no descriptor, whose badge is closed with that: no case of its own.
+        _ = self.link.reply_opened(request.token, id, Opened { kind: opening.kind });
+        Ok(Answer::Done)
+    }
+
+    fn read(&mut self, id: FileId, file: File, request: &Request<'_, L::Session>) -> Result<Answer> {
+        if !file.readable {
+            return Err(Error::new(EBADF));
+        }
+        let waiting = Waiting {
+            token: request.token,
+            client: file.client,
+            file: id,
+            direction: Direction::Read,
+            queue: self.driver.queue(id, Direction::Read),
+            offset: position(request.words[words::OFFSET]),
+            count: usize::try_from(request.words[words::LENGTH]).unwrap_or(usize::MAX).min(MAX_TRANSFER),
+            rest: vec![],
+        };
+        if waiting.count == 0 {
+            // Nothing wanted is nothing taken, least of all an end of file.
+            return Ok(Answer::Words([0; WORDS]));
+        }
+        self.try_now(waiting, request.words[words::FLAGS])
+    }
+
+    fn write(&mut self, id: FileId, file: File, request: &Request<'_, L::Session>) -> Result<Answer> {
+        if !file.writable {
+            return Err(Error::new(EBADF));
+        }
+        if request.bytes.is_empty() {
+            return Ok(Answer::Words([0; WORDS]));
+        }
+        let mut waiting = Waiting {
+            token: request.token,
+            client: file.client,
+            file: id,
+            direction: Direction::Write,
+            queue: self.driver.queue(id, Direction::Write),
+            offset: position(request.words[words::OFFSET]),
+            count: 0,
+            rest: vec![],
+        };
+        let flags = request.words[words::FLAGS];
+        if !self.pending.has(Direction::Write, waiting.queue) {
+            let offset = waiting.offset;
+            match self.call(|driver, context| driver.write(context, id, request.bytes, offset)) {
+                Ok(count) if count >= request.bytes.len() || flags & NONBLOCK != 0 => {
+                    return Ok(Answer::Words(success(count as u64, 0)));
+                }
+                Ok(count) => waiting.count = count,
+                Err(error) if error.errno != EAGAIN => return Err(error),
+                Err(_) => {}
+            }
+        }
+        if flags & NONBLOCK != 0 {
+            return Err(Error::new(EAGAIN));
+        }
+        waiting.rest = request.bytes[waiting.count..].into();
+        self.park(waiting)
+    }
+
+    fn control(&mut self, id: FileId, request: &Request<'_, L::Session>) -> Result<Answer> {
+        let control: Control = postcard::from_bytes(request.bytes).map_err(|_| Error::new(EBADMSG))?;
+        let reply = self.call(|driver, context| driver.control(context, id, &control))?;
+        let bytes = postcard::to_slice(&reply, &mut self.buffer).map_err(|_| Error::new(EBADMSG))?;
+        // ESRCH: the caller gave up, which is its right.
+        _ = self.link.reply(request.token, [0; WORDS], bytes);
+        Ok(Answer::Done)
+    }
+
+    /// Tries a new read, unless others wait for the same; then it waits, or is told that it would have to.
+    fn try_now(&mut self, waiting: Waiting, flags: u64) -> Result<Answer> {
+        let waiting = if self.pending.has(waiting.direction, waiting.queue) {
+            Some(waiting)
+        } else {
+            self.retry(waiting)
+        };
+        match waiting {
+            None => Ok(Answer::Done),
+            Some(_) if flags & NONBLOCK != 0 => Err(Error::new(EAGAIN)),
+            Some(waiting) => self.park(waiting),
+        }
+    }
+
+    fn park(&mut self, waiting: Waiting) -> Result<Answer> {
+        self.counters.waits += 1;
+        if let Some(evicted) = self.pending.push(waiting)? {
+            self.dismiss(evicted, Error::new(EAGAIN));
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Tries a request; gives it back when it has to wait (still).
+    fn retry(&mut self, mut waiting: Waiting) -> Option<Waiting> {
+        match waiting.direction {
+            Direction::Read => self.retry_read(&waiting).is_err().then_some(waiting),
+            Direction::Write => {
+                let (file, offset) = (waiting.file, waiting.offset);
+                let at = offset.map(|offset| offset.saturating_add(waiting.count as u64));
+                match self.call(|driver, context| driver.write(context, file, &waiting.rest, at)) {
+                    Ok(count) => {
+                        waiting.count += count;
+                        waiting.rest.drain(..count.min(waiting.rest.len()));
+                        if !waiting.rest.is_empty() {
+                            return Some(waiting);
+                        }
+                        self.finish(waiting.token, success(waiting.count as u64, 0));
+                    }
+                    Err(error) if error.errno == EAGAIN => return Some(waiting),
+                    // What was taken before the error counts: the next write is told the error.
+                    Err(_) if waiting.count > 0 => {
+                        self.finish(waiting.token, success(waiting.count as u64, 0));
+                    }
+                    Err(error) => self.dismiss(waiting, error),
+                }
+                None
+            }
+        }
+    }
+
+    /// Reads and answers. The data is taken only if its reader got it.
+    fn retry_read(&mut self, waiting: &Waiting) -> Result<(), MustWait> {
+        let Waiting { token, file, offset, count, .. } = *waiting;
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let room = &mut buffer[..count];
+        let result = self.call(|driver, context| driver.read(context, file, room, offset));
+        let outcome = match result {
+            Ok(Taken { count, arrival }) => {
+                let bytes = &room[..count.min(room.len())];
+                if self.link.reply(token, success(bytes.len() as u64, arrival), bytes).is_err() {
+                    self.counters.undelivered += 1;
+                    self.call(|driver, context| driver.unread(context, file, bytes));
+                }
+                Ok(())
+            }
+            Err(error) if error.errno == EAGAIN => Err(MustWait),
+            Err(error) => {
+                if self.link.reply(token, failure(error), &[]).is_err() {
+                    self.call(|driver, context| driver.unread(context, file, &[]));
+                }
+                Ok(())
+            }
+        };
+        self.buffer = buffer;
+        outcome
+    }
+
+    fn dismiss(&mut self, waiting: Waiting, error: Error) {
+        self.finish(waiting.token, failure(error));
+    }
+
+    fn finish(&mut self, token: u64, words: [u64; WORDS]) {
+        match self.link.reply(token, words, &[]) {
+            // It waits no longer, which is its right.
+            Ok(()) | Err(Error { errno: ESRCH }) => {}
+            Err(_) => self.counters.errors += 1,
+        }
+    }
+}
+
+struct MustWait;
+
+fn position(word: u64) -> Option<u64> {
+    (word != CURRENT).then_some(word)
+}
+
+fn success(count: u64, arrival: u64) -> [u64; WORDS] {
+    let mut reply = [0; WORDS];
+    reply[words::COUNT] = count;
+    reply[words::ARRIVAL] = arrival;
+    reply
+}
+
+fn failure(error: Error) -> [u64; WORDS] {
+    let mut reply = [0; WORDS];
+    reply[words::ERRNO] = error.errno as u64;
+    reply
+}

@@ -1,0 +1,177 @@
+//! The engine connected to the kernel, the event server and init.
+
+mod cells;
+mod mapped;
+pub mod ports;
+mod session;
+
+use crate::driver::Driver;
+use crate::engine::{Answer, Engine, Request};
+use abi::error::{EIO, ETIMEDOUT, Error, Result};
+use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, MAX_BYTES, WORDS};
+use abi::{Message, Rights, Tag};
+use alloc::boxed::Box;
+use alloc::vec;
+use event_protocol::descriptor::label;
+use event_protocol::filter::Filters;
+use rt::Start;
+use rt::clock::now_ns;
+use rt::ipc;
+use rt::sys::{Endpoint, Irq, Notification, Object, Received};
+use session::Session;
+
+/// The bit of the bound notification that the interrupt line signals.
+const INTERRUPT: u64 = 1;
+
+/// What descriptors are made of: the endpoint, to be called and given away, not received from.
+const MINT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER).union(Rights::MINT);
+
+/// What a driver needs from the system.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// The service that it registers; its name in logs.
+    pub service: &'a str,
+    /// Filters that its sources may serve.
+    pub filters: Filters,
+    /// Sources it may have at once: a power of two.
+    pub sources: u32,
+    /// Name of its interrupt line among the handles that it was started with.
+    pub interrupt: Option<&'a str>,
+}
+
+/// Runs a driver on the CPU that it was started on. Returns the exit status, which is never success: a driver whose
+/// device or event server is gone ends, and init decides what comes next.
+pub fn run<D: Driver>(start: &Start, setup: Setup<'_>, driver: Result<D>) -> i32 {
+    let error = match driver.and_then(|driver| Running::new(start, setup, driver)) {
+        Ok(mut running) => {
+            let error = running.serve();
+            let (files, pending) = running.engine.load();
+            let counters = running.engine.counters();
+            rt::log!("{}: {files} files, {pending} waiting, {counters:?}", setup.service);
+            error
+        }
+        Err(error) => error,
+    };
+    rt::log!("{}: ends: {error}", setup.service);
+    1
+}
+
+struct Running<D> {
+    engine: Engine<D, Session>,
+    endpoint: Endpoint,
+    interrupt: Option<Irq>,
+    /// The interrupt was left with more to do.
+    again: bool,
+    bytes: Box<[u8]>,
+    // Bound to this thread: its signals come with the endpoint's messages.
+    _bound: Notification,
+}
+
+impl<D: Driver> Running<D> {
+    fn new(start: &Start, setup: Setup<'_>, driver: D) -> Result<Running<D>> {
+        // The shard of this CPU is the sources' home: the driver stays beside it.
+        rt::sys::set_affinity(1 << rt::clock::cpu())?;
+        let endpoint = Endpoint::create()?;
+        let session =
+            Session::attach(setup.service, setup.filters, setup.sources, endpoint.restricted(MINT)?)?;
+        let bound = Notification::create()?;
+        bound.bind(None)?;
+        let mut engine = Engine::new(driver, session);
+        let mut again = false;
+        let interrupt = match setup.interrupt {
+            None => None,
+            Some(name) => {
+                let irq: Irq = start.object(name).ok_or_else(|| {
+                    rt::log!("{}: was not given {name}: see its devices in the manifest", setup.service);
+                    Error::new(EIO)
+                })?;
+                again = irq.bind(&bound, INTERRUPT)?;
+                Some(irq)
+            }
+        };
+        engine.set_time(now_ns());
+        engine.start();
+        rt::init::register(setup.service, &endpoint)?;
+        let bytes = vec![0; MAX_BYTES].into_boxed_slice();
+        Ok(Running { engine, endpoint, interrupt, again, bytes, _bound: bound })
+    }
+
+    /// Serves until the endpoint or the event server fails.
+    fn serve(&mut self) -> Error {
+        let mut answer: Option<(u64, [u64; WORDS])> = None;
+        loop {
+            ipc::set_accept(1);
+            let deadline = if self.again { 0 } else { self.engine.deadline() };
+            let heard = match answer.take() {
+                Some((token, words)) => self.endpoint.reply_recv(token, message(words), deadline),
+                None => self.endpoint.recv(deadline),
+            };
+            let now = now_ns();
+            self.engine.set_time(now);
+            match heard {
+                Ok(received) => answer = self.hear(&received),
+                Err(error) if error.errno != ETIMEDOUT => return error,
+                Err(_) if self.again => self.interrupt(),
+                Err(_) => {}
+            }
+            // Looked at after each message too: a stream of them does not hold it off.
+            if self.engine.deadline() <= now {
+                self.engine.expired();
+            }
+            if self.engine.is_unsettled() {
+                if let Some((token, words)) = answer.take() {
+                    // ESRCH: the caller gave up, which is its right.
+                    _ = Endpoint::reply(token, message(words));
+                }
+                self.engine.settle();
+            }
+            if let Some(error) = self.engine.link().lost() {
+                return error;
+            }
+        }
+    }
+
+    fn hear(&mut self, received: &Received) -> Option<(u64, [u64; WORDS])> {
+        match received.tag.label() {
+            LABEL_NOTIFICATION => {
+                self.interrupt();
+                None
+            }
+            LABEL_CLOSED => {
+                self.engine.closed(received.badge);
+                None
+            }
+            label => {
+                let session = ipc::Arrivals::of(received.tag).object(0).ok();
+                // The engine sends messages while it serves: they need the IPC buffer.
+                let length = ipc::read_bytes(received.tag.bytes(), &mut self.bytes);
+                let request = Request {
+                    badge: received.badge,
+                    label,
+                    words: received.words,
+                    bytes: &self.bytes[..length],
+                    token: received.token,
+                    session,
+                };
+                match self.engine.request(request) {
+                    Answer::Done => None,
+                    Answer::Words(words) => Some((received.token, words)),
+                }
+            }
+        }
+    }
+
+    fn interrupt(&mut self) {
+        self.again = self.engine.interrupt();
+        if let Some(line) = &self.interrupt {
+            // An acknowledged line that fails would be a line taken away: nothing more would come, and nothing is lost.
+            _ = line.ack();
+            // An edge that came while the line was masked is not repeated.
+            self.again |= self.engine.interrupt();
+        }
+    }
+}
+
+fn message(words: [u64; WORDS]) -> Message {
+    Message { tag: Tag::words(label::REPLY), words }
+}

@@ -1,0 +1,214 @@
+//! The driver's session with the event server, and its replies to clients.
+
+use super::cells::{Cells, Place};
+use super::mapped::Shared;
+use crate::driver::Opening;
+use crate::files::FileId;
+use crate::link::{Link, Sources};
+use abi::error::{EBADMSG, EINVAL, EPIPE, Error, Result};
+use abi::limits::FOREVER;
+use abi::message::WORDS;
+use abi::{Message, Rights, Tag};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering::Relaxed;
+use event_protocol::badge::SourceId;
+use event_protocol::cell::{Cell, Direction};
+use event_protocol::changed::{Changed, Publisher, Told, memory_size};
+use event_protocol::control::{self, SERVICE, driver, lobby};
+use event_protocol::descriptor::{self, Opened};
+use event_protocol::fault::Fault;
+use event_protocol::filter::Filters;
+use event_protocol::level::Level;
+use event_protocol::shared::Region;
+use rt::ipc::{self, Transfer, call_postcard};
+use rt::sys::{AnyHandle, Endpoint, Memory, Notification, Object};
+
+/// What clients may do with a descriptor handle.
+const DESCRIPTOR: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
+
+struct Source {
+    file: FileId,
+    id: SourceId,
+    place: Place,
+    /// Descriptor and watch handles, until the client has them.
+    handles: Option<(Endpoint, AnyHandle)>,
+}
+
+/// A session with the shard of this CPU.
+pub struct Session {
+    server: Endpoint,
+    doorbell: Notification,
+    doorbell_bits: u64,
+    ring: Region<Shared>,
+    ring_cells: u32,
+    publisher: Publisher,
+    cells: Cells,
+    sources: Vec<Option<Source>>,
+    /// The driver's own endpoint, of which descriptors are badged handles.
+    endpoint: Endpoint,
+    lost: Option<Error>,
+}
+
+impl Session {
+    /// Attaches to the event server's shard of this CPU.
+    pub fn attach(name: &str, filters: Filters, cells: u32, endpoint: Endpoint) -> Result<Session> {
+        let size = memory_size(cells).ok_or(Error::new(EINVAL))?;
+        let any = rt::init::connect(SERVICE)?;
+        let ask = |on: &Endpoint, request: &lobby::Request, send| {
+            call_postcard::<_, lobby::Reply>(on, control::label::LOBBY, request, send, FOREVER)
+        };
+        let shard = rt::clock::cpu() as u32;
+        let (_, mut handles) = ask(&any, &lobby::Request::Shard { shard }, vec![])?;
+        let lobby: Endpoint = handles.object(0)?;
+        let memory = Memory::create(size)?;
+        let ring = Shared::map(&memory)?;
+        let attach = lobby::Request::Attach { name: String::from(name), filters, cells };
+        let (reply, mut handles) = ask(&lobby, &attach, vec![Transfer::moved(memory)])?;
+        let lobby::Reply::Attached { doorbell_bits, .. } = reply else { return Err(Error::new(EBADMSG)) };
+        Ok(Session {
+            server: handles.object(0)?,
+            doorbell: handles.object(1)?,
+            doorbell_bits,
+            ring,
+            ring_cells: cells,
+            publisher: Publisher::new(),
+            cells: Cells::default(),
+            sources: vec![],
+            endpoint,
+            lost: None,
+        })
+    }
+
+    /// Why there is no event server any more, if there is none: the driver cannot do without.
+    pub fn lost(&self) -> Option<Error> {
+        self.lost
+    }
+
+    fn ask(
+        &mut self,
+        request: &driver::Request,
+        send: Vec<Transfer>,
+    ) -> Result<(driver::Reply, ipc::Arrivals)> {
+        let answer = call_postcard(&self.server, control::label::DRIVER, request, send, FOREVER);
+        if let Err(error) = &answer
+            && error.errno == EPIPE
+        {
+            self.lost = Some(*error);
+        }
+        answer
+    }
+
+    fn source(&mut self, file: FileId) -> Option<&mut Source> {
+        self.sources.get_mut(file.index())?.as_mut().filter(|source| source.file == file)
+    }
+
+    /// Runs a publishing function on a file's cell and rings if it says so.
+    #[inline]
+    fn tell(
+        &mut self,
+        file: FileId,
+        publish: impl FnOnce(&mut Publisher, Changed<'_>, &Cell, SourceId) -> Result<Told, Fault>,
+    ) {
+        let Some(Some(source)) = self.sources.get(file.index()) else { return };
+        let (Some(cell), Ok(changed)) = (self.cells.get(source.place), self.ring.changed(self.ring_cells))
+        else {
+            return;
+        };
+        if source.file != file {
+            return;
+        }
+        match publish(&mut self.publisher, changed, cell, source.id) {
+            Ok(Told::Nothing) => {}
+            // A doorbell fails only with its server, which the next request tells.
+            Ok(Told::Ring) => _ = self.doorbell.signal(self.doorbell_bits),
+            Err(fault) => {
+                rt::log!("{}: the event server's ring is broken: {fault}", rt::start::program());
+                self.lost = Some(fault.into());
+            }
+        }
+    }
+}
+
+impl Sources for Session {
+    fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool) {
+        self.tell(file, |publisher, changed, cell, id| {
+            publisher.publish(changed, cell, id, direction, level, arrived)
+        });
+    }
+
+    fn post(&mut self, file: FileId, occurrences: u64) {
+        self.tell(file, |publisher, changed, cell, id| publisher.post(changed, cell, id, occurrences));
+    }
+
+    fn note(&mut self, file: FileId, bits: u32, data: u32) {
+        self.tell(file, |publisher, changed, cell, id| publisher.note(changed, cell, id, bits, data));
+    }
+
+    fn retire(&mut self, file: FileId, errno: i32) {
+        if self.source(file).is_none() {
+            return;
+        }
+        let Some(source) = self.sources[file.index()].take() else { return };
+        self.cells.remove(source.place);
+        let request = driver::Request::DestroySource { source: source.id, errno: errno.unsigned_abs() };
+        if let Err(error) = self.ask(&request, vec![]) {
+            rt::log!("{}: source {:?} cannot be destroyed: {error}", rt::start::program(), source.id);
+        }
+    }
+
+    fn realtime_offset(&self) -> u64 {
+        rt::hints().realtime_base.load(Relaxed)
+    }
+}
+
+impl Link for Session {
+    type Session = AnyHandle;
+
+    fn identity(&self, session: &AnyHandle) -> Result<u64> {
+        // An unbadged handle is no session. That it is the event server's is seen by the server, when it is asked for a
+        // source that this client may watch.
+        match session.info()?.badge {
+            0 => Err(Error::new(EINVAL)),
+            badge => Ok(badge),
+        }
+    }
+
+    fn create(&mut self, file: FileId, opening: &Opening, session: AnyHandle) -> Result<()> {
+        let request = driver::Request::CreateSource {
+            filters: opening.filters,
+            shared: opening.shared,
+            low_water: opening.low_water,
+        };
+        let send = if opening.shared { vec![] } else { vec![Transfer::moved(session)] };
+        let (reply, mut handles) = self.ask(&request, send)?;
+        let driver::Reply::Created { source: id, page, cell } = reply else {
+            return Err(Error::new(EBADMSG));
+        };
+        let memory: Memory = handles.object(0)?;
+        let watch: AnyHandle = handles.object(1)?;
+        let place = self.cells.add(page, &memory, cell)?;
+        if self.sources.len() <= file.index() {
+            self.sources.resize_with(file.index() + 1, || None);
+        }
+        let slot = &mut self.sources[file.index()];
+        let source = slot.insert(Source { file, id, place, handles: None });
+        source.handles = Some((self.endpoint.with_badge(DESCRIPTOR, file.badge())?, watch));
+        Ok(())
+    }
+
+    fn reply_opened(&mut self, token: u64, file: FileId, opened: Opened) -> Result<()> {
+        let handles = self.source(file).and_then(|source| source.handles.take());
+        let (descriptor, watch) = handles.ok_or(Error::new(EBADMSG))?;
+        ipc::Reply::document(descriptor::label::REPLY, &opened)
+            .handle(Transfer::moved(descriptor))
+            .handle(Transfer::moved(watch))
+            .send(token)
+    }
+
+    fn reply(&mut self, token: u64, words: [u64; WORDS], bytes: &[u8]) -> Result<()> {
+        let length = ipc::write_bytes(bytes)?;
+        Endpoint::reply(token, Message { tag: Tag::new(descriptor::label::REPLY, length, 0), words })
+    }
+}

@@ -1,0 +1,12 @@
+//! What one client may have of one driver (R55). Beyond it: EMFILE for files, ENOMEM for waiting requests.
+
+/// Open files of one client.
+pub const FILES_PER_CLIENT: usize = 4096;
+/// Open files in all.
+pub const FILES: usize = 16384;
+/// Waiting reads and writes of one open file and direction; one more, and the oldest gives way.
+pub const PENDING_PER_FILE: usize = 16;
+/// Waiting reads and writes of one client; one more is refused.
+pub const PENDING_PER_CLIENT: usize = 64;
+/// Waiting reads and writes in all.
+pub const PENDING: usize = 1024;

@@ -1,0 +1,232 @@
+//! The terminal as a driver: all its open files share one input and one output.
+
+use crate::mode::Mode;
+use crate::terminal::{Read, Terminal};
+use crate::uart::Uart;
+use crate::uart::registers::Registers;
+use abi::error::{EAGAIN, EINTR, EINVAL, ENODEV, ENOENT, ESPIPE, Error, Result};
+use alloc::vec::Vec;
+use driver_sdk::{
+    Context, Control, ControlReply, Direction, Driver, FileId, Filters, Kind, Level, LevelFlags, Opening,
+    Taken, TerminalMode,
+};
+
+/// Free bytes at which a terminal is writable: less would wake a writer for every few bytes that are sent.
+const WRITABLE: u32 = 4096;
+/// The queue of all that wait: files share what they wait for.
+const QUEUE: u64 = 0;
+
+/// A terminal and its clients.
+pub struct Tty<R> {
+    uart: Uart<R>,
+    terminal: Terminal,
+    files: Vec<FileId>,
+    /// What the last read took, to undo it.
+    last: Read,
+    /// What is published, to tell changes from none.
+    published: (Level, Level),
+    arrivals: u32,
+}
+
+impl<R: Registers> Tty<R> {
+    /// The terminal at a UART: ENODEV when there is none.
+    pub fn new(registers: R) -> Result<Tty<R>> {
+        let terminal = Terminal::new();
+        Ok(Tty {
+            uart: Uart::new(registers).map_err(|_| Error::new(ENODEV))?,
+            published: levels(&terminal),
+            terminal,
+            files: Vec::new(),
+            last: Read::Nothing,
+            arrivals: 0,
+        })
+    }
+
+    /// The device.
+    pub fn uart(&mut self) -> &mut Uart<R> {
+        &mut self.uart
+    }
+
+    /// The line discipline.
+    pub fn terminal(&self) -> &Terminal {
+        &self.terminal
+    }
+
+    /// Moves bytes, publishes what that changed and wakes who waited for it.
+    fn settle(&mut self, context: &mut Context<'_>) {
+        self.uart.pump(&mut self.terminal);
+        let (read, write) = levels(&self.terminal);
+        let arrived = self.arrivals != self.terminal.arrivals();
+        self.arrivals = self.terminal.arrivals();
+        if arrived || read != self.published.0 {
+            self.published.0 = read;
+            for &file in &self.files {
+                context.publish(file, Direction::Read, read, arrived);
+            }
+        }
+        if arrived {
+            context.wake(Direction::Read, QUEUE);
+        }
+        // The level is exact whenever it is looked at by a writer that might wait; between, a transmitter that takes
+        // sixteen bytes at a time does not publish each of them.
+        let WriteChange { publish, arrived } = write_change(self.published.1.amount, write.amount);
+        if publish {
+            self.published.1 = write;
+            for &file in &self.files {
+                context.publish(file, Direction::Write, write, arrived);
+            }
+        }
+        if self.terminal.space() > 0 {
+            context.wake(Direction::Write, QUEUE);
+        }
+    }
+}
+
+/// What a change of the free space asks for.
+struct WriteChange {
+    publish: bool,
+    arrived: bool,
+}
+
+/// Less space is always published, more of it when it crosses the mark, and when the output has run dry.
+fn write_change(before: i64, now: i64) -> WriteChange {
+    let low = i64::from(WRITABLE);
+    let crossed = before < low && now >= low;
+    let dry = now > before && now == Terminal::MAX_SPACE as i64;
+    WriteChange { publish: now < before || crossed || dry, arrived: crossed }
+}
+
+fn levels(terminal: &Terminal) -> (Level, Level) {
+    let mut read = Level::new(terminal.readable() as i64);
+    if terminal.is_end_of_file() {
+        read = read.with(LevelFlags::EOF);
+    }
+    if terminal.is_interrupted() {
+        // A read has something to tell, though no bytes: it must be ready.
+        read.amount = read.amount.max(1);
+    }
+    (read, Level::new(terminal.space() as i64))
+}
+
+impl<R: Registers> Driver for Tty<R> {
+    fn start(&mut self, context: &mut Context<'_>) {
+        self.terminal.set_time(context.now());
+        self.uart.start(&mut self.terminal);
+        self.settle(context);
+    }
+
+    fn open(&mut self, _: &mut Context<'_>, _: FileId, path: &str, _: u64) -> Result<Opening> {
+        if path != "/dev/tty" && path != "/dev/console" {
+            return Err(Error::new(ENOENT));
+        }
+        Ok(Opening {
+            kind: Kind::Terminal,
+            filters: Filters::READ | Filters::WRITE | Filters::HANGUP,
+            shared: true,
+            low_water: (1, WRITABLE),
+        })
+    }
+
+    fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
+        self.files.push(file);
+        context.publish(file, Direction::Read, self.published.0, self.terminal.is_ready());
+        context.publish(file, Direction::Write, self.published.1, true);
+    }
+
+    fn close(&mut self, _: &mut Context<'_>, file: FileId) {
+        self.files.retain(|&open| open != file);
+    }
+
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        _: FileId,
+        buffer: &mut [u8],
+        offset: Option<u64>,
+    ) -> Result<Taken> {
+        self.last = Read::Nothing;
+        seekless(offset)?;
+        self.last = self.terminal.read(buffer);
+        self.settle(context);
+        match self.last {
+            Read::Taken(taken) => Ok(Taken { count: taken.len, arrival: taken.time }),
+            Read::Interrupted(_) => Err(Error::new(EINTR)),
+            Read::Nothing => Err(Error::new(EAGAIN)),
+        }
+    }
+
+    fn unread(&mut self, context: &mut Context<'_>, _: FileId, bytes: &[u8]) {
+        let last = core::mem::replace(&mut self.last, Read::Nothing);
+        self.terminal.unread(last, bytes);
+        self.settle(context);
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        _: FileId,
+        bytes: &[u8],
+        offset: Option<u64>,
+    ) -> Result<usize> {
+        seekless(offset)?;
+        let count = self.terminal.write(bytes);
+        if count == 0 {
+            return Err(Error::new(EAGAIN));
+        }
+        self.settle(context);
+        Ok(count)
+    }
+
+    fn control(&mut self, context: &mut Context<'_>, _: FileId, control: &Control) -> Result<ControlReply> {
+        match control {
+            Control::Available => Ok(ControlReply::Available(self.terminal.readable() as u64)),
+            Control::TerminalMode => Ok(ControlReply::Terminal(told(self.terminal.mode()))),
+            Control::SetTerminalMode(mode) => {
+                self.terminal.set_mode(asked(*mode));
+                self.settle(context);
+                Ok(ControlReply::Done)
+            }
+            _ => Err(Error::new(EINVAL)),
+        }
+    }
+
+    fn queue(&self, _: FileId, _: Direction) -> u64 {
+        QUEUE
+    }
+
+    fn interrupt(&mut self, context: &mut Context<'_>) -> bool {
+        self.terminal.set_time(context.now());
+        let more = self.uart.interrupt(&mut self.terminal);
+        self.settle(context);
+        more
+    }
+}
+
+fn seekless(offset: Option<u64>) -> Result<()> {
+    match offset {
+        None => Ok(()),
+        Some(_) => Err(Error::new(ESPIPE)),
+    }
+}
+
+fn told(mode: Mode) -> TerminalMode {
+    TerminalMode {
+        canonical: mode.canonical,
+        echo: mode.echo,
+        signals: mode.signals,
+        flow: mode.flow_control,
+        newline: mode.newline_output,
+    }
+}
+
+/// ICRNL has no switch of its own: what is made for lines wants it, raw bytes do not.
+fn asked(mode: TerminalMode) -> Mode {
+    Mode {
+        canonical: mode.canonical,
+        echo: mode.echo,
+        signals: mode.signals,
+        newline_input: mode.canonical,
+        newline_output: mode.newline,
+        flow_control: mode.flow,
+    }
+}
