@@ -4,7 +4,10 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use abi::error::{E2BIG, EIO, ENOENT, ENOEXEC, Error, Result};
-use image::{archive::Damaged, elf};
+use image::{
+    archive::{self, Damaged},
+    elf,
+};
 use init_protocol::{manifest::Device, request::Reply, status::ExitStatus};
 
 /// A program that is to be started.
@@ -35,6 +38,8 @@ pub struct Plan<'a> {
 /// Why a program could not be started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
+    /// The archive is none.
+    Archive(archive::Error),
     /// The archive has no such file.
     NoFile,
     /// The file is not what it was.
@@ -57,7 +62,7 @@ impl Failure {
     pub fn errno(&self) -> Error {
         match self {
             Failure::NoFile => Error::new(ENOENT),
-            Failure::Damaged(_) => Error::new(EIO),
+            Failure::Archive(_) | Failure::Damaged(_) => Error::new(EIO),
             Failure::NotProgram(_) => Error::new(ENOEXEC),
             Failure::TooBig => Error::new(E2BIG),
             Failure::Refused { error, .. } => *error,
@@ -73,6 +78,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Failure::Archive(error) => error.fmt(f),
             Failure::NoFile => write!(f, "the archive has no such file"),
             Failure::Damaged(damaged) => damaged.fmt(f),
             Failure::NotProgram(error) => error.fmt(f),

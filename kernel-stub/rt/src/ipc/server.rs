@@ -119,6 +119,22 @@ impl Reply {
             Err(error) => Endpoint::reply(token, Reply::error(self.label, error).message()),
         }
     }
+
+    /// As [`send`](Reply::send), but an error whenever it was not this answer that the caller got.
+    pub fn deliver(self, token: u64) -> Result<()> {
+        let label = self.label;
+        let sent = transfer::set(&self.handles).and_then(|_| Endpoint::reply(token, self.message()));
+        match sent {
+            Ok(()) => self.handles.into_iter().for_each(Transfer::delivered),
+            Err(error) if error.errno == abi::error::ESRCH => return Err(error),
+            Err(error) => {
+                // The caller waits; if it does no longer, it needs no error either.
+                let _ = Endpoint::reply(token, Reply::error(label, error).message());
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a server does with what it hears.

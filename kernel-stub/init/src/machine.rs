@@ -1,0 +1,129 @@
+//! The real machine.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use abi::{
+    Rights,
+    error::{EINVAL, Error, Result},
+    handle::Kind,
+};
+use init::{
+    System,
+    system::{Failure, Plan},
+};
+use init_protocol::{
+    request::{LABEL, Reply},
+    status::ExitStatus,
+};
+use rt::{
+    ipc::{self, Transfer},
+    sys::{self, AnyHandle, Endpoint, Hardware, Notification, Object, Process},
+};
+
+use crate::{archive::Files, layout, loader::Loader, off};
+
+/// What init has.
+pub struct Machine {
+    pub files: Files,
+    pub endpoint: Endpoint,
+    pub ends: Notification,
+    pub hardware: Hardware,
+}
+
+/// What a client may do with a service.
+const CLIENT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
+/// What anybody may do with a process that it can know of.
+const WATCH: Rights = Rights::READ.union(Rights::DUPLICATE).union(Rights::TRANSFER);
+
+fn is(handle: &AnyHandle, kind: Kind, rights: Rights) -> bool {
+    handle.info().is_ok_and(|info| {
+        info.kind == kind as u32 && Rights::from_bits_truncate(info.rights).contains(rights)
+    })
+}
+
+impl System for Machine {
+    type Process = Process;
+    type Handle = AnyHandle;
+
+    fn now(&self) -> u64 {
+        rt::clock::now_ns()
+    }
+
+    fn log(&mut self, line: fmt::Arguments<'_>) {
+        rt::log!("init: {line}");
+    }
+
+    fn cost(&mut self, file: &str) -> core::result::Result<u64, Failure> {
+        Ok(self.files.program(file)?.memory() + layout::COST)
+    }
+
+    fn spawn(
+        &mut self,
+        plan: &Plan<'_>,
+        handles: Vec<(String, AnyHandle)>,
+    ) -> core::result::Result<Process, Failure> {
+        let image = self.files.program(plan.file)?;
+        let cpus = rt::hints().cpu_count.load(core::sync::atomic::Ordering::Relaxed);
+        let loader = Loader {
+            endpoint: &self.endpoint,
+            ends: &self.ends,
+            hardware: &self.hardware,
+            cpus: (1 << cpus.min(abi::limits::MAX_CPUS as u32)) - 1,
+        };
+        loader.start(&image, plan, handles)
+    }
+
+    fn kill(&mut self, process: &Process, status: i64) {
+        // Only an end that came before can be in the way, and that is as good.
+        let _ = process.kill(status);
+    }
+
+    fn status(&mut self, process: &Process) -> Option<ExitStatus> {
+        ExitStatus::from_kernel(&process.status().ok()?)
+    }
+
+    fn share_process(&mut self, process: &Process, control: bool) -> Result<AnyHandle> {
+        let rights = if control { WATCH | Rights::CONTROL } else { WATCH };
+        sys::duplicate(process.handle(), rights, 0).map(AnyHandle::from_handle)
+    }
+
+    fn is_service(&mut self, handle: &AnyHandle) -> bool {
+        is(handle, Kind::Endpoint, CLIENT)
+    }
+
+    fn share_service(&mut self, service: &AnyHandle) -> Result<AnyHandle> {
+        service.restricted(CLIENT)
+    }
+
+    fn is_signal(&mut self, handle: &AnyHandle) -> bool {
+        is(handle, Kind::Notification, Rights::WRITE)
+    }
+
+    fn signal(&mut self, handle: &AnyHandle) {
+        // A badge says which bits; without one, all are as good as any.
+        let _ = sys::signal(handle.handle(), u64::MAX);
+    }
+
+    fn open(&mut self, path: &str) -> Result<(AnyHandle, u64)> {
+        self.files.open(path)
+    }
+
+    fn reply(&mut self, token: u64, answer: Result<(Reply, Option<AnyHandle>)>) -> Result<()> {
+        let error = match answer {
+            Ok((reply, handle)) => {
+                let reply = ipc::Reply::document(LABEL, &reply);
+                let reply = handle.into_iter().map(Transfer::moved).fold(reply, ipc::Reply::handle);
+                return reply.deliver(token);
+            }
+            // An errno of 0 would read as success.
+            Err(Error { errno: 0 }) => Error::new(EINVAL),
+            Err(error) => error,
+        };
+        ipc::Reply::error(LABEL, error).deliver(token)
+    }
+
+    fn power_off(&mut self, status: u8) {
+        off::off(&self.hardware, status)
+    }
+}

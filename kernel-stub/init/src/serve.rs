@@ -1,0 +1,116 @@
+//! Receives, and has the library decide.
+
+use alloc::vec::Vec;
+
+use abi::{
+    error::{EINVAL, Error, Result},
+    start::StartHeader,
+};
+use init::{Init, check, read};
+use init_protocol::{
+    manifest,
+    request::{LABEL, Request},
+};
+use rt::{
+    Start,
+    ipc::{self, Arrived, serve},
+    sys::{AnyHandle, Endpoint, Hardware, Notification, Object},
+};
+
+use crate::{archive::Files, machine::Machine, off};
+
+/// Status of a machine that cannot be set up at all.
+const BROKEN: u8 = 126;
+
+/// Sets up the machine and serves for as long as it is on.
+pub fn main(start: &Start) -> i32 {
+    let header = start.header();
+    let hardware = Hardware::from_handle(header.hardware);
+    let endpoint = match Endpoint::create() {
+        Ok(endpoint) => endpoint,
+        Err(error) => {
+            rt::log!("init: no endpoint: {error}");
+            off::off(&hardware, BROKEN)
+        }
+    };
+    let mut machine = match machine(header, hardware, &endpoint) {
+        Ok(machine) => machine,
+        Err(hardware) => off::off(&hardware, BROKEN),
+    };
+    let bytes = match machine.files.file(manifest::FILE) {
+        Ok(file) => file.data,
+        Err(failure) => {
+            rt::log!("init: file \"{}\" of the archive: {failure}", manifest::FILE);
+            &[]
+        }
+    };
+    let (manifest, error) = read::manifest(bytes);
+    if let Some(error) = error {
+        rt::log!("init: {error}");
+    }
+    let (programs, skipped) = check::manifest(manifest, |path| machine.files.exists(path));
+    let mut server = Server(Init::new(machine, programs, &skipped));
+    server.0.boot();
+    let error = serve(&endpoint, &mut server);
+    rt::log!("init: cannot receive: {error}");
+    i32::from(BROKEN)
+}
+
+/// What init has, or the hardware to power off with.
+fn machine(
+    header: &StartHeader,
+    hardware: Hardware,
+    endpoint: &Endpoint,
+) -> core::result::Result<Machine, Hardware> {
+    let files = match Files::new(header) {
+        Ok(files) => files,
+        Err(failure) => {
+            rt::log!("init: the boot archive cannot be used: {failure}");
+            return Err(hardware);
+        }
+    };
+    let ends = Notification::create().and_then(|ends| ends.bind(None).map(|()| ends));
+    match (ends, endpoint.duplicate()) {
+        (Ok(ends), Ok(endpoint)) => Ok(Machine { files, endpoint, ends, hardware }),
+        (Err(error), _) | (_, Err(error)) => {
+            rt::log!("init: no notification: {error}");
+            Err(hardware)
+        }
+    }
+}
+
+struct Server(Init<Machine>);
+
+impl ipc::Service for Server {
+    fn request(&mut self, mut request: ipc::Request) -> Option<ipc::Reply> {
+        let document = match request.label {
+            LABEL => request.decode::<Request>(),
+            _ => Err(Error::new(EINVAL)),
+        };
+        let handles = (0..abi::message::MAX_HANDLES).filter_map(|slot| request.arrivals.take(slot));
+        let handles: Result<Vec<AnyHandle>> = handles
+            .map(|arrived| match arrived {
+                Arrived::Handle(handle, _) => Ok(handle),
+                // init's own endpoint is for calling it, not for giving away.
+                Arrived::Badge(_) => Err(Error::new(EINVAL)),
+            })
+            .collect();
+        match (document, handles) {
+            (document, Ok(handles)) => self.0.asked(request.badge, request.token, document, handles),
+            (_, Err(error)) => self.0.asked(request.badge, request.token, Err(error), Vec::new()),
+        }
+        None
+    }
+
+    fn notified(&mut self, bits: u64) {
+        self.0.ended(bits);
+    }
+
+    fn deadline(&self) -> u64 {
+        self.0.deadline()
+    }
+
+    fn expired(&mut self) {
+        self.0.tick();
+    }
+}
