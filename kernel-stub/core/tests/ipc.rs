@@ -1,0 +1,388 @@
+//! Messages, notifications, handles: each rule by name.
+
+use abi::{
+    Handle, Rights, TransferSlot,
+    error::{EBADF, EBUSY, EINVAL, EMSGSIZE, ENOMEM, EPERM, EPIPE, ESRCH},
+    limits::cost,
+};
+use kernel_core::{
+    Objects,
+    arena::Id,
+    endpoint::{Endpoint, Received},
+    notification::Notification,
+    object::Object,
+    process::Process,
+    quota::Account,
+    thread::{Outcome, Thread, Wait},
+};
+
+struct World {
+    objects: Objects,
+}
+
+impl World {
+    fn new() -> World {
+        World { objects: Objects::new() }
+    }
+
+    fn process(&mut self) -> Id<Process> {
+        self.process_with(1 << 20)
+    }
+
+    fn process_with(&mut self, quota: u64) -> Id<Process> {
+        self.objects.create_process(Account::root(quota), 1, 63, None).unwrap()
+    }
+
+    fn thread(&mut self, process: Id<Process>) -> u32 {
+        self.objects.create_thread(process, 0).unwrap().index()
+    }
+
+    fn endpoint(&mut self, process: Id<Process>) -> (Handle, Id<Endpoint>) {
+        let handle = self.objects.create_endpoint(process).unwrap();
+        match self.objects.lookup(process, handle).unwrap().object {
+            Object::Endpoint { id, .. } => (handle, id),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn notification(&mut self, process: Id<Process>) -> (Handle, Id<Notification>) {
+        let handle = self.objects.create_notification(process).unwrap();
+        match self.objects.lookup(process, handle).unwrap().object {
+            Object::Notification { id, .. } => (handle, id),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn woken(&mut self) -> Vec<(u32, Outcome)> {
+        std::iter::from_fn(|| self.objects.next_woken()).collect()
+    }
+
+    fn end(&mut self, process: Id<Process>) {
+        let own = |id: &Id<Thread>| {
+            self.objects.threads.get(*id).is_some_and(|thread| thread.process == process && !thread.dead)
+        };
+        let threads: Vec<_> = self.objects.threads.ids().filter(own).collect();
+        let had_none = threads.is_empty();
+        for thread in threads {
+            self.objects.end_thread(thread.index());
+        }
+        if had_none {
+            self.objects.begin_closing(process);
+        }
+        while !self.objects.close_some(process, 3) {}
+        self.objects.finish_process(process);
+    }
+}
+
+fn errno<T: std::fmt::Debug>(result: abi::error::Result<T>) -> i32 {
+    result.unwrap_err().errno
+}
+
+#[test]
+fn a_waiting_receiver_gets_the_message_and_its_token_answers_once() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let (receiver, caller) = (w.thread(server), w.thread(client));
+    let (_, endpoint) = w.endpoint(server);
+    assert_eq!(w.objects.receive(receiver, server, endpoint).unwrap(), Received::Blocked);
+    assert_eq!(w.objects.receiver(endpoint).unwrap(), Some(receiver));
+    let token = w.objects.call(caller, endpoint, receiver);
+    assert_eq!(w.objects.threads.at(receiver).unwrap().wait, Wait::Not);
+    assert_eq!(w.objects.reply_target(server, token).unwrap(), caller);
+    assert_eq!(errno(w.objects.reply_target(client, token)), ESRCH, "only the server may answer");
+    w.objects.end_wait(caller);
+    assert_eq!(errno(w.objects.reply_target(server, token)), ESRCH, "a token answers once");
+}
+
+#[test]
+fn callers_are_served_in_order_with_their_badges() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let receiver = w.thread(server);
+    let (_, endpoint) = w.endpoint(server);
+    let callers: Vec<u32> = (0..5).map(|_| w.thread(client)).collect();
+    for (badge, &caller) in callers.iter().enumerate() {
+        assert_eq!(w.objects.receiver(endpoint).unwrap(), None);
+        w.objects.queue_call(caller, endpoint, badge as u64);
+    }
+    w.objects.cancel_wait(callers[2]);
+    for badge in [0, 1, 3, 4] {
+        match w.objects.receive(receiver, server, endpoint).unwrap() {
+            Received::Message { caller, badge: seen, token } => {
+                assert_eq!((caller, seen), (callers[badge], badge as u64));
+                assert_eq!(w.objects.reply_target(server, token).unwrap(), caller);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_token_dies_with_its_call() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let (receiver, caller) = (w.thread(server), w.thread(client));
+    let (_, endpoint) = w.endpoint(server);
+    let call = |w: &mut World| {
+        assert_eq!(w.objects.receive(receiver, server, endpoint).unwrap(), Received::Blocked);
+        w.objects.call(caller, endpoint, receiver)
+    };
+    let timed_out = call(&mut w);
+    w.objects.cancel_wait(caller);
+    let second = call(&mut w);
+    assert_eq!(
+        errno(w.objects.reply_target(server, timed_out)),
+        ESRCH,
+        "a late reply must not answer the next call"
+    );
+    assert_eq!(w.objects.reply_target(server, second).unwrap(), caller);
+    w.objects.end_thread(caller);
+    assert_eq!(errno(w.objects.reply_target(server, second)), ESRCH);
+}
+
+#[test]
+fn callers_get_epipe_when_the_server_dies_before_and_after_it_took_the_message() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let receiver = w.thread(server);
+    let (taken, queued) = (w.thread(client), w.thread(client));
+    let (_, endpoint) = w.endpoint(server);
+    w.objects.queue_call(taken, endpoint, 0);
+    assert!(matches!(w.objects.receive(receiver, server, endpoint), Ok(Received::Message { .. })));
+    w.objects.queue_call(queued, endpoint, 0);
+    w.end(server);
+    let mut woken = w.woken();
+    woken.sort_by_key(|(thread, _)| *thread);
+    assert_eq!(woken, [(taken, Outcome::Error(EPIPE)), (queued, Outcome::Error(EPIPE))]);
+    assert_eq!(errno(w.objects.receiver(endpoint)), EPIPE);
+}
+
+#[test]
+fn only_the_owner_receives() {
+    let mut w = World::new();
+    let (server, other) = (w.process(), w.process());
+    let thread = w.thread(other);
+    let (_, endpoint) = w.endpoint(server);
+    assert_eq!(errno(w.objects.receive(thread, other, endpoint)), EPERM);
+}
+
+#[test]
+fn the_bound_notification_is_heard_by_a_receive_and_first() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let (receiver, caller) = (w.thread(server), w.thread(client));
+    let (_, endpoint) = w.endpoint(server);
+    let (_, bell) = w.notification(server);
+    w.objects.bind_notification(bell, receiver).unwrap();
+    assert_eq!(errno(w.objects.bind_notification(bell, caller)), EBUSY);
+    w.objects.queue_call(caller, endpoint, 7);
+    assert_eq!(w.objects.signal(bell, 0b101), None);
+    assert_eq!(w.objects.signal(bell, 0b010), None);
+    assert_eq!(w.objects.receive(receiver, server, endpoint).unwrap(), Received::Notification(0b111));
+    assert!(matches!(w.objects.receive(receiver, server, endpoint), Ok(Received::Message { badge: 7, .. })));
+    assert_eq!(w.objects.receive(receiver, server, endpoint).unwrap(), Received::Blocked);
+    assert_eq!(w.objects.signal(bell, 8), Some((receiver, Outcome::NotificationMessage(8))));
+    assert_eq!(w.objects.receiver(endpoint).unwrap(), None, "it left the endpoint's queue");
+    assert_eq!(w.objects.poll_notification(bell), 0);
+}
+
+#[test]
+fn bits_are_ored_and_taken_once_and_waiters_served_in_order() {
+    let mut w = World::new();
+    let process = w.process();
+    let (first, second) = (w.thread(process), w.thread(process));
+    let (_, bell) = w.notification(process);
+    w.objects.signal(bell, 1);
+    w.objects.signal(bell, 4);
+    assert_eq!(w.objects.wait_notification(first, bell).unwrap(), Some(5));
+    assert_eq!(w.objects.wait_notification(first, bell).unwrap(), None);
+    assert_eq!(w.objects.wait_notification(second, bell).unwrap(), None);
+    assert_eq!(w.objects.signal(bell, 2), Some((first, Outcome::Bits(2))));
+    assert_eq!(w.objects.signal(bell, 8), Some((second, Outcome::Bits(8))));
+    assert_eq!(w.objects.poll_notification(bell), 0);
+}
+
+#[test]
+fn a_badge_is_minted_once_by_the_owner_and_masks_a_notification() {
+    let mut w = World::new();
+    let process = w.process();
+    let (endpoint, _) = w.endpoint(process);
+    let badged = w.objects.duplicate(process, endpoint, Rights::all(), 9).unwrap();
+    assert_eq!(errno(w.objects.duplicate(process, badged, Rights::all(), 10)), EPERM);
+    let entry = w.objects.lookup(process, badged).unwrap();
+    assert!(matches!(entry.object, Object::Endpoint { badge: 9, .. }));
+    assert!(!entry.rights.intersects(Rights::RECEIVE | Rights::MINT));
+    let (bell, _) = w.notification(process);
+    let masked = w.objects.duplicate(process, bell, Rights::WRITE, 2).unwrap();
+    let entry = w.objects.lookup(process, masked).unwrap();
+    assert!(matches!(entry.object, Object::Notification { mask: 2, .. }));
+    assert_eq!(entry.rights, Rights::WRITE);
+    assert_eq!(errno(w.objects.duplicate(process, masked, Rights::all(), 0)), EPERM, "no right to duplicate");
+}
+
+#[test]
+fn the_owner_is_told_when_the_last_handle_with_a_badge_is_closed() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let receiver = w.thread(server);
+    let (handle, endpoint) = w.endpoint(server);
+    let badged = w.objects.duplicate(server, handle, Rights::all(), 42).unwrap();
+    let granted = w.objects.grant(server, badged, client, Rights::all()).unwrap();
+    let again = w.objects.duplicate(client, granted, Rights::all(), 0).unwrap();
+    w.objects.close(server, badged).unwrap();
+    w.objects.close(client, granted).unwrap();
+    assert_eq!(w.objects.receive(receiver, server, endpoint).unwrap(), Received::Blocked);
+    w.objects.close(client, again).unwrap();
+    assert_eq!(w.woken(), [(receiver, Outcome::ClosedMessage(42))]);
+    // And when nobody receives at that moment, it is told later, death included.
+    let badged = w.objects.duplicate(server, handle, Rights::all(), 43).unwrap();
+    w.objects.grant(server, badged, client, Rights::all()).unwrap();
+    w.objects.close(server, badged).unwrap();
+    w.end(client);
+    assert_eq!(w.objects.receive(receiver, server, endpoint).unwrap(), Received::Closed(43));
+    assert_eq!(w.objects.badges.len(), 0);
+}
+
+fn slot(handle: Handle, flags: u16) -> TransferSlot {
+    TransferSlot { handle, rights: Rights::all().bits(), flags, ..TransferSlot::EMPTY }
+}
+
+#[test]
+fn a_handle_to_the_receivers_own_endpoint_arrives_as_its_badge() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let (handle, _) = w.endpoint(server);
+    let badged = w.objects.duplicate(server, handle, Rights::all(), 77).unwrap();
+    let mut slots = [slot(badged, TransferSlot::MOVE)];
+    w.objects.transfer(server, client, &mut slots, 4).unwrap();
+    assert_eq!(slots[0].arrived, TransferSlot::ARRIVED_HANDLE);
+    assert_eq!(errno(w.objects.lookup(server, badged)), EBADF, "it was moved");
+    let before = w.objects.processes.get(server).unwrap().handles.len();
+    let mut back = [slot(slots[0].handle, 0)];
+    w.objects.transfer(client, server, &mut back, 4).unwrap();
+    assert_eq!((back[0].arrived, back[0].badge), (TransferSlot::ARRIVED_BADGE, 77));
+    assert_eq!(w.objects.processes.get(server).unwrap().handles.len(), before);
+}
+
+#[test]
+fn a_transfer_moves_all_handles_or_none() {
+    let mut w = World::new();
+    let (from, to) = (w.process(), w.process_with(0));
+    let (a, _) = w.notification(from);
+    let count = w.objects.handle_count;
+    let mut slots = [slot(a, 0)];
+    assert_eq!(errno(w.objects.transfer(from, to, &mut slots, 4)), ENOMEM, "the receiver cannot pay");
+    let to = w.process();
+    assert_eq!(errno(w.objects.transfer(from, to, &mut slots, 0)), EMSGSIZE, "the receiver accepts none");
+    let mut two = [slot(a, TransferSlot::MOVE), slot(Handle::new(60, 1), 0)];
+    assert_eq!(errno(w.objects.transfer(from, to, &mut two, 4)), EBADF);
+    let mut twice = [slot(a, TransferSlot::MOVE), slot(a, TransferSlot::MOVE)];
+    assert_eq!(errno(w.objects.transfer(from, to, &mut twice, 4)), EINVAL);
+    assert!(w.objects.lookup(from, a).is_ok());
+    assert!(w.objects.processes.get(to).unwrap().handles.is_empty());
+    assert_eq!(w.objects.handle_count, count);
+}
+
+#[test]
+fn the_receive_right_travels_by_move_and_the_owner_follows() {
+    let mut w = World::new();
+    let (first, second) = (w.process(), w.process());
+    let (a, b) = (w.thread(first), w.thread(second));
+    let (handle, endpoint) = w.endpoint(first);
+    let keep = w.objects.duplicate(first, handle, Rights::all(), 5).unwrap();
+    let mut copy = [slot(handle, 0)];
+    w.objects.transfer(first, second, &mut copy, 4).unwrap();
+    assert!(!w.objects.lookup(second, copy[0].handle).unwrap().rights.contains(Rights::RECEIVE));
+    let mut moved = [slot(handle, TransferSlot::MOVE)];
+    w.objects.transfer(first, second, &mut moved, 4).unwrap();
+    assert_eq!(errno(w.objects.receive(a, first, endpoint)), EPERM);
+    assert_eq!(w.objects.receive(b, second, endpoint).unwrap(), Received::Blocked);
+    let mut unwrapped = [slot(keep, 0)];
+    w.objects.transfer(first, second, &mut unwrapped, 4).unwrap();
+    assert_eq!(unwrapped[0].arrived, TransferSlot::ARRIVED_BADGE);
+}
+
+#[test]
+fn a_stale_handle_is_recognised_after_its_slot_is_in_use_again() {
+    let mut w = World::new();
+    let process = w.process();
+    let (old, _) = w.notification(process);
+    w.objects.close(process, old).unwrap();
+    let (new, _) = w.notification(process);
+    assert_eq!(old.index(), new.index());
+    assert_eq!(errno(w.objects.lookup(process, old)), EBADF);
+    assert_eq!(errno(w.objects.close(process, old)), EBADF);
+}
+
+#[test]
+fn an_exit_watch_fires_once_also_when_already_dead() {
+    let mut w = World::new();
+    let (watcher, target) = (w.process(), w.process());
+    w.thread(target);
+    let (_, bell) = w.notification(watcher);
+    let object = Object::Process(target);
+    w.objects.retain(object);
+    w.objects.watch(watcher, object, bell, 1).unwrap();
+    assert_eq!(w.objects.poll_notification(bell), 0);
+    w.end(target);
+    assert_eq!(w.objects.poll_notification(bell), 1);
+    w.objects.watch(watcher, object, bell, 2).unwrap();
+    assert_eq!(w.objects.poll_notification(bell), 2);
+    assert_eq!(w.objects.watches, 0);
+    w.objects.release(object);
+    assert!(w.objects.processes.get(target).is_none());
+}
+
+#[test]
+fn nothing_is_left_when_everybody_has_ended() {
+    let mut w = World::new();
+    let account = Account::root(1 << 20);
+    let server = w.objects.create_process(account.clone(), 1, 63, None).unwrap();
+    let client = w.objects.create_process(account.clone(), 1, 63, None).unwrap();
+    let (receiver, caller) = (w.thread(server), w.thread(client));
+    let (handle, endpoint) = w.endpoint(server);
+    let badged = w.objects.duplicate(server, handle, Rights::all(), 1).unwrap();
+    w.objects.grant(server, badged, client, Rights::all()).unwrap();
+    let (_, bell) = w.notification(server);
+    w.objects.bind_notification(bell, receiver).unwrap();
+    w.objects.queue_call(caller, endpoint, 1);
+    assert!(account.used() >= 2 * cost::THREAD);
+    w.end(client);
+    w.end(server);
+    w.woken();
+    let o = &w.objects;
+    assert_eq!((o.threads.len(), o.processes.len(), o.endpoints.len()), (0, 0, 0));
+    assert_eq!((o.badges.len(), o.notifications.len(), o.handle_count), (0, 0, 0));
+    assert_eq!(account.used(), 0);
+}
+
+#[test]
+fn futex_wakes_in_order_only_waiters_of_that_word_and_space() {
+    let mut w = World::new();
+    let (a, b) = (w.process(), w.process());
+    let threads: Vec<u32> = (0..3).map(|_| w.thread(a)).collect();
+    let foreign = w.thread(b);
+    w.objects.wait_futex(foreign, b, 0x1000);
+    for &thread in &threads {
+        w.objects.wait_futex(thread, a, 0x1000);
+    }
+    assert_eq!(w.objects.wake_futex(a, 0x2000, 9), 0);
+    assert_eq!(w.objects.wake_futex(a, 0x1000, 2), 2);
+    assert_eq!(w.woken(), [(threads[0], Outcome::Success), (threads[1], Outcome::Success)]);
+    assert_eq!(w.objects.wake_futex(a, 0x1000, 9), 1);
+    assert_eq!(w.objects.threads.at(foreign).unwrap().wait, Wait::Futex { address: 0x1000 });
+}
+
+#[test]
+fn a_childs_quota_comes_out_of_its_parents_and_goes_back() {
+    let root = Account::root(1000);
+    let child = Account::child(&root, 600).unwrap();
+    assert_eq!(Account::child(&root, 500).err().unwrap().errno, ENOMEM);
+    let charge = child.charge(600).unwrap();
+    assert_eq!(child.charge(1).err().unwrap().errno, ENOMEM);
+    assert_eq!(child.charge(u64::MAX).err().unwrap().errno, ENOMEM, "no overflow");
+    drop(child);
+    assert_eq!(root.used(), 600, "something charged to the child lives on");
+    drop(charge);
+    assert_eq!(root.used(), 0);
+}
