@@ -1,0 +1,106 @@
+//! Figures that the guest measures, and what they may be at most.
+
+use std::collections::BTreeMap;
+
+/// A measured figure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Figure {
+    /// How much.
+    pub value: u64,
+    /// Of what.
+    pub unit: String,
+}
+
+/// Reads a line of the guest: `name value unit`, nothing else on it.
+pub fn figure(line: &str) -> Option<(String, Figure)> {
+    let mut words = line.split_whitespace();
+    let (name, value, unit) = (words.next()?, words.next()?, words.next()?);
+    let is_word = |word: &str, more: &str| {
+        word.starts_with(|first: char| first.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || more.contains(c))
+    };
+    if words.next().is_some() || !is_word(name, "_.") || !is_word(unit, "") {
+        return None;
+    }
+    Some((name.to_owned(), Figure { value: value.parse().ok()?, unit: unit.to_owned() }))
+}
+
+/// Reads the budgets for so many CPUs: the table `[smp-N]`, lines `name = most`.
+pub fn parse(text: &str, cpus: u32) -> Result<BTreeMap<String, u64>, String> {
+    let mut tables: BTreeMap<String, BTreeMap<String, u64>> =
+        toml::from_str(text).map_err(|error| error.to_string())?;
+    Ok(tables.remove(&format!("smp-{cpus}")).unwrap_or_default())
+}
+
+/// What is above its budget or, with one, missing; of the names that begin with `only`.
+pub fn exceeded(
+    figures: &BTreeMap<String, Figure>,
+    budgets: &BTreeMap<String, u64>,
+    only: &str,
+) -> Vec<String> {
+    let judge = |(name, &most): (&String, &u64)| match figures.get(name) {
+        None => Some(format!("{name}: not measured, budget {most}")),
+        Some(Figure { value, unit }) if *value > most => {
+            Some(format!("{name}: {value} {unit}, budget {most}"))
+        }
+        Some(_) => None,
+    };
+    budgets.iter().filter(|(name, _)| name.starts_with(only)).filter_map(judge).collect()
+}
+
+/// Where two measurements differ.
+pub fn differences(first: &BTreeMap<String, Figure>, second: &BTreeMap<String, Figure>) -> Vec<String> {
+    let show =
+        |figure: Option<&Figure>| figure.map_or("missing".to_owned(), |figure| figure.value.to_string());
+    let names: std::collections::BTreeSet<_> = first.keys().chain(second.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| first.get(*name) != second.get(*name))
+        .map(|name| format!("{name}: {} and {}", show(first.get(name)), show(second.get(name))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(lines: &str) -> BTreeMap<String, Figure> {
+        lines.lines().filter_map(figure).collect()
+    }
+
+    #[test]
+    fn only_figures_are_figures() {
+        let (name, found) = figure("null_syscall.entries 1 count").unwrap();
+        assert_eq!((name.as_str(), found.value, found.unit.as_str()), ("null_syscall.entries", 1, "count"));
+        for line in
+            ["", "cpus up", "tests done 4", "init: 3 processes", "a -1 ns", "a 1 ns more", "a 1 2", "A 1 ns"]
+        {
+            assert_eq!(figure(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn above_the_budget_or_missing_is_told() {
+        let budgets = parse("[smp-1]\nfast = 10\nslow = 10\ngone = 5\n[smp-2]\nother = 1\n", 1).unwrap();
+        let measured = figures("fast 10 ns\nslow 11 ns\nnew 7 ns");
+        assert_eq!(
+            exceeded(&measured, &budgets, ""),
+            ["gone: not measured, budget 5", "slow: 11 ns, budget 10"]
+        );
+        assert_eq!(exceeded(&measured, &budgets, "fast"), [""; 0]);
+    }
+
+    #[test]
+    fn equal_measurements_do_not_differ() {
+        let one = figures("a 1 ns\nb 2 ns");
+        assert_eq!(differences(&one, &one), [""; 0]);
+        assert_eq!(differences(&one, &figures("a 1 ns\nb 3 ns")), ["b: 2 and 3"]);
+        assert_eq!(differences(&one, &figures("a 1 ns")), ["b: 2 and missing"]);
+    }
+
+    #[test]
+    fn the_tree_has_valid_budgets() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets.toml");
+        assert!(!parse(&std::fs::read_to_string(path).unwrap(), 1).unwrap().is_empty());
+    }
+}

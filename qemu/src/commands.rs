@@ -1,0 +1,74 @@
+//! What can be asked of the tool: one file per subcommand.
+
+pub mod bench;
+pub mod build;
+pub mod help;
+pub mod image;
+pub mod run;
+pub mod test;
+
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser};
+
+use crate::failure::{Failure, Result};
+
+/// A subcommand.
+pub struct Command {
+    /// Its name.
+    pub name: &'static str,
+    /// Usage and options, as `help` shows them.
+    pub help: &'static str,
+    /// Does it and tells the exit status.
+    pub run: fn(Parser) -> Result<u8>,
+}
+
+/// All of them, in the order in which `help` shows them.
+pub const ALL: &[Command] =
+    &[build::COMMAND, image::COMMAND, run::COMMAND, test::COMMAND, bench::COMMAND, help::COMMAND];
+
+/// Does what the command line asks for.
+pub fn dispatch(mut parser: Parser) -> Result<u8> {
+    let name = match parser.next()? {
+        None | Some(Arg::Short('h') | Arg::Long("help")) => "help".to_owned(),
+        Some(Arg::Value(name)) => name.to_string_lossy().into_owned(),
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match ALL.iter().find(|command| command.name == name) {
+        Some(command) => (command.run)(parser),
+        None => Err(Failure::new(
+            format!("do `{name}`"),
+            "there is no such subcommand",
+            format!("use one of: {}", ALL.iter().map(|command| command.name).collect::<Vec<_>>().join(", ")),
+        )),
+    }
+}
+
+/// The rest of a command line that takes no arguments.
+fn no_arguments(mut parser: Parser) -> Result<()> {
+    match parser.next()? {
+        None => Ok(()),
+        Some(argument) => Err(argument.unexpected().into()),
+    }
+}
+
+/// A value as text.
+fn text(value: OsString) -> Result<String> {
+    value.into_string().map_err(|value| {
+        Failure::new(format!("use the argument {}", value.display()), "it is not UTF-8", "write it in UTF-8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_subcommand_is_told_the_known_ones() {
+        let failure = dispatch(Parser::from_args(["fly"])).unwrap_err().to_string();
+        assert!(
+            failure.contains("do `fly`") && failure.contains("build, image, run, test, bench"),
+            "{failure}"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! `cargo xtask image`.
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::{Command, text};
+use crate::{
+    failure::Result,
+    software::{
+        self,
+        archive::BootImage,
+        cargo::Output,
+        manifest::{self, Application},
+    },
+    workspace::Workspace,
+};
+
+/// The subcommand.
+pub const COMMAND: Command = Command {
+    name: "image",
+    help: "image [--app NAME] [--manifest NAME]
+    Builds, then writes the kernel and the boot archive to TARGET/image.
+    --app NAME       the application whose end powers the machine off
+    --manifest NAME  a file of qemu/manifests (default)",
+    run,
+};
+
+fn run(mut parser: Parser) -> Result<u8> {
+    let mut recipe = Recipe::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("app") => recipe.application.program = text(parser.value()?)?,
+            Arg::Long("manifest") => recipe.manifest = parser.value()?.string()?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let image = recipe.make(&Workspace::find()?)?;
+    println!("{}\n{}", image.kernel.display(), image.archive.display());
+    Ok(0)
+}
+
+/// What goes into a boot image.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recipe {
+    /// Name of the manifest, and of the image.
+    pub manifest: String,
+    /// Another application than the manifest's; with an empty name: the manifest's.
+    pub application: Application,
+}
+
+impl Default for Recipe {
+    fn default() -> Recipe {
+        Recipe { manifest: manifest::DEFAULT.to_owned(), application: Application::default() }
+    }
+}
+
+impl Recipe {
+    /// Builds everything and writes the image.
+    pub fn make(&self, workspace: &Workspace) -> Result<BootImage> {
+        let software = software::build(workspace, Output::Stderr)?;
+        let mut manifest = manifest::read(workspace, &self.manifest)?;
+        if !self.application.program.is_empty() {
+            manifest::choose(&mut manifest, &self.application)?;
+        }
+        BootImage::write(workspace, &software, &manifest, &self.manifest)
+    }
+}

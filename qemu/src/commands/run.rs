@@ -1,0 +1,237 @@
+//! `cargo xtask run`.
+
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::{Command, image::Recipe, text};
+use crate::{
+    failure::{Failure, Result},
+    machine::{
+        Accelerator, Machine, Outcome,
+        console::{Console, Input},
+        exit::Status,
+        signals::Signals,
+        text::LineEndings,
+    },
+    software::archive::BootImage,
+    workspace::Workspace,
+};
+
+/// Exit status when the time was over, as that of timeout(1).
+const TIMED_OUT: u8 = 124;
+/// Limit of a run that nobody sits at.
+const UNATTENDED: Duration = Duration::from_secs(600);
+
+/// The subcommand.
+pub const COMMAND: Command = Command {
+    name: "run",
+    help: "run [OPTIONS] [-- QEMU ARGUMENTS]
+    Builds, boots and connects the terminal. Ends with the status that the guest powers off with; 124: out of time,
+    125: the tool failed, 126: the machine was reset, 127: the kernel panicked. At a terminal, Ctrl-A X quits and
+    Ctrl-A H helps. Input from a pipe or file ends with end of input (Ctrl-D) in the guest.
+    --smp N          CPUs (2)
+    --mem M          memory in MiB (512)
+    --accel NAME     tcg (emulation) or kvm (tcg)
+    --icount         one instruction per ns, repeatable; needs tcg
+    --app NAME       the application whose end powers the machine off (kqcat)
+    --arg VALUE      an argument for that application; may be repeated
+    --manifest NAME  a file of qemu/manifests (default)
+    --no-build       boot the image that is there
+    --timeout S      kill after S seconds, 0 for never (at a terminal: never, otherwise 600)
+    KQ_QEMU in the environment overrides the emulator's binary.",
+    run,
+};
+
+/// What the command line asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Options {
+    cpus: u32,
+    memory: u32,
+    accelerator: Accelerator,
+    recipe: Recipe,
+    build: bool,
+    limit: Option<Duration>,
+    arguments: Vec<OsString>,
+}
+
+impl Options {
+    fn parse(mut parser: Parser, interactive: bool) -> Result<Options> {
+        let mut options = Options {
+            cpus: 2,
+            memory: 512,
+            accelerator: Accelerator::Tcg,
+            recipe: Recipe::default(),
+            build: true,
+            limit: (!interactive).then_some(UNATTENDED),
+            arguments: Vec::new(),
+        };
+        let mut icount = false;
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("smp") => options.cpus = parser.value()?.parse()?,
+                Arg::Long("mem") => options.memory = parser.value()?.parse()?,
+                Arg::Long("accel") => options.accelerator = accelerator(&text(parser.value()?)?)?,
+                Arg::Long("icount") => icount = true,
+                Arg::Long("app") => options.recipe.application.program = text(parser.value()?)?,
+                Arg::Long("arg") => options.recipe.application.arguments.push(text(parser.value()?)?),
+                Arg::Long("manifest") => options.recipe.manifest = text(parser.value()?)?,
+                Arg::Long("no-build") => options.build = false,
+                Arg::Long("timeout") => {
+                    let seconds: u64 = parser.value()?.parse()?;
+                    options.limit = (seconds != 0).then(|| Duration::from_secs(seconds));
+                }
+                Arg::Value(first) => {
+                    options.arguments = std::iter::once(first).chain(parser.raw_args()?).collect();
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        if options.cpus == 0 || options.memory == 0 {
+            return Err(Failure::new(
+                "run a machine",
+                "it has no CPU or no memory",
+                "use --smp 1, --mem 64 or more",
+            ));
+        }
+        if icount {
+            if options.accelerator == Accelerator::Kvm {
+                return Err(Failure::new(
+                    "count instructions",
+                    "KVM cannot",
+                    "leave out --accel kvm or --icount",
+                ));
+            }
+            options.accelerator = Accelerator::Icount;
+        }
+        Ok(options)
+    }
+}
+
+fn accelerator(name: &str) -> Result<Accelerator> {
+    match name {
+        "tcg" => Ok(Accelerator::Tcg),
+        "kvm" => Ok(Accelerator::Kvm),
+        other => {
+            Err(Failure::new(format!("accelerate with {other}"), "there is no such way", "use tcg or kvm"))
+        }
+    }
+}
+
+fn run(parser: Parser) -> Result<u8> {
+    let options = Options::parse(parser, std::io::stdin().is_terminal())?;
+    let workspace = Workspace::find()?;
+    let image = if options.build {
+        options.recipe.make(&workspace)?
+    } else {
+        BootImage::named(&workspace, &options.recipe.manifest).check()?
+    };
+    let machine = Machine {
+        cpus: options.cpus,
+        memory: options.memory,
+        accelerator: options.accelerator,
+        image,
+        arguments: options.arguments,
+    };
+    let signals = Signals::catch()?;
+    let mut endings = (!std::io::stdout().is_terminal()).then(LineEndings::default);
+    let mut stdout = std::io::stdout().lock();
+    let mut output = |bytes: &[u8]| {
+        match &mut endings {
+            Some(endings) => stdout.write_all(&endings.convert(bytes))?,
+            None => stdout.write_all(bytes)?,
+        }
+        stdout.flush()
+    };
+    let outcome = machine.run(Console {
+        input: Input::Host,
+        output: &mut output,
+        limit: options.limit,
+        signals: Some(&signals),
+    })?;
+    if let Some(endings) = &mut endings {
+        // Whoever read the output may be gone: the outcome is told all the same.
+        let _ = stdout.write_all(endings.finish()).and_then(|()| stdout.flush());
+    }
+    Ok(status(&outcome, options.limit))
+}
+
+/// Tells what is not obvious, and the status to end with.
+fn status(outcome: &Outcome, limit: Option<Duration>) -> u8 {
+    match outcome {
+        Outcome::Ended(Status::Guest(status)) => *status,
+        Outcome::Ended(status) => {
+            eprintln!("xtask: {status}");
+            status.to_byte()
+        }
+        Outcome::TimedOut => {
+            eprintln!("xtask: killed after {} s (--timeout)", limit.unwrap_or_default().as_secs());
+            TIMED_OUT
+        }
+        Outcome::Quit => 0,
+        Outcome::Signal(signal) => 128 + *signal as u8,
+        // SIGPIPE's status, and nobody left to tell.
+        Outcome::OutputClosed => 128 + 13,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options> {
+        Options::parse(Parser::from_args(arguments), false)
+    }
+
+    #[test]
+    fn options_are_understood() {
+        let options = parse(&[
+            "--smp",
+            "4",
+            "--mem=256",
+            "--icount",
+            "--app",
+            "hello",
+            "--timeout",
+            "7",
+            "--",
+            "-d",
+            "int",
+        ])
+        .unwrap();
+        assert_eq!((options.cpus, options.memory), (4, 256));
+        assert_eq!(options.accelerator, Accelerator::Icount);
+        assert_eq!(options.recipe.application.program, "hello");
+        assert_eq!(options.limit, Some(Duration::from_secs(7)));
+        assert_eq!(options.arguments, ["-d", "int"]);
+    }
+
+    #[test]
+    fn an_unattended_run_has_a_limit_unless_told_otherwise() {
+        assert_eq!(parse(&[]).unwrap().limit, Some(UNATTENDED));
+        assert_eq!(parse(&["--timeout", "0"]).unwrap().limit, None);
+        assert_eq!(Options::parse(Parser::from_args([""; 0]), true).unwrap().limit, None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for arguments in
+            [&["--smp", "0"][..], &["--smp", "x"], &["--accel", "magic"], &["--fast"], &["--smp"]]
+        {
+            assert!(parse(arguments).is_err(), "{arguments:?}");
+        }
+        assert!(parse(&["--accel", "kvm", "--icount"]).is_err());
+    }
+
+    #[test]
+    fn outcomes_have_the_statuses_that_help_promises() {
+        assert_eq!(status(&Outcome::Ended(Status::Guest(130)), None), 130);
+        assert_eq!(status(&Outcome::TimedOut, Some(Duration::from_secs(1))), 124);
+        assert_eq!(status(&Outcome::Ended(Status::Reset), None), 126);
+        assert_eq!(status(&Outcome::Signal(15), None), 143);
+    }
+}

@@ -1,0 +1,150 @@
+//! One run of QEMU: its command line, console, time limit and exit status.
+
+pub mod child;
+pub mod console;
+pub mod escape;
+pub mod exit;
+pub mod signals;
+pub mod terminal;
+pub mod text;
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use self::{
+    child::{Child, Ended},
+    console::{Console, Stop},
+    exit::Status,
+};
+use crate::{
+    failure::{Failure, Result},
+    software::archive::BootImage,
+};
+
+/// Overrides the emulator's binary.
+pub const QEMU_VARIABLE: &str = "KQ_QEMU";
+const QEMU: &str = "qemu-system-x86_64";
+
+/// Port of the device that ends QEMU with `(value << 1) | 1`: seven bits of a status.
+const EXIT_PORT: u16 = 0xf4;
+/// Port that takes the whole status, before the exit. A machine without it loses the eighth bit only.
+const STATUS_PORT: u16 = 0xf8;
+
+/// How long QEMU may take to end after its console is closed.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What executes the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Accelerator {
+    /// Emulation, one host thread per CPU: real races.
+    #[default]
+    Tcg,
+    /// Emulation, one instruction per nanosecond of guest time, all CPUs in turn on one host thread: repeatable.
+    Icount,
+    /// The host's virtualisation.
+    Kvm,
+}
+
+/// A machine to run.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// CPUs.
+    pub cpus: u32,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// What executes it.
+    pub accelerator: Accelerator,
+    /// What it boots.
+    pub image: BootImage,
+    /// Further arguments for QEMU.
+    pub arguments: Vec<OsString>,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// QEMU ended.
+    Ended(Status),
+    /// It was stopped because its time was over.
+    TimedOut,
+    /// The person at the terminal asked to quit.
+    Quit,
+    /// The tool got this signal.
+    Signal(i32),
+    /// Nobody reads the output any more.
+    OutputClosed,
+}
+
+impl Machine {
+    fn command(&self, status_file: &std::path::Path) -> Command {
+        let qemu = std::env::var_os(QEMU_VARIABLE).unwrap_or_else(|| QEMU.into());
+        let mut command = Command::new(qemu);
+        command.args(["-M", "q35", "-cpu", "max", "-nodefaults", "-no-user-config", "-no-reboot"]);
+        command.args(["-display", "none", "-monitor", "none"]);
+        command.args(["-m", &self.memory.to_string(), "-smp", &self.cpus.to_string()]);
+        match self.accelerator {
+            Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi"]),
+            Accelerator::Icount => {
+                command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"])
+            }
+            Accelerator::Kvm => command.args(["-accel", "kvm"]),
+        };
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+        command.arg("-device").arg(format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"));
+        // QEMU reads a comma in an option's value when it is doubled.
+        let path = status_file.display().to_string().replace(',', ",,");
+        command.arg("-chardev").arg(format!("file,id=status,path={path}"));
+        command.arg("-device").arg(format!("isa-debugcon,iobase={STATUS_PORT:#x},chardev=status"));
+        command.arg("-kernel").arg(&self.image.kernel).arg("-initrd").arg(&self.image.archive);
+        command.args(&self.arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it until it ends or has to be stopped; QEMU is gone when this returns.
+    pub fn run(&self, console: Console) -> Result<Outcome> {
+        let status_file = self.status_file();
+        let outcome = self.run_with(&status_file, console);
+        // The file is a by-product: a leftover is harmless.
+        let _ = fs::remove_file(&status_file);
+        outcome
+    }
+
+    fn run_with(&self, status_file: &std::path::Path, console: Console) -> Result<Outcome> {
+        let mut child = Child::start(&mut self.command(status_file))?;
+        let relayed = console.relay(&mut child)?;
+        let stop = match relayed.stop {
+            Stop::Closed => match child.wait(Some(LINGER))? {
+                Ended::TimedOut => {
+                    return Err(Failure::new(
+                        "end the run",
+                        "QEMU closed its console but goes on running; it has been killed",
+                        "run it again with `-- -d guest_errors`",
+                    ));
+                }
+                ended => {
+                    let byte = fs::read(status_file).ok().and_then(|bytes| bytes.last().copied());
+                    Outcome::Ended(exit::decode(ended, byte, relayed.output_seen, relayed.complaints))
+                }
+            },
+            Stop::TimedOut => Outcome::TimedOut,
+            Stop::Quit => Outcome::Quit,
+            Stop::Signal(signal) => Outcome::Signal(signal),
+            Stop::OutputClosed => Outcome::OutputClosed,
+        };
+        child.kill();
+        Ok(stop)
+    }
+
+    fn status_file(&self) -> PathBuf {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        self.image.archive.with_extension(format!("status-{}-{run}", std::process::id()))
+    }
+}

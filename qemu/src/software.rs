@@ -1,0 +1,61 @@
+//! From sources to what the machine boots: a kernel file and a boot archive.
+
+pub mod archive;
+pub mod cargo;
+pub mod loadable;
+pub mod manifest;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    failure::{Failure, Result},
+    progress::Step,
+    workspace::{GUEST_TARGET, Workspace},
+};
+
+/// Name of the kernel's package and program.
+const KERNEL: &str = "kernel";
+
+/// What a build made.
+#[derive(Clone, Debug)]
+pub struct Software {
+    /// The kernel's ELF file.
+    pub kernel: PathBuf,
+    /// Programs by name, the kernel not among them.
+    pub programs: BTreeMap<String, PathBuf>,
+}
+
+/// Builds the kernel, all programs and libkq's examples in the release profile.
+pub fn build(workspace: &Workspace, output: cargo::Output) -> Result<Software> {
+    let packages = workspace.guest_packages();
+    let mut arguments = vec!["build", "--release", "--target", GUEST_TARGET, "--bins", "--examples"];
+    for package in &packages {
+        arguments.extend(["-p", package]);
+    }
+    let step = Step::begin("building the guest's software");
+    let artifacts = cargo::Cargo::new(workspace).arguments(arguments).artifacts(output)?;
+    step.done();
+    let mut programs = BTreeMap::new();
+    for artifact in artifacts {
+        if let Some(other) = programs.insert(artifact.name.clone(), artifact.path.clone()) {
+            return Err(Failure::new(
+                "build the guest's software",
+                format!(
+                    "two programs are called {}: {} and {}",
+                    artifact.name,
+                    other.display(),
+                    artifact.path.display()
+                ),
+                "rename one, the boot archive has one folder of programs",
+            ));
+        }
+    }
+    let kernel = programs.remove(KERNEL).ok_or_else(|| {
+        Failure::new(
+            "build the guest's software",
+            "cargo told of no kernel among its artifacts",
+            "check kernel-stub/kernel/Cargo.toml",
+        )
+    })?;
+    Ok(Software { kernel, programs })
+}

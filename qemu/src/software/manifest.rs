@@ -1,0 +1,159 @@
+//! Boot manifests: TOML files in `qemu/manifests`, the same types as init reads.
+
+use std::{fs, path::PathBuf};
+
+use init_protocol::manifest::{Entry, Kind, Manifest};
+
+use crate::{
+    failure::{Failure, Result},
+    workspace::Workspace,
+};
+
+/// The manifest of `cargo xtask run`.
+pub const DEFAULT: &str = "default";
+
+/// An application that takes the place of the manifest's essential one.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Application {
+    /// Its program.
+    pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// Reads `qemu/manifests/NAME.toml`.
+pub fn read(workspace: &Workspace, name: &str) -> Result<Manifest> {
+    let path: PathBuf = workspace.root().join("qemu/manifests").join(format!("{name}.toml"));
+    let asked = || format!("read the boot manifest {}", path.display());
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Failure::new(asked(), error, "name a file of qemu/manifests without .toml"))?;
+    parse(&text).map_err(|error| {
+        Failure::new(asked(), error, "correct it; init_protocol::manifest says what it may hold")
+    })
+}
+
+/// Parses a manifest.
+pub fn parse(text: &str) -> std::result::Result<Manifest, String> {
+    toml::from_str(text).map_err(|error| error.to_string())
+}
+
+/// Makes `application` the essential one: the manifest's own entry for it if there is one, otherwise the present
+/// essential entry with another name and file.
+pub fn choose(manifest: &mut Manifest, application: &Application) -> Result<()> {
+    let program = &application.program;
+    let wanted = manifest.entries.iter().position(|entry| entry.name == *program);
+    let present = manifest.entries.iter().position(|entry| entry.essential);
+    let Some(index) = wanted.or(present) else {
+        return Err(Failure::new(
+            format!("run {program}"),
+            "the manifest has no such entry and no essential one to take the place of",
+            "mark an entry with `essential = true`",
+        ));
+    };
+    if wanted.is_none() {
+        program.clone_into(&mut manifest.entries[index].name);
+        manifest.entries[index].file = file(program);
+    }
+    manifest.entries[index].args.extend(application.arguments.iter().cloned());
+    manifest.entries[index].essential = true;
+    let mut position = 0;
+    manifest.entries.retain(|entry| {
+        position += 1;
+        position - 1 == index || !(entry.essential && entry.kind == Kind::Application)
+    });
+    Ok(())
+}
+
+/// Checks that every program is there; the archive may hold more.
+pub fn check(manifest: &Manifest, has: impl Fn(&str) -> bool) -> Result<()> {
+    let missing = |entry: &&Entry| !has(&entry.file);
+    match manifest.entries.iter().find(missing) {
+        None => Ok(()),
+        Some(entry) => Err(Failure::new(
+            format!("make a boot image with {}", entry.name),
+            format!("no program {} was built", entry.file),
+            "name a program, or an example of libkq, that the workspace has (`cargo xtask build` lists them)",
+        )),
+    }
+}
+
+/// Where the archive has a program.
+pub fn file(program: &str) -> String {
+    format!("bin/{program}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+        [[entries]]
+        name = "tty"
+        file = "bin/tty"
+        kind = "driver"
+
+        [[entries]]
+        name = "kqcat"
+        file = "bin/kqcat"
+        kind = "application"
+        essential = true
+        after = ["tty"]
+    "#;
+
+    fn application(program: &str) -> Application {
+        Application { program: program.to_owned(), arguments: vec!["-v".to_owned()] }
+    }
+
+    #[test]
+    fn another_application_takes_the_essential_place() {
+        let mut manifest = parse(TEXT).unwrap();
+        choose(&mut manifest, &application("hello")).unwrap();
+        assert_eq!(manifest.entries.len(), 2);
+        let entry = &manifest.entries[1];
+        assert_eq!((entry.name.as_str(), entry.file.as_str()), ("hello", "bin/hello"));
+        assert_eq!(entry.args, ["-v"]);
+        assert_eq!(entry.after, ["tty"]);
+        assert!(entry.essential);
+    }
+
+    #[test]
+    fn an_entry_of_that_name_becomes_essential_and_keeps_its_file() {
+        let mut manifest = parse(&format!(
+            "{TEXT}\n[[entries]]\nname = \"shell\"\nfile = \"bin/sh2\"\nkind = \"application\"\n"
+        ))
+        .unwrap();
+        choose(&mut manifest, &application("shell")).unwrap();
+        let names: Vec<_> = manifest.entries.iter().map(|entry| entry.file.as_str()).collect();
+        assert_eq!(names, ["bin/tty", "bin/sh2"]);
+        assert!(manifest.entries[1].essential);
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let manifest = parse(TEXT).unwrap();
+        assert_eq!(check(&manifest, |_| true), Ok(()));
+        let failure = check(&manifest, |file| file != "bin/kqcat").unwrap_err().to_string();
+        assert!(failure.contains("no program bin/kqcat was built"), "{failure}");
+    }
+
+    #[test]
+    fn a_manifest_with_an_unknown_field_is_refused() {
+        let error =
+            parse("[[entries]]\nname = \"x\"\nfile = \"y\"\nkind = \"driver\"\ncolour = 1\n").unwrap_err();
+        assert!(error.contains("colour"), "{error}");
+    }
+
+    #[test]
+    fn every_manifest_of_the_tree_is_valid_and_survives_its_encoding() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+        let mut seen = 0;
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let manifest = parse(&fs::read_to_string(&path).unwrap()).unwrap();
+            let bytes = postcard::to_allocvec(&manifest).unwrap();
+            assert_eq!(postcard::from_bytes::<Manifest>(&bytes).unwrap(), manifest, "{}", path.display());
+            seen += 1;
+        }
+        assert!(seen > 0);
+    }
+}

@@ -1,0 +1,77 @@
+//! Checks of the sources: format, lints, documentation.
+
+use std::time::Instant;
+
+use super::{Plan, report::Report};
+use crate::{
+    failure::Result,
+    software::cargo::{Cargo, Output},
+    workspace::{GUEST_TARGET, Workspace},
+};
+
+struct Check {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    warnings: Option<&'static str>,
+}
+
+const GUEST_LINTS: &[&str] = &[
+    "clippy",
+    "--workspace",
+    "--exclude",
+    env!("CARGO_PKG_NAME"),
+    "--target",
+    GUEST_TARGET,
+    "--lib",
+    "--bins",
+    "--examples",
+    "--",
+    "-D",
+    "warnings",
+];
+
+const CHECKS: &[Check] = &[
+    Check { name: "check/format", arguments: &["fmt", "--all", "--check"], warnings: None },
+    Check {
+        name: "check/lints_host",
+        arguments: &["clippy", "--all-targets", "--", "-D", "warnings"],
+        warnings: None,
+    },
+    Check { name: "check/lints_guest", arguments: GUEST_LINTS, warnings: None },
+    Check {
+        name: "check/documentation_host",
+        arguments: &["doc", "--no-deps"],
+        warnings: Some("RUSTDOCFLAGS"),
+    },
+    Check {
+        name: "check/documentation_guest",
+        arguments: &[
+            "doc",
+            "--no-deps",
+            "--workspace",
+            "--exclude",
+            env!("CARGO_PKG_NAME"),
+            "--target",
+            GUEST_TARGET,
+        ],
+        warnings: Some("RUSTDOCFLAGS"),
+    },
+];
+
+/// Runs the checks.
+pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
+    for check in CHECKS.iter().filter(|check| plan.wants(check.name)) {
+        eprintln!("xtask: {} ...", check.name);
+        let log = report.begin_log(check.name);
+        let begin = Instant::now();
+        let mut cargo = Cargo::new(workspace).arguments(check.arguments.iter().copied());
+        if let Some(variable) = check.warnings {
+            cargo = cargo.variable(variable, "-D warnings");
+        }
+        match cargo.run(Output::Log(&log)) {
+            Ok(()) => report.passed(check.name, begin.elapsed()),
+            Err(failure) => report.failed(check.name, failure.found()),
+        }
+    }
+    Ok(())
+}

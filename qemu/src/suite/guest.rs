@@ -1,0 +1,226 @@
+//! Guest programs in QEMU, as the [`table`](super::table) says.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Plan,
+    harness::Said,
+    jobs::{self, Job},
+    report::Report,
+    table::{self, Mode, Test},
+};
+use crate::{
+    failure::{Failure, Result},
+    machine::{
+        Machine, Outcome,
+        console::{Console, Input},
+        exit::Status,
+        text::LineEndings,
+    },
+    software::{
+        self,
+        archive::BootImage,
+        cargo::Output,
+        manifest::{self, Application},
+    },
+    workspace::Workspace,
+};
+
+/// One boot.
+#[derive(Clone, Debug)]
+struct Boot<'a> {
+    name: String,
+    test: &'a Test,
+    cpus: u32,
+    mode: Mode,
+}
+
+/// Boots all that the plan wants.
+pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
+    let path = workspace.root().join("tests/guest.toml");
+    let table = fs::read_to_string(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| table::parse(&text))
+        .map_err(|error| Failure::new(format!("read {}", path.display()), error, "correct the file"))?;
+    let boots: Vec<Boot> = table
+        .tests
+        .iter()
+        .filter(|test| plan.long || !test.long)
+        .flat_map(boots)
+        .filter(|boot| plan.wants(&boot.name) || plan.filter.starts_with(&format!("{}/", boot.name)))
+        .collect();
+    if boots.is_empty() {
+        return Ok(());
+    }
+    let software = software::build(workspace, Output::Stderr)?;
+    let image = |boot: &Boot| {
+        let mut manifest = manifest::read(workspace, &boot.test.manifest)?;
+        let application =
+            Application { program: boot.test.program.clone(), arguments: boot.test.arguments.clone() };
+        manifest::choose(&mut manifest, &application)?;
+        let name = format!("test-{}", boot.test.name.as_ref().unwrap_or(&boot.test.program));
+        BootImage::write(workspace, &software, &manifest, &name)
+    };
+    let mut ready = Vec::new();
+    for boot in &boots {
+        let image = match image(boot) {
+            Ok(image) => image,
+            Err(failure) => {
+                report.broken(&boot.name, &failure);
+                continue;
+            }
+        };
+        let work = move || {
+            if let Err(failure) = one(boot, image, plan, report) {
+                report.broken(&boot.name, &failure);
+            }
+        };
+        ready.push(Job { weight: boot.mode.weight(boot.cpus), work: Box::new(work) });
+    }
+    jobs::run(jobs::cpus(), ready);
+    Ok(())
+}
+
+fn boots(test: &Test) -> impl Iterator<Item = Boot<'_>> {
+    let name = test.name.as_ref().unwrap_or(&test.program);
+    test.modes.iter().flat_map(move |&mode| {
+        test.cpus.iter().map(move |&cpus| {
+            let word = match mode {
+                Mode::Threads => "threads",
+                Mode::Icount => "icount",
+            };
+            Boot { name: format!("guest/{name}/{word}-{cpus}"), test, cpus, mode }
+        })
+    })
+}
+
+fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()> {
+    let test = boot.test;
+    let machine = Machine {
+        cpus: boot.cpus,
+        memory: test.memory,
+        accelerator: boot.mode.accelerator(),
+        image,
+        arguments: Vec::new(),
+    };
+    let mut said = Vec::new();
+    let mut endings = LineEndings::default();
+    let mut output = |bytes: &[u8]| {
+        said.extend(endings.convert(bytes));
+        Ok(())
+    };
+    let begin = Instant::now();
+    let outcome = machine.run(Console {
+        input: Input::Script(test.input.repeat(test.input_times).into_bytes()),
+        output: &mut output,
+        limit: Some(Duration::from_secs(test.timeout)),
+        signals: None,
+    })?;
+    let time = begin.elapsed();
+    let text = String::from_utf8_lossy(&said);
+    let told = if test.harness { Said::read(&text) } else { Said::default() };
+    let fault = fault(test, &outcome, &text, &told);
+    if fault.is_some() || told.tests.iter().any(|(_, why)| why.is_some()) {
+        let log = report.begin_log(&boot.name);
+        fs::write(&log, text.as_bytes()).map_err(|error| {
+            Failure::new(format!("write {}", log.display()), error, "check the folder's permissions")
+        })?;
+    }
+    for (name, why) in &told.tests {
+        let name = format!("{}/{name}", boot.name);
+        match why {
+            _ if !plan.wants(&name) => {}
+            None => report.passed(&name, time),
+            Some(why) => report.failed_see(&name, why, &report.log(&boot.name)),
+        }
+    }
+    match fault {
+        Some(why) => report.failed(&boot.name, &why),
+        // What each test said has been told; a line for the boot would count it twice.
+        None if test.harness => {}
+        None => report.passed(&boot.name, time),
+    }
+    Ok(())
+}
+
+/// Why the boot as a whole is a failure.
+fn fault(test: &Test, outcome: &Outcome, text: &str, told: &Said) -> Option<String> {
+    let failed = u8::from(told.tests.iter().any(|(_, why)| why.is_some()));
+    let expected = if test.harness && failed > 0 { failed } else { test.status };
+    let harness = if test.harness { told.fault() } else { None };
+    let ended = match outcome {
+        Outcome::Ended(Status::Guest(status)) if *status == expected => None,
+        Outcome::Ended(Status::Guest(status)) => {
+            Some(format!("ended with status {status}, expected {expected}"))
+        }
+        Outcome::Ended(other) => Some(other.to_string()),
+        Outcome::TimedOut => Some(format!("hangs: killed after {} s", test.timeout)),
+        other => Some(format!("was stopped: {other:?}")),
+    };
+    let missing = || test.output.iter().find(|expected| !expected.is_match(text));
+    match (ended, harness) {
+        // A panic says more than the status that follows it.
+        (_, Some(why)) if told.panic.is_some() => Some(why),
+        (Some(ended), Some(why)) => Some(format!("{ended}; {why}")),
+        (Some(why), None) | (None, Some(why)) => Some(why),
+        (None, None) => missing().map(|expected| format!("its output has nothing like {expected}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test(text: &str) -> Test {
+        let text = format!("[[test]]\nprogram = \"p\"\n{text}");
+        table::parse(&text).unwrap().tests.remove(0)
+    }
+
+    fn ended(status: u8) -> Outcome {
+        Outcome::Ended(Status::Guest(status))
+    }
+
+    fn judge(test: &Test, outcome: Outcome, text: &str) -> Option<String> {
+        fault(test, &outcome, text, &if test.harness { Said::read(text) } else { Said::default() })
+    }
+
+    #[test]
+    fn a_boot_is_sound_when_status_and_words_agree() {
+        let test = test("");
+        assert_eq!(judge(&test, ended(0), "test a ok\ntests done 1\n"), None);
+        assert_eq!(
+            judge(&test, ended(1), "test a FAILED x\ntests done 1\n"),
+            None,
+            "told of as the test's failure"
+        );
+        assert!(judge(&test, ended(0), "test a FAILED x\ntests done 1\n").is_some());
+        assert!(judge(&test, ended(1), "test a ok\ntests done 1\n").is_some());
+        assert!(judge(&test, ended(0), "").is_some());
+    }
+
+    #[test]
+    fn a_hang_is_a_failure_and_says_where() {
+        assert_eq!(
+            judge(&test("timeout = 5"), Outcome::TimedOut, "test a ok\n").unwrap(),
+            "hangs: killed after 5 s; no `tests done`; the last test told of was a"
+        );
+    }
+
+    #[test]
+    fn without_the_harness_status_and_output_decide() {
+        let test = test("harness = false\nstatus = 130\noutput = ['^bye$']\n");
+        assert_eq!(judge(&test, ended(130), "hello\nbye\n"), None);
+        assert!(judge(&test, ended(0), "bye\n").is_some());
+        assert_eq!(judge(&test, ended(130), "hello\n").unwrap(), "its output has nothing like (?m)^bye$");
+    }
+
+    #[test]
+    fn one_boot_for_each_mode_and_number_of_cpus() {
+        let test = test("cpus = [1, 4]\nmodes = [\"threads\", \"icount\"]\n");
+        let names: Vec<_> = boots(&test).map(|boot| boot.name).collect();
+        assert_eq!(names, ["guest/p/threads-1", "guest/p/threads-4", "guest/p/icount-1", "guest/p/icount-4"]);
+    }
+}

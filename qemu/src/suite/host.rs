@@ -1,0 +1,94 @@
+//! Unit and property tests and the examples in the documentation, of what builds on the host.
+
+use std::{fs, time::Instant};
+
+use super::{Plan, libtest, report::Report};
+use crate::{
+    failure::Result,
+    progress::Step,
+    software::cargo::{Cargo, Output},
+    workspace::Workspace,
+};
+
+/// Runs the tests of the default members.
+pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
+    let step = Step::begin("building the host's tests");
+    let programs = Cargo::new(workspace)
+        .arguments(["test", "--no-run", "--lib", "--bins", "--tests"])
+        .artifacts(Output::Stderr)?;
+    step.done();
+    libtest::run(workspace, "host", &programs, plan, report, |_, _| true)
+}
+
+/// Runs the examples in the documentation of the default members.
+pub fn run_documentation(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
+    // Which examples there are is known only to rustdoc, while it runs them.
+    if !plan.filter.is_empty() && !plan.filter.starts_with("doc") {
+        return Ok(());
+    }
+    let name = "doc/all";
+    let step = Step::begin("running the documentation's examples");
+    let log = report.begin_log(name);
+    let begin = Instant::now();
+    let ended = Cargo::new(workspace).arguments(["test", "--doc", "--no-fail-fast"]).run(Output::Log(&log));
+    step.done();
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    let mut failures = 0;
+    for (path, passed) in examples(&text) {
+        let example = format!("doc/{path}");
+        if !plan.wants(&example) {
+            continue;
+        }
+        if passed {
+            report.passed(&example, begin.elapsed());
+        } else {
+            failures += 1;
+            report.failed_see(&example, &libtest::reason(&text), &log);
+        }
+    }
+    match ended {
+        Err(failure) if failures == 0 => report.failed(name, failure.found()),
+        Err(_) => {}
+        Ok(()) => {
+            let _ = fs::remove_file(log);
+        }
+    }
+    Ok(())
+}
+
+/// Finds `test kernel-stub/image/src/writer.rs - writer::Writer (line 17) ... ok`.
+fn examples(log: &str) -> Vec<(String, bool)> {
+    let example = |line: &str| {
+        let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
+        let (file, item) = name.split_once(" - ")?;
+        let passed = match result.split_whitespace().next()? {
+            "ok" => true,
+            "FAILED" => false,
+            _ => return None,
+        };
+        let item: String = item.replace(" - compile fail", "").replace(" - compile", "");
+        Some((format!("{file}/{}", item.replace(' ', "_").replace("::", "/")), passed))
+    };
+    log.lines().filter_map(example).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_are_found() {
+        let log = "running 3 tests\n\
+            test kernel-stub/image/src/writer.rs - writer::Writer (line 17) ... ok\n\
+            test a.rs - x (line 1) - compile fail ... FAILED\n\
+            test b.rs - y (line 2) ... ignored\n\
+            test result: FAILED. 1 passed; 1 failed\n";
+        assert_eq!(
+            examples(log),
+            [
+                ("kernel-stub/image/src/writer.rs/writer/Writer_(line_17)".to_owned(), true),
+                ("a.rs/x_(line_1)".to_owned(), false)
+            ]
+        );
+    }
+}

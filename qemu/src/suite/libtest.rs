@@ -1,0 +1,167 @@
+//! Test programs made by `cargo test`: what tests one holds, and running each in a process of its own, so that one that
+//! hangs or aborts is one failure.
+
+use std::{
+    fs::{self, File},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::{Plan, jobs, report::Report};
+use crate::{
+    failure::{Failure, Result},
+    machine::child::{Child, Ended},
+    software::cargo::{Artifact, Kind},
+    workspace::Workspace,
+};
+
+/// Limit of one test, and of listing them.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// One test of a test program.
+#[derive(Clone, Debug)]
+struct Test<'a> {
+    program: &'a Artifact,
+    /// As the program calls it.
+    path: String,
+    /// As the report calls it.
+    name: String,
+}
+
+/// Runs the tests of these programs that `wanted` says and the plan wants.
+pub fn run(
+    workspace: &Workspace,
+    kind: &str,
+    programs: &[Artifact],
+    plan: &Plan,
+    report: &Report,
+    wanted: impl Fn(&Artifact, &str) -> bool,
+) -> Result<()> {
+    let mut tests = Vec::new();
+    for program in programs {
+        let ignored = if plan.long { Vec::new() } else { list(program, &["--ignored"])? };
+        let all = list(program, &[])?;
+        for path in all.into_iter().filter(|path| !ignored.contains(path) && wanted(program, path)) {
+            let name = name(kind, program, &path);
+            if plan.wants(&name) {
+                tests.push(Test { program, path, name });
+            }
+        }
+    }
+    jobs::for_each(jobs::cpus(), tests, |test| {
+        if let Err(failure) = one(workspace, &test, report) {
+            report.broken(&test.name, &failure);
+        }
+    });
+    Ok(())
+}
+
+fn name(kind: &str, program: &Artifact, path: &str) -> String {
+    let path = path.replace("::", "/");
+    match program.kind {
+        Kind::Library => format!("{kind}/{}/{path}", program.package),
+        _ => format!("{kind}/{}/{}/{path}", program.package, program.name),
+    }
+}
+
+fn list(program: &Artifact, more: &[&str]) -> Result<Vec<String>> {
+    let asked = || format!("list the tests of {}", program.path.display());
+    let mut command = Command::new(&program.path);
+    command.args(["--list", "--format", "terse"]).args(more).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = Child::start(&mut command)?;
+    let mut stdout = child.take_stdout()?;
+    let text = std::io::read_to_string(&mut stdout)
+        .map_err(|error| Failure::new(asked(), error, "run it by hand with --list"))?;
+    match child.wait(Some(LIMIT))? {
+        Ended::Exited(0) => Ok(listed(&text)),
+        other => Err(Failure::new(asked(), format!("it ended so: {other:?}"), "run it by hand with --list")),
+    }
+}
+
+fn listed(text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+}
+
+fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
+    let log = report.begin_log(&test.name);
+    let file = || {
+        File::options().append(true).open(&log).map(Stdio::from).map_err(|error| {
+            Failure::new(format!("write {}", log.display()), error, "check the folder's permissions")
+        })
+    };
+    let mut command = Command::new(&test.program.path);
+    command
+        .args([&test.path, "--exact", "--include-ignored"])
+        .current_dir(folder(workspace, &test.program.package))
+        .stdin(Stdio::null())
+        .stdout(file()?)
+        .stderr(file()?);
+    let begin = Instant::now();
+    let why = match Child::start(&mut command)?.wait(Some(LIMIT))? {
+        Ended::Exited(0) => {
+            // With --exact a name that the program does not know is a success of no tests.
+            if fs::read_to_string(&log).is_ok_and(|text| text.contains("test result: ok. 1 passed")) {
+                report.passed(&test.name, begin.elapsed());
+                return Ok(());
+            }
+            "the program ended with 0 without having run it".to_owned()
+        }
+        Ended::Exited(_) => reason(&fs::read_to_string(&log).unwrap_or_default()),
+        Ended::Killed(signal) => format!("killed by signal {signal}"),
+        Ended::TimedOut => format!("hangs: killed after {} s", LIMIT.as_secs()),
+    };
+    report.failed(&test.name, &why);
+    Ok(())
+}
+
+/// Tests run in their package's folder, as `cargo test` does it.
+fn folder(workspace: &Workspace, package: &str) -> std::path::PathBuf {
+    workspace
+        .packages()
+        .into_iter()
+        .find(|found| found.name.as_str() == package)
+        .and_then(|found| found.manifest_path.parent())
+        .map_or_else(|| workspace.root().to_owned(), |folder| folder.as_std_path().to_owned())
+}
+
+/// The first message of a panic, with its place.
+pub fn reason(log: &str) -> String {
+    let mut lines = log.lines().skip_while(|line| !line.contains("panicked at"));
+    match (lines.next(), lines.next()) {
+        (Some(place), message) => {
+            let place = place.split("panicked at ").nth(1).unwrap_or(place).trim_end_matches(':');
+            format!("{} at {place}", message.unwrap_or_default())
+        }
+        (None, _) => "failed without a panic".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_listed_and_benches_are_not() {
+        assert_eq!(listed("a::b: test\nc: test\nd: benchmark\n\n2 tests, 1 benchmark\n"), ["a::b", "c"]);
+    }
+
+    #[test]
+    fn names_are_paths() {
+        let artifact = |kind, name: &str| Artifact {
+            package: "image".to_owned(),
+            name: name.to_owned(),
+            kind,
+            path: "/x".into(),
+        };
+        assert_eq!(name("host", &artifact(Kind::Library, "image"), "crc::known"), "host/image/crc/known");
+        assert_eq!(name("host", &artifact(Kind::Test, "elf"), "fuzz"), "host/image/elf/fuzz");
+    }
+
+    #[test]
+    fn the_reason_is_the_panic() {
+        let log =
+            "running 1 test\n\nthread 'a' (12) panicked at src/a.rs:7:5:\nassertion failed: lost\nnote: x\n";
+        assert_eq!(reason(log), "assertion failed: lost at src/a.rs:7:5");
+        assert_eq!(reason("killed"), "failed without a panic");
+    }
+}

@@ -1,0 +1,152 @@
+//! Which guest programs are tests, and how each is run: `tests/guest.toml`.
+
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::{machine::Accelerator, software::manifest};
+
+/// The file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// The tests.
+    #[serde(rename = "test")]
+    pub tests: Vec<Test>,
+}
+
+/// One guest program, booted once for each number of CPUs and each mode.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// The program: a program of `tests/guest` or an example of libkq.
+    pub program: String,
+    /// What the report calls it, if not as the program.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its arguments.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// A file of `qemu/manifests`: what runs beside it.
+    #[serde(default = "default_manifest")]
+    pub manifest: String,
+    /// Numbers of CPUs.
+    #[serde(default = "one")]
+    pub cpus: Vec<u32>,
+    /// What executes the guest.
+    #[serde(default = "both")]
+    pub modes: Vec<Mode>,
+    /// Memory in MiB.
+    #[serde(default = "memory")]
+    pub memory: u32,
+    /// Longest time of one boot in seconds.
+    #[serde(default = "timeout")]
+    pub timeout: u64,
+    /// Typed at the terminal.
+    #[serde(default)]
+    pub input: String,
+    /// `input` is typed so many times.
+    #[serde(default = "once")]
+    pub input_times: usize,
+    /// The status that the machine ends with.
+    #[serde(default)]
+    pub status: u8,
+    /// Expressions that all are found in the output.
+    #[serde(default, deserialize_with = "expressions")]
+    pub output: Vec<Regex>,
+    /// Whether it says `test NAME ok`, `test NAME FAILED why` and `tests done N`.
+    #[serde(default = "yes")]
+    pub harness: bool,
+    /// Run only when asked for the long ones.
+    #[serde(default)]
+    pub long: bool,
+}
+
+/// What executes the guest, as the table has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// One host thread per CPU.
+    Threads,
+    /// One instruction per ns.
+    Icount,
+}
+
+impl Mode {
+    /// What executes the guest.
+    pub fn accelerator(self) -> Accelerator {
+        match self {
+            Mode::Threads => Accelerator::Tcg,
+            Mode::Icount => Accelerator::Icount,
+        }
+    }
+
+    /// Host CPUs that so many guest CPUs keep busy.
+    pub fn weight(self, cpus: u32) -> usize {
+        match self {
+            Mode::Threads => cpus as usize,
+            Mode::Icount => 1,
+        }
+    }
+}
+
+/// Parses the file.
+pub fn parse(text: &str) -> Result<Table, String> {
+    toml::from_str(text).map_err(|error| error.to_string())
+}
+
+fn expressions<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Regex>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| Regex::new(&format!("(?m){text}")).map_err(serde::de::Error::custom)).collect()
+}
+
+fn default_manifest() -> String {
+    manifest::DEFAULT.to_owned()
+}
+
+fn one() -> Vec<u32> {
+    vec![1, 2, 4]
+}
+
+fn both() -> Vec<Mode> {
+    vec![Mode::Threads, Mode::Icount]
+}
+
+fn memory() -> u32 {
+    512
+}
+
+fn timeout() -> u64 {
+    60
+}
+
+fn once() -> usize {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_has_a_valid_table() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/guest.toml");
+        let table = parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert!(!table.tests.is_empty());
+        for test in table.tests {
+            assert!(!test.cpus.is_empty() && !test.modes.is_empty(), "{} is never run", test.program);
+            assert!(test.harness || !test.output.is_empty(), "{} cannot fail by its output", test.program);
+        }
+    }
+
+    #[test]
+    fn expressions_match_lines_and_bad_ones_are_told() {
+        let text = |output: &str| format!("[[test]]\nprogram = \"p\"\noutput = ['{output}']\n");
+        let table = parse(&text("^b$")).unwrap();
+        assert!(table.tests[0].output[0].is_match("a\nb\nc"));
+        assert!(parse(&text("(")).is_err());
+    }
+}

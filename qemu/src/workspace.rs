@@ -1,0 +1,96 @@
+//! Where things are: the source tree, the target folder, the workspace's packages.
+
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
+
+use crate::failure::{Failure, Result};
+
+/// The target that guest software is built for.
+pub const GUEST_TARGET: &str = "x86_64-unknown-none";
+
+/// The workspace as cargo sees it.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    metadata: Metadata,
+}
+
+impl Workspace {
+    /// Asks cargo, from the folder that this tool was built from, or the current one when that is gone.
+    pub fn find() -> Result<Workspace> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+        let mut command = MetadataCommand::new();
+        if manifest.is_file() {
+            command.manifest_path(manifest);
+        }
+        let metadata = command.no_deps().exec().map_err(|error| {
+            Failure::new(
+                "read the workspace",
+                error,
+                "run the tool inside the source tree, with cargo installed",
+            )
+        })?;
+        Ok(Workspace { metadata })
+    }
+
+    /// Top of the source tree.
+    pub fn root(&self) -> &Path {
+        self.metadata.workspace_root.as_std_path()
+    }
+
+    /// Where cargo builds; `CARGO_TARGET_DIR` is honoured.
+    pub fn target(&self) -> &Path {
+        self.metadata.target_directory.as_std_path()
+    }
+
+    /// Where boot images are put.
+    pub fn images(&self) -> PathBuf {
+        self.target().join("image")
+    }
+
+    /// Where the logs of failed tests are kept.
+    pub fn logs(&self) -> PathBuf {
+        self.target().join("test-logs")
+    }
+
+    /// All packages, in the order of their names.
+    pub fn packages(&self) -> Vec<&Package> {
+        let mut packages = self.metadata.workspace_packages();
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        packages
+    }
+
+    /// Packages with programs that run in the guest: all that have a program or an example, save the tool itself.
+    pub fn guest_packages(&self) -> Vec<&str> {
+        let runs = |kind: &TargetKind| matches!(kind, TargetKind::Bin | TargetKind::Example);
+        self.packages()
+            .into_iter()
+            .filter(|package| package.name.as_str() != env!("CARGO_PKG_NAME"))
+            .filter(|package| package.targets.iter().any(|target| target.kind.iter().any(runs)))
+            .map(|package| package.name.as_str())
+            .collect()
+    }
+
+    /// Packages that have models for `loom`: those that depend on it.
+    pub fn loom_packages(&self) -> Vec<&str> {
+        self.packages()
+            .into_iter()
+            .filter(|package| package.dependencies.iter().any(|dependency| dependency.name == "loom"))
+            .map(|package| package.name.as_str())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_is_guest_software_and_the_tool_is_not() {
+        let workspace = Workspace::find().unwrap();
+        let guest = workspace.guest_packages();
+        assert!(guest.contains(&"kernel"), "{guest:?}");
+        assert!(guest.contains(&"init"), "{guest:?}");
+        assert!(!guest.contains(&"xtask"), "{guest:?}");
+    }
+}
