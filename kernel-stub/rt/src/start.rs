@@ -24,16 +24,15 @@ const BAD_START_STATUS: i64 = 102;
 macro_rules! entry {
     ($main:path) => {
         /// First instruction of the program.
+        ///
+        /// # Safety
+        /// For who starts the process alone, with the address of its start page.
         // SAFETY: the one symbol of this name in a program; the linker looks for it.
-        #[allow(unsafe_code)]
         #[cfg_attr(target_os = "none", unsafe(no_mangle))]
-        pub extern "C" fn _start(header: *const $crate::abi::start::StartHeader) -> ! {
+        pub unsafe extern "C" fn _start(header: *const $crate::abi::start::StartHeader) -> ! {
             let main: fn(&$crate::Start) -> i32 = $main;
             // SAFETY: called once, by whoever started the process, with the address of its start page.
-            #[allow(unsafe_code)]
-            unsafe {
-                $crate::start::run(header, main)
-            }
+            unsafe { $crate::start::run(header, main) }
         }
     };
 }

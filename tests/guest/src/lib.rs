@@ -9,12 +9,14 @@ extern crate alloc;
 
 pub mod child;
 pub mod failure;
+mod kernel;
 pub mod ledger;
 pub mod mini;
 pub mod random;
 pub mod suite;
 
 pub use failure::{Failure, Outcome};
+pub use kernel::{raw, raw_registers, thread_in};
 pub use suite::Suite;
 
 /// Nanoseconds after which a wait that should end is a failure: no test may hang.

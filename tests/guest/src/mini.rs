@@ -54,14 +54,15 @@ macro_rules! instructions {
     ($($line:expr),+ $(,)?) => { $crate::instructions!($($line),+ ;) };
 }
 
-/// Instructions that call the kernel with a number in `number`, as a template of [`instructions!`].
+/// A small process.
 #[derive(Debug)]
 pub struct Mini {
     /// The process.
     pub process: Process,
     /// Its thread.
     pub thread: Thread,
-    data: Mapping,
+    /// Its data, mapped here too.
+    pub data: Mapping,
 }
 
 /// How to make one.
@@ -159,22 +160,27 @@ pub fn peek(memory: &Memory, bytes: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-impl Mini {
-    fn word(&self, index: usize) -> *mut u64 {
-        assert!(index < WORDS);
-        self.data.start().as_ptr().cast::<u64>().wrapping_add(index)
-    }
+fn word(data: &Mapping, index: usize) -> *mut u64 {
+    assert!(index < WORDS);
+    data.start().as_ptr().cast::<u64>().wrapping_add(index)
+}
 
+/// Sets a word of a process's data.
+pub fn set_word(data: &Mapping, index: usize, value: u64) {
+    // SAFETY: in range and mapped; volatile, as the other process reads it.
+    unsafe { word(data, index).write_volatile(value) };
+}
+
+impl Mini {
     /// A word of its data.
     pub fn get(&self, index: usize) -> u64 {
         // SAFETY: in range and mapped; volatile, as the other process writes it.
-        unsafe { self.word(index).read_volatile() }
+        unsafe { word(&self.data, index).read_volatile() }
     }
 
     /// Sets a word of its data.
     pub fn set(&self, index: usize, value: u64) {
-        // SAFETY: in range and mapped; volatile, as the other process reads it.
-        unsafe { self.word(index).write_volatile(value) };
+        set_word(&self.data, index, value);
     }
 
     /// Waits until it has ended.

@@ -74,14 +74,16 @@ pub fn set_accept(handles: u32) {
     unsafe { (*buffer()).accept = handles };
 }
 
-pub(super) fn set_slots(slots: &[TransferSlot]) {
-    for (index, slot) in slots.iter().enumerate().take(MAX_HANDLES) {
-        // SAFETY: as in `with_bytes`.
-        unsafe { (*buffer()).slots[index] = *slot };
-    }
+/// Sets a transfer slot of the next message that the thread sends; [`Transfer`](super::Transfer) does it with types.
+pub fn set_slot(index: usize, slot: TransferSlot) {
+    assert!(index < MAX_HANDLES, "a message has {MAX_HANDLES} transfer slots");
+    // SAFETY: as in `with_bytes`.
+    unsafe { (*buffer()).slots[index] = slot };
 }
 
-pub(super) fn slot(index: usize) -> TransferSlot {
+/// A transfer slot of the last message that the thread received; [`Arrivals`](super::Arrivals) owns what is in it.
+pub fn slot(index: usize) -> TransferSlot {
+    assert!(index < MAX_HANDLES, "a message has {MAX_HANDLES} transfer slots");
     // SAFETY: as in `with_bytes`.
     unsafe { (*buffer()).slots[index] }
 }

@@ -8,7 +8,9 @@ mod call;
 mod server;
 mod transfer;
 
-pub use buffer::{decode, encode, read_bytes, set_accept, with_bytes, with_bytes_mut, write_bytes};
+pub use buffer::{
+    decode, encode, read_bytes, set_accept, set_slot, slot, with_bytes, with_bytes_mut, write_bytes,
+};
 pub use call::{call, call_postcard};
 pub use server::{Reply, Request, Service, serve};
 pub use transfer::{Arrivals, Arrived, Transfer};

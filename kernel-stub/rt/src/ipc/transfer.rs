@@ -53,11 +53,9 @@ pub(super) fn set(transfers: &[Transfer]) -> Result<usize> {
     if transfers.len() > MAX_HANDLES {
         return Err(Error::new(EINVAL));
     }
-    let mut slots = [TransferSlot::EMPTY; MAX_HANDLES];
-    for (slot, transfer) in slots.iter_mut().zip(transfers) {
-        *slot = transfer.slot();
+    for (index, transfer) in transfers.iter().enumerate() {
+        buffer::set_slot(index, transfer.slot());
     }
-    buffer::set_slots(&slots[..transfers.len()]);
     Ok(transfers.len())
 }
 

@@ -22,6 +22,6 @@ pub use memory::{Mapping, Memory, map_self, unmap_self};
 pub use notification::{Notification, signal};
 pub(crate) use process::create_own_thread;
 pub use process::{Process, Quota, exit};
-pub use raw::Received;
+pub use raw::{Received, Registers};
 pub use system::{counters, log_line, monotonic, null, realtime, yield_now};
 pub use thread::{Thread, exit_thread, set_affinity, set_priority, set_thread_pointer};

@@ -1,7 +1,7 @@
 //! The least that must work: started, arguments, heap, a thread, the clock, a small process.
 #![no_std]
 #![no_main]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 

@@ -1,0 +1,215 @@
+//! Handles in messages.
+
+use abi::error::{EBADF, EINVAL, EMSGSIZE, EPERM};
+use abi::{Handle, Message, Rights, Tag, TransferSlot};
+use alloc::vec;
+use alloc::vec::Vec;
+use guest_tests::failure::{ensure, equal, refused};
+use guest_tests::{Outcome, soon};
+use rt::ipc::{self, Arrived, Transfer};
+use rt::sys::{self, Endpoint, Memory, Notification, Object};
+use rt::thread::{self, JoinHandle};
+
+use crate::Test;
+
+pub const TESTS: &[Test] = &[
+    ("a_copied_handle_arrives", a_copied_handle_arrives),
+    ("a_moved_handle_leaves", a_moved_handle_leaves),
+    ("rights_shrink_on_the_way", rights_shrink_on_the_way),
+    ("a_handle_to_the_owner_arrives_as_its_badge", a_handle_to_the_owner_arrives_as_its_badge),
+    ("handles_travel_back_in_a_reply", handles_travel_back_in_a_reply),
+    ("more_handles_than_accepted_are_emsgsize", more_handles_than_accepted_are_emsgsize),
+    ("a_reply_with_too_many_handles_can_be_repaired", a_reply_with_too_many_handles_can_be_repaired),
+    ("handles_arrive_all_or_none", handles_arrive_all_or_none),
+    ("a_malformed_slot_is_an_error", a_malformed_slot_is_an_error),
+    ("transfer_and_duplicate_rights_are_needed", transfer_and_duplicate_rights_are_needed),
+    ("the_right_to_receive_can_be_moved", the_right_to_receive_can_be_moved),
+];
+
+/// What a receiver does with the handles of one message: it answers with how they arrived, and closes them.
+fn taker(endpoint: Endpoint, accept: u32) -> abi::error::Result<JoinHandle<Outcome<Vec<Arrived>>>> {
+    thread::spawn(move || {
+        ipc::set_accept(accept);
+        let received = endpoint.recv(soon())?;
+        let mut arrivals = ipc::Arrivals::of(received.tag);
+        let arrived = (0..4).filter_map(|index| arrivals.take(index)).collect();
+        Endpoint::reply(received.token, Message { tag: Tag::words(2), words: [0; 4] })?;
+        Ok(arrived)
+    })
+}
+
+/// A receiver in the same process would get everything unwrapped that it owns; a plain notification is not.
+fn send(client: &Endpoint, transfers: Vec<Transfer>) -> abi::error::Result<()> {
+    ipc::call(client, 1, [0; 4], 0, transfers, soon()).map(drop)
+}
+
+fn pair(accept: u32) -> Outcome<(JoinHandle<Outcome<Vec<Arrived>>>, Endpoint)> {
+    let endpoint = Endpoint::create()?;
+    let client = endpoint.duplicate()?;
+    Ok((taker(endpoint, accept)?, client))
+}
+
+fn handle_of(arrived: &Arrived) -> Outcome<(Handle, Rights)> {
+    match arrived {
+        Arrived::Handle(handle, rights) => Ok((handle.handle(), *rights)),
+        Arrived::Badge(_) => Err(guest_tests::Failure::new("a badge arrived instead of a handle")),
+    }
+}
+
+fn a_copied_handle_arrives() -> Outcome {
+    let (server, client) = pair(4)?;
+    let word = Notification::create()?;
+    send(&client, vec![Transfer::copy(&word)])?;
+    let arrived = server.join()??;
+    equal(arrived.len(), 1)?;
+    let (handle, _) = handle_of(&arrived[0])?;
+    ensure(handle != word.handle(), "it is another handle")?;
+    sys::signal(handle, 0x77)?;
+    equal(word.poll()?, 0x77)
+}
+
+fn a_moved_handle_leaves() -> Outcome {
+    let (server, client) = pair(4)?;
+    let word = Notification::create()?;
+    let kept = word.duplicate()?;
+    let number = word.handle();
+    send(&client, vec![Transfer::moved(word)])?;
+    refused(sys::info(number), EBADF)?;
+    let arrived = server.join()??;
+    sys::signal(handle_of(&arrived[0])?.0, 1)?;
+    equal(kept.poll()?, 1)
+}
+
+fn rights_shrink_on_the_way() -> Outcome {
+    let (server, client) = pair(4)?;
+    let memory = Memory::create(4096)?;
+    send(&client, vec![Transfer::copy_with(&memory, Rights::READ | Rights::TRANSFER | Rights::CONTROL)])?;
+    let arrived = server.join()??;
+    let (handle, told) = handle_of(&arrived[0])?;
+    equal(told, Rights::READ | Rights::TRANSFER)?;
+    equal(Rights::from_bits_truncate(sys::info(handle)?.rights), told)
+}
+
+fn a_handle_to_the_owner_arrives_as_its_badge() -> Outcome {
+    let endpoint = Endpoint::create()?;
+    let badged = endpoint.with_badge(Rights::all(), 0x1234_5678_9abc)?;
+    let plain = endpoint.duplicate()?;
+    let foreign = Notification::create()?;
+    let client = endpoint.duplicate()?;
+    let server = taker(endpoint, 4)?;
+    send(&client, vec![Transfer::copy(&badged), Transfer::copy(&foreign), Transfer::copy(&plain)])?;
+    let arrived = server.join()??;
+    equal(arrived.len(), 3)?;
+    ensure(matches!(arrived[0], Arrived::Badge(0x1234_5678_9abc)), "the badge arrived")?;
+    handle_of(&arrived[1])?;
+    ensure(matches!(arrived[2], Arrived::Badge(0)), "an unbadged one arrives as badge 0")
+}
+
+fn handles_travel_back_in_a_reply() -> Outcome {
+    let endpoint = Endpoint::create()?;
+    let client = endpoint.duplicate()?;
+    let server = thread::spawn(move || {
+        let received = endpoint.recv(soon())?;
+        let (one, two) = (Notification::create()?, Memory::create(8192)?);
+        let reply = ipc::Reply::ok(2).handle(Transfer::moved(one)).handle(Transfer::copy(&two));
+        reply.send(received.token)
+    })?;
+    let (_, mut arrivals) = ipc::call(&client, 1, [0; 4], 0, Vec::new(), soon())?;
+    server.join()??;
+    arrivals.object::<Notification>(0)?.signal(1)?;
+    equal(arrivals.object::<Memory>(1)?.size()?, 8192)?;
+    ensure(arrivals.is_empty(), "two arrived")
+}
+
+fn more_handles_than_accepted_are_emsgsize() -> Outcome {
+    let (server, client) = pair(1)?;
+    let word = Notification::create()?;
+    refused(send(&client, vec![Transfer::copy(&word), Transfer::copy(&word)]), EMSGSIZE)?;
+    // The receiver was not disturbed: it takes the next message.
+    send(&client, vec![Transfer::copy(&word)])?;
+    equal(server.join()??.len(), 1)
+}
+
+fn a_reply_with_too_many_handles_can_be_repaired() -> Outcome {
+    let endpoint = Endpoint::create()?;
+    let client = endpoint.duplicate()?;
+    let caller = thread::spawn(move || {
+        ipc::set_accept(0);
+        client.call(Message { tag: Tag::words(1), words: [0; 4] }, soon())
+    })?;
+    let received = endpoint.recv(soon())?;
+    let word = Notification::create()?;
+    let slot = TransferSlot { handle: word.handle(), rights: u32::MAX, ..TransferSlot::EMPTY };
+    ipc::set_slot(0, slot);
+    refused(Endpoint::reply(received.token, Message { tag: Tag::new(2, 0, 1), words: [0; 4] }), EMSGSIZE)?;
+    // It waits still, and hears the next one.
+    Endpoint::reply(received.token, Message { tag: Tag::words(3), words: [9; 4] })?;
+    equal(caller.join()??.words, [9; 4])
+}
+
+fn handles_arrive_all_or_none() -> Outcome {
+    let (server, client) = pair(4)?;
+    let (first, second) = (Notification::create()?, Notification::create()?);
+    let good = |n: &Notification| TransferSlot {
+        handle: n.handle(),
+        rights: u32::MAX,
+        flags: TransferSlot::MOVE,
+        ..TransferSlot::EMPTY
+    };
+    ipc::set_slot(0, good(&first));
+    ipc::set_slot(1, good(&second));
+    ipc::set_slot(2, TransferSlot { handle: Handle(u64::MAX), ..good(&first) });
+    let three = Message { tag: Tag::new(1, 0, 3), words: [0; 4] };
+    refused(client.call(three, soon()), EBADF)?;
+    // Nothing was moved.
+    first.signal(1)?;
+    second.signal(1)?;
+    send(&client, Vec::new())?;
+    equal(server.join()??.len(), 0)
+}
+
+fn a_malformed_slot_is_an_error() -> Outcome {
+    let (server, client) = pair(4)?;
+    let word = Notification::create()?;
+    let slot = |flags| TransferSlot { handle: word.handle(), rights: u32::MAX, flags, ..TransferSlot::EMPTY };
+    let one = Message { tag: Tag::new(1, 0, 1), words: [0; 4] };
+    for flags in [2, 0x8000, u16::MAX] {
+        ipc::set_slot(0, slot(flags));
+        refused(client.call(one, soon()), EINVAL)?;
+    }
+    // The same handle moved twice.
+    ipc::set_slot(0, slot(TransferSlot::MOVE));
+    ipc::set_slot(1, slot(TransferSlot::MOVE));
+    refused(client.call(Message { tag: Tag::new(1, 0, 2), words: [0; 4] }, soon()), EINVAL)?;
+    word.signal(1)?;
+    send(&client, Vec::new())?;
+    server.join()?.map(drop)
+}
+
+fn transfer_and_duplicate_rights_are_needed() -> Outcome {
+    let (server, client) = pair(4)?;
+    let word = Notification::create()?;
+    let stuck = word.restricted(Rights::all() - Rights::TRANSFER)?;
+    refused(send(&client, vec![Transfer::copy(&stuck)]), EPERM)?;
+    let single = word.restricted(Rights::all() - Rights::DUPLICATE)?;
+    refused(send(&client, vec![Transfer::copy(&single)]), EPERM)?;
+    send(&client, vec![Transfer::moved(single)])?;
+    equal(server.join()??.len(), 1)
+}
+
+fn the_right_to_receive_can_be_moved() -> Outcome {
+    let (server, client) = pair(4)?;
+    let service = Endpoint::create()?;
+    let its_client = service.duplicate()?;
+    // To the same process: a handle to its own endpoint is unwrapped, so the right would be lost, which closes it.
+    let moved = send(&client, vec![Transfer::moved(service)]);
+    let arrived = server.join()?;
+    match moved {
+        Ok(()) => {
+            equal(arrived?.len(), 1)?;
+            let call = its_client.call(Message { tag: Tag::words(1), words: [0; 4] }, 0);
+            refused(call, abi::error::EPIPE)
+        }
+        Err(error) => equal(error.errno, EPERM),
+    }
+}
