@@ -1,6 +1,6 @@
 //! Spin locks whose order is in their types: taking them in a wrong order does not compile.
 //!
-//! [`Handles`] → [`Ipc`] → [`RunQueue`] → [`Memory`] → [`Heap`] → [`Frames`] → [`Log`]. Whoever holds a lock has a
+//! [`Handles`] → [`Ipc`] → [`RunQueue`] → [`Memory`] → [`Heap`] → [`Frames`] → [`Devices`] → [`Log`]. Whoever holds a lock has a
 //! [`LockToken`] of its level and can take only later ones with it; two locks of one level are never held at once. The
 //! tokens have no size and cost no instruction.
 //!
@@ -11,7 +11,8 @@
 //! let queue = QUEUE.lock(&mut token);             // Mutex<RunQueue, _>: later, so it compiles
 //! ```
 //!
-//! The kernel runs with interrupts off (idle aside), so no lock is ever wanted by a handler on the CPU that holds it.
+//! The kernel runs with interrupts off (idle aside), so no lock is ever wanted by a handler on the CPU that holds it. A
+//! CPU that waits for a lock goes on answering TLB requests, so the holder may wait for those.
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -40,25 +41,28 @@ macro_rules! levels {
 
 levels! {
     /// No lock is held.
-    Unlocked before Handles Ipc RunQueue Memory Heap Frames Log;
+    Unlocked before Handles Ipc RunQueue Memory Heap Frames Devices Log;
     /// Handle tables and the life of objects.
-    Handles before Ipc RunQueue Memory Heap Frames Log;
+    Handles before Ipc RunQueue Memory Heap Frames Devices Log;
     /// Endpoints, notifications, futexes, watches.
-    Ipc before RunQueue Memory Heap Frames Log;
+    Ipc before RunQueue Memory Heap Frames Devices Log;
     /// One CPU's run queue.
-    RunQueue before Memory Heap Frames Log;
+    RunQueue before Memory Heap Frames Devices Log;
     /// Address spaces and memory objects.
-    Memory before Heap Frames Log;
+    Memory before Heap Frames Devices Log;
     /// The kernel's heap.
-    Heap before Frames Log;
+    Heap before Frames Devices Log;
     /// Free page frames.
-    Frames before Log;
+    Frames before Devices Log;
+    /// Registers of interrupt controllers.
+    Devices before Log;
     /// The serial line.
     Log before;
 }
 
 impl Leaf for Heap {}
 impl Leaf for Frames {}
+impl Leaf for Devices {}
 impl Leaf for Log {}
 
 /// Proof that this CPU holds no lock of a level later than `L`.
@@ -112,6 +116,12 @@ impl<L: Level, T> Mutex<L, T> {
         self.acquire()
     }
 
+    /// Takes the outermost lock of a kernel entry: nothing is held yet.
+    #[inline(always)]
+    pub fn lock_first(&self) -> MutexGuard<'_, L, T> {
+        self.acquire()
+    }
+
     /// Takes a lock of one of the last levels without a token, for code that the compiler calls (the allocator) or that
     /// must work anywhere (the log). Sound in the order because holders of these locks call nothing but later leaves.
     #[inline(always)]
@@ -146,6 +156,7 @@ impl<L: Level, T> Mutex<L, T> {
             {
                 return guard;
             }
+            crate::arch::tlb::serve();
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(PATIENCE) {
                 core::hint::spin_loop();
