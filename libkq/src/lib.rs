@@ -1,2 +1,101 @@
-//! To be filled.
-#![no_std]
+//! Descriptors and event queues for programs: `open`, `read`, `write`, `close`, `dup`, `kqueue`, `kevent`.
+//!
+//! Readiness is data. A driver publishes the level of each descriptor in memory that the program can read; the event
+//! server tells which notes became true, through memory too; and a harvest looks at both. So [`kevent`] enters the kernel
+//! to register, to sleep and to wake, and never to look.
+//!
+//! Programs use [`Queue`], [`Descriptor`] and [`KEvent`], or the functions of the same names as the system calls, which
+//! deal in numbers. Below them, in layers: [`mod@event`] (the vocabulary), [`engine`] (notes, ready list, harvest, for
+//! every interface), [`mod@kqueue`] (the kevent view over it), [`process`] (descriptor numbers), [`platform`] (what all
+//! of this asks of the world) and [`machine`], which is the world. All but the last runs, and is tested, on the host.
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+pub mod engine;
+pub mod event;
+pub mod file;
+pub mod kqueue;
+pub mod machine;
+mod owned;
+pub mod platform;
+pub mod process;
+mod sync;
+pub mod table;
+
+use core::time::Duration;
+
+pub use abi::error::{Error, Result};
+pub use abi::flag;
+pub use event::KEvent;
+pub use event::filter::Filter;
+pub use event::flags::EventFlags;
+pub use event_protocol::descriptor as control;
+pub use owned::{Descriptor, Queue};
+
+use machine::Machine;
+use process::Process;
+use rt::sync::OnceLock;
+
+static PROCESS: OnceLock<Process<Machine>> = OnceLock::new();
+
+/// This process's descriptors.
+#[inline]
+pub fn process() -> &'static Process<Machine> {
+    match PROCESS.get() {
+        Some(process) => process,
+        None => first_process(),
+    }
+}
+
+#[cold]
+fn first_process() -> &'static Process<Machine> {
+    PROCESS.get_or_init(|| Process::new(Machine::new()))
+}
+
+/// Opens a path with `O_*` [`flag`]s; the lowest free number. `open(2)`.
+pub fn open(path: &str, flags: usize) -> Result<i32> {
+    process().open(path, flags as u64)
+}
+
+/// Reads what there is, waiting for the first byte unless `O_NONBLOCK` is set (`EAGAIN`). 0 is the end. `read(2)`.
+pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
+    process().read(fd, buffer).map(|read| read.count)
+}
+
+/// Writes; may take less than all. `write(2)`.
+pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
+    process().write(fd, bytes)
+}
+
+/// Closes a number. `close(2)`; see [`Process::close`].
+pub fn close(fd: i32) -> Result<()> {
+    process().close(fd)
+}
+
+/// A second number for the same open file. `dup(2)`.
+pub fn dup(fd: i32) -> Result<i32> {
+    process().dup(fd)
+}
+
+/// The same with a number of the caller's choice, which is closed first. `dup2(2)`.
+pub fn dup2(fd: i32, number: i32) -> Result<i32> {
+    process().dup2(fd, number)
+}
+
+/// A new event queue. `kqueue(2)`.
+pub fn kqueue() -> Result<i32> {
+    process().kqueue()
+}
+
+/// Changes notes and takes events. `kevent(2)`; see [`Process::kevent`].
+#[inline]
+pub fn kevent(
+    fd: i32,
+    changes: &[KEvent],
+    events: &mut [KEvent],
+    timeout: Option<Duration>,
+) -> Result<usize> {
+    process().kevent(fd, changes, events, timeout)
+}

@@ -1,0 +1,326 @@
+//! Notes of one queue and their way through the ready list.
+//!
+//! A note that watches a cell has a slot; its `queued` word is 1 exactly while it is in an activation ring or here in the
+//! ready list (or ended, so that it never comes again). A note without a cell is the program's own affair.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::error::{ENOMEM, Error, Result};
+use event_protocol::activation::BankLayout;
+use event_protocol::cell::Cell;
+use event_protocol::fault::Fault;
+use event_protocol::shared::{Mapped, Region};
+use event_protocol::slot::{Slot, Terms};
+
+use super::bank::Bank;
+use super::cell::CellRef;
+use super::ready::ReadyList;
+
+/// Where events go.
+pub trait Sink {
+    /// Whether there is no room for another.
+    fn is_full(&self) -> bool;
+}
+
+/// What becomes of a note that was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// Not true: off the list until it is (R11).
+    Drop,
+    /// Told, and true still as far as anybody knows: to the tail of the list (R12).
+    Stay,
+    /// Told: off the list until something new comes.
+    Settle,
+    /// Told: off the list for good, though the note lives (its source is gone, R57).
+    End,
+    /// Delivered for the last time (R10).
+    Retire,
+}
+
+/// What a note means to its interface.
+pub trait View<S> {
+    /// Looks at the note and, when it is true, puts its event into `sink`, which has room.
+    fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After;
+}
+
+/// A note.
+#[derive(Debug)]
+pub struct Note<M, V> {
+    /// What it watches; `None` for the program's own.
+    pub cell: Option<CellRef<M>>,
+    /// What it means.
+    pub view: V,
+    listed: bool,
+    retired: bool,
+}
+
+impl<M, V> Note<M, V> {
+    /// Delivered for the last time, and only waiting to be freed or revived.
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+}
+
+#[derive(Debug)]
+struct Entry<M, V> {
+    bank: u8,
+    slot: u32,
+    generation: u32,
+    note: Option<Note<M, V>>,
+}
+
+/// A queue without its lock.
+#[derive(Debug)]
+pub struct Queue<M, V> {
+    /// The first bank's memory, whose header is the queue's.
+    first: Arc<Region<M>>,
+    banks: Vec<Bank<M>>,
+    entries: Vec<Entry<M, V>>,
+    free: Vec<u32>,
+    ready: ReadyList,
+    live: usize,
+}
+
+impl<M: Mapped, V> Queue<M, V> {
+    /// A queue whose first bank is this memory.
+    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>, Fault> {
+        let bank = Bank::new(first.clone(), layout, 0)?;
+        let mut queue = Queue {
+            first,
+            banks: Vec::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            ready: ReadyList::new(),
+            live: 0,
+        };
+        queue.extend(bank);
+        Ok(queue)
+    }
+
+    /// Adds a further bank.
+    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<(), Fault> {
+        let base = self.banks.last().map_or(0, Bank::end);
+        self.extend(Bank::new(region, layout, base)?);
+        Ok(())
+    }
+
+    fn extend(&mut self, bank: Bank<M>) {
+        self.ready.reserve(bank.end() as usize);
+        self.banks.push(bank);
+    }
+
+    /// Banks that it has.
+    pub fn banks(&self) -> usize {
+        self.banks.len()
+    }
+
+    /// Notes that it has, retired ones too.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether it has no notes.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Whether the ready list has anything.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether a note can be inserted without a further bank.
+    pub fn has_room(&self) -> bool {
+        !self.free.is_empty() || self.entries.len() < self.banks.last().map_or(0, Bank::end) as usize
+    }
+
+    /// A new note in a slot of its own, whose terms are written before anybody else knows of it. `ENOMEM` without
+    /// [room](Queue::has_room).
+    pub fn insert(&mut self, cell: Option<CellRef<M>>, terms: Terms, view: V) -> Result<u32> {
+        let index = self.free_entry()?;
+        let Queue { entries, banks, .. } = self;
+        let entry = &mut entries[index as usize];
+        entry.generation = entry.generation.wrapping_add(1).max(1);
+        if let Some(cell) = &cell
+            && let Some(cell) = cell.get()
+            && let Some(slot) = banks[entry.bank as usize].slot(entry.slot)
+        {
+            slot.begin(entry.generation, terms, cell);
+        }
+        entry.note = Some(Note { cell, view, listed: false, retired: false });
+        self.live += 1;
+        Ok(index)
+    }
+
+    fn free_entry(&mut self) -> Result<u32> {
+        if let Some(index) = self.free.pop() {
+            return Ok(index);
+        }
+        let index = self.entries.len() as u32;
+        let place = self.banks.iter().position(|bank| index < bank.end()).ok_or(Error::new(ENOMEM))?;
+        let slot = index - self.banks[place].base();
+        self.entries.push(Entry { bank: place as u8, slot, generation: 0, note: None });
+        Ok(index)
+    }
+
+    /// Frees a note that the server does not know (any more). What the rings still hold of it is dropped first, so that
+    /// its slot can be used again.
+    pub fn remove(&mut self, index: u32) -> Result<Option<V>> {
+        self.silence(index);
+        self.drain(u32::MAX)?;
+        let Some(entry) = self.entries.get_mut(index as usize) else { return Ok(None) };
+        let note = entry.note.take();
+        if note.is_some() {
+            self.live -= 1;
+            self.free.push(index);
+        }
+        Ok(note.map(|note| note.view))
+    }
+
+    /// From here on nobody is told of the note (R35). Before the server is asked to delete it.
+    pub fn silence(&mut self, index: u32) {
+        let Queue { entries, banks, ready, .. } = self;
+        let Some(entry) = entries.get_mut(index as usize) else { return };
+        let Some(note) = &mut entry.note else { return };
+        if core::mem::take(&mut note.listed) {
+            ready.remove(index);
+        }
+        note.retired = true;
+        if note.cell.is_some()
+            && let Some(slot) = banks[entry.bank as usize].slot(entry.slot)
+        {
+            slot.retire();
+        }
+    }
+
+    /// A retired note begins anew where the server still knows it.
+    pub fn revive(&mut self, index: u32, terms: Terms) {
+        let Queue { entries, banks, .. } = self;
+        let Some(entry) = entries.get_mut(index as usize) else { return };
+        let Some(note) = &mut entry.note else { return };
+        note.retired = false;
+        if let Some(cell) = note.cell.as_ref().and_then(CellRef::get)
+            && let Some(slot) = banks[entry.bank as usize].slot(entry.slot)
+        {
+            slot.begin(entry.generation, terms, cell);
+        }
+    }
+
+    /// A note.
+    pub fn note(&self, index: u32) -> Option<&Note<M, V>> {
+        self.entries.get(index as usize)?.note.as_ref()
+    }
+
+    /// A note, to be changed, and its slot.
+    pub fn note_mut(&mut self, index: u32) -> Option<(&mut Note<M, V>, &Slot)> {
+        let Queue { entries, banks, .. } = self;
+        let entry = entries.get_mut(index as usize)?;
+        let slot = banks.get(entry.bank as usize)?.slot(entry.slot)?;
+        entry.note.as_mut().map(|note| (note, slot))
+    }
+
+    /// Bank, slot and generation of a note: its name in messages to the server.
+    pub fn name(&self, index: u32) -> Option<(u8, u32, u32)> {
+        self.entries.get(index as usize).map(|entry| (entry.bank, entry.slot, entry.generation))
+    }
+
+    /// Puts a note on the ready list if it may be true now: one of the program's own at once, one with a cell when its
+    /// slot says so and nobody else has put it anywhere.
+    pub fn look(&mut self, index: u32) {
+        let Queue { entries, banks, ready, .. } = self;
+        let Some(entry) = entries.get_mut(index as usize) else { return };
+        let Some(note) = &mut entry.note else { return };
+        if note.listed || note.retired {
+            return;
+        }
+        let active = match note.cell.as_ref().and_then(CellRef::get) {
+            Some(cell) => {
+                banks[entry.bank as usize].slot(entry.slot).is_some_and(|slot| slot.requeue_if_active(cell))
+            }
+            None => true,
+        };
+        if active {
+            note.listed = true;
+            ready.push(index);
+        }
+    }
+
+    /// Moves activations of the shards in `shards` from the rings to the tail of the ready list.
+    #[cold]
+    fn drain(&mut self, shards: u32) -> Result<()> {
+        let Queue { entries, banks, ready, .. } = self;
+        for bank in banks {
+            for shard in 0..bank.shards().min(32) {
+                if shards & 1 << shard == 0 {
+                    continue;
+                }
+                bank.drain(shard, |index| {
+                    if let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize)
+                        && !note.listed
+                        && !note.retired
+                    {
+                        note.listed = true;
+                        ready.push(index);
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at every note that may be true, once, and puts the events of those that are into `sink`. Notes that were
+    /// retired are appended to `retired`. `EPROTO`: the server wrote nonsense into shared memory.
+    #[inline]
+    pub fn harvest<S: Sink>(&mut self, sink: &mut S, retired: &mut Vec<u32>) -> Result<()>
+    where
+        V: View<S>,
+    {
+        let pending = self.first.queue_header()?.take_pending();
+        if pending != 0 {
+            self.drain(pending)?;
+        }
+        let Some(last) = self.ready.last() else { return Ok(()) };
+        let Queue { entries, banks, ready, .. } = self;
+        let mut looked_again = None;
+        while let Some(index) = ready.first() {
+            if sink.is_full() {
+                break;
+            }
+            let entry = &mut entries[index as usize];
+            let (Some(note), Some(slot)) = (&mut entry.note, banks[entry.bank as usize].slot(entry.slot))
+            else {
+                ready.remove(index);
+                continue;
+            };
+            let cell = note.cell.as_ref().and_then(CellRef::get);
+            match note.view.deliver(slot, cell, sink) {
+                After::Stay => ready.rotate(index),
+                After::Drop if cell.is_some_and(|cell| slot.settle(cell)) => {
+                    // True since the look: a caller that does not wait must see it (R12). Once: a driver that goes on
+                    // changing its mind does not keep us here.
+                    if looked_again != Some(index) {
+                        looked_again = Some(index);
+                        continue;
+                    }
+                    ready.rotate(index);
+                }
+                After::Settle if cell.is_some_and(|cell| slot.settle(cell)) => ready.rotate(index),
+                after => {
+                    ready.remove(index);
+                    note.listed = false;
+                    if after == After::Retire {
+                        slot.retire();
+                        note.retired = true;
+                        retired.push(index);
+                    }
+                }
+            }
+            if index == last {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

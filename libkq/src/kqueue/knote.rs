@@ -1,0 +1,266 @@
+//! A kevent note: one (ident, filter) and how it reports.
+
+use alloc::sync::Arc;
+
+use abi::error::{EINVAL, ENODEV, Error, Result};
+use event_protocol::cell::{Cell, Direction};
+use event_protocol::filter::Filters;
+use event_protocol::level::{self, LevelFlags};
+use event_protocol::slot::{Control, Slot, Terms};
+
+use super::user::User;
+use crate::engine::{After, Sink, View};
+use crate::event::filter::Filter;
+use crate::event::flags::EventFlags;
+use crate::event::{KEvent, Lists, note};
+use crate::file::File;
+use crate::platform::Platform;
+
+/// What a note watches.
+pub enum Watched<P: Platform> {
+    /// One direction of a descriptor.
+    Direction(Direction),
+    /// Exceptional conditions of a descriptor.
+    Except,
+    /// A timer of its own, kept open here.
+    Timer(Arc<File<P>>),
+    /// Nothing but what the program says.
+    User(User),
+}
+
+/// A note of the kevent interface.
+pub struct KNote<P: Platform> {
+    /// What it watches.
+    pub watched: Watched<P>,
+    /// Its key and what its events carry; flags are the sticky ones (R54).
+    event: KEvent,
+    low_water: u32,
+    default_low_water: u32,
+    /// The shard that knows it.
+    home: u32,
+    enabled: bool,
+}
+
+impl<P: Platform> KNote<P> {
+    /// The note that a change asks for. `EINVAL`: the filter does not know these flags or this data.
+    pub fn new(change: &KEvent, watched: Watched<P>, default_low_water: u32, home: u32) -> Result<KNote<P>> {
+        let mut note = KNote {
+            watched,
+            event: KEvent { flags: EventFlags::empty(), fflags: 0, data: 0, ..*change },
+            low_water: default_low_water,
+            default_low_water,
+            home,
+            enabled: true,
+        };
+        note.begin_anew(change)?;
+        Ok(note)
+    }
+
+    /// The note becomes what a first `EV_ADD` makes of it.
+    pub fn begin_anew(&mut self, change: &KEvent) -> Result<()> {
+        // R9: never on, not even for an instant.
+        self.enabled = !change.flags.contains(EventFlags::DISABLE);
+        self.modify(change)
+    }
+
+    /// Applies a change to the note (R6, R7): `EV_ADD` replaces the terms, any change may switch it on or off, and
+    /// replaces udata unless it says `EV_KEEPUDATA`. A change that fails changes nothing.
+    pub fn modify(&mut self, change: &KEvent) -> Result<()> {
+        let add = change.flags.contains(EventFlags::ADD);
+        match &mut self.watched {
+            Watched::Direction(_) if add => {
+                self.low_water = match change.fflags {
+                    0 => self.default_low_water,
+                    note::LOWAT => u32::try_from(change.data.max(1)).unwrap_or(u32::MAX),
+                    _ => return Err(Error::new(EINVAL)),
+                };
+            }
+            Watched::Except if add && change.fflags & !note::OOB != 0 => return Err(Error::new(EINVAL)),
+            Watched::User(user) => user.change(change.fflags, change.data),
+            _ => {}
+        }
+        if add {
+            self.event.flags = change.flags & EventFlags::STICKY;
+            if matches!(self.watched, Watched::Timer(_)) {
+                // The filter counts and starts again by itself (kqueue(2)).
+                self.event.flags |= EventFlags::CLEAR;
+            }
+        }
+        if !change.flags.contains(EventFlags::KEEPUDATA) {
+            self.event.udata = change.udata;
+        }
+        if change.flags.contains(EventFlags::ENABLE) {
+            self.enabled = true;
+        } else if change.flags.contains(EventFlags::DISABLE) {
+            self.enabled = false;
+        }
+        Ok(())
+    }
+
+    /// (ident, filter).
+    pub fn key(&self) -> (usize, Filter) {
+        (self.event.ident, self.event.filter)
+    }
+
+    /// The shard that knows it.
+    pub fn home(&self) -> u32 {
+        self.home
+    }
+
+    /// Whether it would be delivered by itself, without anything that the server has to say.
+    pub fn is_due(&self) -> bool {
+        self.enabled && matches!(&self.watched, Watched::User(User { triggered: true, .. }))
+    }
+
+    /// The filters that its slot asks for.
+    pub fn filters(&self) -> Filters {
+        match &self.watched {
+            Watched::Direction(Direction::Read) => Filters::READ,
+            Watched::Direction(Direction::Write) => Filters::WRITE,
+            Watched::Except => Filters::EXCEPT,
+            Watched::Timer(_) => Filters::TIMER,
+            Watched::User(_) => Filters::empty(),
+        }
+    }
+
+    /// What its slot says.
+    pub fn terms(&self) -> Terms {
+        let mut control = Control::empty();
+        control.set(Control::ENABLED, self.enabled);
+        control.set(Control::EDGE, self.is_edge());
+        Terms {
+            control,
+            filters: self.filters(),
+            low_water: (self.low_water, self.low_water),
+            wanted_bits: 0,
+        }
+    }
+
+    /// Whether the slot's edge rule applies; a timer's count is an edge by itself.
+    #[inline]
+    fn is_edge(&self) -> bool {
+        self.event.flags.contains(EventFlags::CLEAR)
+            && matches!(self.watched, Watched::Direction(_) | Watched::Except)
+    }
+
+    /// What happens to a note that was told.
+    #[inline]
+    fn told(&mut self, slot: &Slot) -> After {
+        let flags = self.event.flags;
+        if !flags.intersects(EventFlags::ONESHOT.union(EventFlags::DISPATCH).union(EventFlags::CLEAR)) {
+            return After::Stay;
+        }
+        if flags.contains(EventFlags::ONESHOT) {
+            return After::Retire;
+        }
+        if flags.contains(EventFlags::DISPATCH) {
+            self.enabled = false;
+            slot.set_enabled(false);
+        }
+        After::Settle
+    }
+
+    #[inline]
+    fn deliver_level(
+        &mut self,
+        direction: Option<Direction>,
+        slot: &Slot,
+        cell: &Cell,
+        sink: &mut impl Lists,
+    ) -> After {
+        // Read before the level: an arrival in between shows as a further edge, not as none.
+        let edge = self.is_edge().then(|| cell.activity());
+        if edge.is_some() && slot.active(cell).is_empty() {
+            return After::Drop;
+        }
+        let level = cell.level(direction.unwrap_or(Direction::Read));
+        let true_now = match direction {
+            Some(_) => level::ready(level, self.low_water),
+            None => level::except_ready(level),
+        };
+        if !true_now {
+            return After::Drop;
+        }
+        let mut event = KEvent { data: level.amount, ..self.event };
+        if direction.is_none() {
+            (event.data, event.fflags) = (0, note::OOB);
+        }
+        if let Some(activity) = edge {
+            slot.see_activity(activity, self.filters());
+        }
+        if !level.flags.is_empty() {
+            let gone = level.flags.contains(LevelFlags::GONE);
+            finish(&mut event, level, cell);
+            sink.put(event);
+            return if gone { self.ended() } else { self.told(slot) };
+        }
+        sink.put(event);
+        self.told(slot)
+    }
+
+    fn deliver_timer(&mut self, slot: &Slot, cell: &Cell, sink: &mut impl Lists) -> After {
+        let expirations = slot.take_occurrences(cell);
+        let level = cell.level(Direction::Read);
+        let mut event = KEvent { data: i64::try_from(expirations).unwrap_or(i64::MAX), ..self.event };
+        if level.flags.contains(LevelFlags::GONE) {
+            finish(&mut event, level, cell);
+            sink.put(event);
+            return self.ended();
+        }
+        if expirations == 0 {
+            return After::Drop;
+        }
+        sink.put(event);
+        self.told(slot)
+    }
+
+    /// The source is gone: the note is told once more and then never again (R57).
+    fn ended(&self) -> After {
+        if self.event.flags.contains(EventFlags::ONESHOT) { After::Retire } else { After::End }
+    }
+}
+
+/// End of file, errors, and what is left (R18).
+#[cold]
+fn finish(event: &mut KEvent, level: level::Level, cell: &Cell) {
+    let error = cell.error();
+    if level.flags.intersects(LevelFlags::EOF.union(LevelFlags::GONE)) {
+        event.flags |= EventFlags::EOF;
+        if level::drained(level) {
+            event.flags |= EventFlags::NODATA;
+        }
+    }
+    if error != 0 {
+        event.fflags = error;
+    } else if level.flags.contains(LevelFlags::GONE) {
+        event.fflags = ENODEV as u32;
+    }
+}
+
+impl<P: Platform, S: Sink + Lists> View<S> for KNote<P> {
+    #[inline]
+    fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After {
+        if !self.enabled {
+            return After::Drop;
+        }
+        match (&mut self.watched, cell) {
+            (Watched::Direction(direction), Some(cell)) => {
+                let direction = *direction;
+                self.deliver_level(Some(direction), slot, cell, sink)
+            }
+            (Watched::Except, Some(cell)) => self.deliver_level(None, slot, cell, sink),
+            (Watched::Timer(_), Some(cell)) => self.deliver_timer(slot, cell, sink),
+            (Watched::User(user), _) => {
+                if !user.triggered {
+                    return After::Drop;
+                }
+                sink.put(KEvent { fflags: user.bits, data: user.data, ..self.event });
+                if self.event.flags.contains(EventFlags::CLEAR) {
+                    user.clear();
+                }
+                self.told(slot)
+            }
+            _ => After::Drop,
+        }
+    }
+}

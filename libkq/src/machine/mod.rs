@@ -1,0 +1,139 @@
+//! The machine's own platform: the kernel's calls, init's services, the event server, the drivers.
+
+mod driver;
+mod memory;
+mod services;
+mod session;
+
+use alloc::string::String;
+
+use abi::error::{ENOTCONN, Error, Result};
+use abi::flag::O_RDWR;
+use event_protocol::badge::SourceId;
+use event_protocol::control::client::{Change, QueueNumber};
+use event_protocol::descriptor::{Control, ControlReply, Open};
+use event_protocol::park::Waiter;
+use rt::sync::OnceLock;
+
+use crate::engine::Seats;
+use crate::platform::{Bank, Platform, Read, Source};
+use driver::OpenFile;
+use memory::SharedMemory;
+use services::Services;
+use session::Session;
+
+/// Timers are opened by this path.
+const TIMER: &str = "/dev/timer";
+
+/// This process on this machine. The session with the event server begins when something first needs it.
+#[derive(Debug)]
+pub struct Machine {
+    session: OnceLock<Session>,
+    services: Services,
+    /// What `waiters` gives while there is no session.
+    no_seats: Seats,
+}
+
+impl Machine {
+    /// Nothing connected yet.
+    pub const fn new() -> Machine {
+        Machine { session: OnceLock::new(), services: Services::new(), no_seats: Seats::new() }
+    }
+
+    fn session(&self) -> Result<&Session> {
+        self.session.get_or_try_init(Session::open)
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Machine::new()
+    }
+}
+
+impl Platform for Machine {
+    type Memory = SharedMemory;
+    type File = OpenFile;
+
+    fn now(&self) -> u64 {
+        rt::clock::now_ns()
+    }
+
+    fn cpu(&self) -> u32 {
+        rt::clock::cpu() as u32
+    }
+
+    #[inline]
+    fn waiters(&self) -> (&[Waiter], &Seats) {
+        match self.session.get() {
+            Some(session) => session.waiters(),
+            None => (&[], &self.no_seats),
+        }
+    }
+
+    fn register_waiter(&self, number: u32) -> Result<()> {
+        self.session()?.register_waiter(number)
+    }
+
+    #[inline]
+    fn sleep(&self, number: u32, deadline: u64) -> Result<()> {
+        self.session.get().ok_or(Error::new(ENOTCONN))?.sleep(number, deadline)
+    }
+
+    fn wake(&self, number: u32) {
+        if let Some(session) = self.session.get() {
+            session.wake(number);
+        }
+    }
+
+    fn create_queue(&self, slots: u32) -> Result<(QueueNumber, Bank<SharedMemory>)> {
+        self.session()?.create_queue(slots)
+    }
+
+    fn grow_queue(&self, queue: QueueNumber, banks: usize, slots: u32) -> Result<Bank<SharedMemory>> {
+        self.session()?.grow_queue(queue, banks, slots)
+    }
+
+    fn close_queue(&self, queue: QueueNumber, shards: u64) {
+        if let Some(session) = self.session.get() {
+            session.close_queue(queue, shards);
+        }
+    }
+
+    fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()> {
+        self.session()?.change(shard, queue, change)
+    }
+
+    fn adopt(&self, file: &OpenFile) -> Result<Source<SharedMemory>> {
+        self.session()?.adopt(file.watch()?)
+    }
+
+    fn release(&self, source: SourceId) {
+        if let Some(session) = self.session.get() {
+            session.release(source);
+        }
+    }
+
+    fn open(&self, path: &str, flags: u64) -> Result<OpenFile> {
+        let session = self.session()?;
+        let request = Open { path: String::from(path), flags };
+        self.services
+            .with(services::name(path)?, |service| OpenFile::open(service, &request, session.ticket()))
+    }
+
+    fn open_timer(&self) -> Result<OpenFile> {
+        self.open(TIMER, O_RDWR as u64)
+    }
+
+    fn read(&self, file: &OpenFile, buffer: &mut [u8], flags: u64) -> Result<Read> {
+        file.read(buffer, flags)
+    }
+
+    fn write(&self, file: &OpenFile, bytes: &[u8], flags: u64) -> Result<usize> {
+        file.write(bytes, flags)
+    }
+
+    fn control(&self, file: &OpenFile, control: Control) -> Result<ControlReply> {
+        file.control(control)
+    }
+}

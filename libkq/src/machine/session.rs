@@ -1,0 +1,258 @@
+//! The session with the event server.
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::Rights;
+use abi::error::{EBADMSG, EINVAL, EMFILE, ENOTCONN, EPIPE, Error, Result};
+use abi::limits::FOREVER;
+use abi::message::WORDS;
+use event_protocol::activation::BankLayout;
+use event_protocol::badge::SourceId;
+use event_protocol::control::client::{Adopted, Change, QueueNumber, Reply, Request};
+use event_protocol::control::limits::MAX_QUEUES;
+use event_protocol::control::{SERVICE, label, lobby};
+use event_protocol::park::{MAX_WAITERS, SESSION_SIZE, Waiter};
+use event_protocol::shared::Region;
+use hashbrown::HashMap;
+use rt::ipc::{Transfer, call, call_postcard, decode};
+use rt::sync::{Mutex, OnceLock};
+use rt::sys::{Endpoint, Memory, Notification, Process};
+
+use super::memory::SharedMemory;
+use crate::engine::{CellRef, Seats};
+use crate::platform::{Bank, Source};
+
+/// Bit of a waiter's notification: it was chosen.
+const CHOSEN: u64 = 1 << 0;
+/// Bit of a waiter's notification: the server is dead.
+const DEAD: u64 = 1 << 1;
+
+/// A session: the same on every shard, with a handle for each.
+#[derive(Debug)]
+pub struct Session {
+    region: Region<SharedMemory>,
+    first: u32,
+    /// Who this process is, to be shown to drivers.
+    ticket: Endpoint,
+    /// The shards' handles, each from when the first source there was adopted.
+    shards: Vec<OnceLock<Endpoint>>,
+    /// To be told of its death; `None` when the server does not show itself.
+    server: Option<Process>,
+    seats: Seats,
+    notifications: Vec<OnceLock<Notification>>,
+    queues: Mutex<[bool; MAX_QUEUES as usize]>,
+    pages: Mutex<HashMap<u64, Weak<Region<SharedMemory>>>>,
+}
+
+impl Session {
+    /// Introduces the process to the server.
+    pub fn open() -> Result<Session> {
+        let lobby = rt::init::connect(SERVICE)?;
+        let memory = Memory::create(SESSION_SIZE)?;
+        let region = Region::new(SharedMemory::writable(&memory)?);
+        region.waiters()?;
+        let send = vec![Transfer::moved(memory)];
+        let (reply, mut handles) =
+            call_postcard(&lobby, label::LOBBY, &lobby::Request::OpenSession, send, FOREVER)?;
+        let lobby::Reply::Session { shards, shard, .. } = reply else { return nonsense() };
+        let handle = handles.object(0)?;
+        let ticket = handles.object(1)?;
+        let server = handles.object(2).ok();
+        let shards: Vec<OnceLock<Endpoint>> = (0..shards).map(|_| OnceLock::new()).collect();
+        shards.get(shard as usize).ok_or(Error::new(EBADMSG))?.get_or_init(|| handle);
+        Ok(Session {
+            region,
+            first: shard,
+            ticket,
+            shards,
+            server,
+            seats: Seats::new(),
+            notifications: (0..MAX_WAITERS).map(|_| OnceLock::new()).collect(),
+            queues: Mutex::new([false; MAX_QUEUES as usize]),
+            pages: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// Who this process is, to be shown to drivers.
+    pub fn ticket(&self) -> &Endpoint {
+        &self.ticket
+    }
+
+    /// The handle of a shard.
+    fn shard(&self, shard: u32) -> Result<&Endpoint> {
+        self.shards.get(shard as usize).and_then(OnceLock::get).ok_or(Error::new(EBADMSG))
+    }
+
+    fn ask(&self, shard: u32, request: &Request, send: Vec<Transfer>) -> Result<Reply> {
+        call_postcard(self.shard(shard)?, label::CLIENT, request, send, FOREVER)
+            .map(|(reply, _)| reply)
+            .map_err(dead)
+    }
+
+    fn done(&self, shard: u32, request: &Request, send: Vec<Transfer>) -> Result<()> {
+        match self.ask(shard, request, send)? {
+            Reply::Done => Ok(()),
+            _ => nonsense(),
+        }
+    }
+
+    /// The waiter records.
+    #[inline]
+    pub fn waiters(&self) -> (&[Waiter], &Seats) {
+        (self.region.waiters().unwrap_or_default(), &self.seats)
+    }
+
+    /// Makes a waiter's notification and gives it to the server.
+    pub fn register_waiter(&self, number: u32) -> Result<()> {
+        let place = self.notifications.get(number as usize).ok_or(Error::new(EINVAL))?;
+        let notification = place.get_or_try_init(|| {
+            let notification = Notification::create()?;
+            if let Some(server) = &self.server {
+                notification.watch_exit(server, DEAD)?;
+            }
+            Ok::<_, Error>(notification)
+        })?;
+        let send = vec![Transfer::copy_with(notification, Rights::WRITE)];
+        self.done(self.first, &Request::RegisterWaiter { number }, send)
+    }
+
+    /// Sleeps until the waiter is signalled.
+    #[inline]
+    pub fn sleep(&self, number: u32, deadline: u64) -> Result<()> {
+        let notification = self.notifications.get(number as usize).and_then(OnceLock::get);
+        let bits = notification.ok_or(Error::new(EINVAL))?.wait(deadline)?;
+        if bits & DEAD != 0 {
+            // The next wait in this record must end too.
+            self.wake_with(number, DEAD);
+            return Err(Error::new(ENOTCONN));
+        }
+        Ok(())
+    }
+
+    /// Signals a waiter.
+    pub fn wake(&self, number: u32) {
+        self.wake_with(number, CHOSEN);
+    }
+
+    fn wake_with(&self, number: u32, bits: u64) {
+        if let Some(notification) = self.notifications.get(number as usize).and_then(OnceLock::get) {
+            // A notification of our own with bits that are not zero: there is nothing to refuse.
+            let _ = notification.signal(bits);
+        }
+    }
+
+    fn shard_count(&self) -> u32 {
+        self.shards.len() as u32
+    }
+
+    /// See [`Platform::create_queue`](crate::platform::Platform::create_queue).
+    pub fn create_queue(&self, slots: u32) -> Result<(QueueNumber, Bank<SharedMemory>)> {
+        let queue = {
+            let mut queues = self.queues.lock();
+            let free = queues.iter().position(|used| !used).ok_or(Error::new(EMFILE))?;
+            queues[free] = true;
+            free as QueueNumber
+        };
+        let made = self.bank(slots).and_then(|(memory, bank)| {
+            self.done(self.first, &Request::CreateQueue { queue, slots }, vec![Transfer::moved(memory)])
+                .map(|()| bank)
+        });
+        made.map(|bank| (queue, bank)).inspect_err(|_| self.free_number(queue))
+    }
+
+    /// See [`Platform::grow_queue`](crate::platform::Platform::grow_queue).
+    pub fn grow_queue(&self, queue: QueueNumber, banks: usize, slots: u32) -> Result<Bank<SharedMemory>> {
+        let (memory, bank) = self.bank(slots)?;
+        match self.ask(self.first, &Request::GrowQueue { queue, slots }, vec![Transfer::moved(memory)])? {
+            Reply::Bank { bank: number } if usize::from(number) == banks => Ok(bank),
+            _ => nonsense(),
+        }
+    }
+
+    fn bank(&self, slots: u32) -> Result<(Memory, Bank<SharedMemory>)> {
+        let layout = BankLayout::new(slots, self.shard_count()).ok_or(Error::new(abi::error::ENOMEM))?;
+        let memory = Memory::create(layout.size())?;
+        let region = Arc::new(Region::new(SharedMemory::writable(&memory)?));
+        Ok((memory, (region, layout)))
+    }
+
+    /// See [`Platform::close_queue`](crate::platform::Platform::close_queue).
+    pub fn close_queue(&self, queue: QueueNumber, shards: u64) {
+        let shards = shards | 1 << self.first;
+        let mut closed = true;
+        for shard in 0..self.shard_count().min(u64::BITS) {
+            if shards & 1 << shard != 0 {
+                closed &= self.done(shard, &Request::CloseQueue { queue }, Vec::new()).is_ok();
+            }
+        }
+        // A number that the server may still know is not used again.
+        if closed {
+            self.free_number(queue);
+        }
+    }
+
+    fn free_number(&self, queue: QueueNumber) {
+        self.queues.lock()[queue as usize] = false;
+    }
+
+    /// See [`Platform::change`](crate::platform::Platform::change).
+    pub fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()> {
+        let request = Request::Change { queue, failures_allowed: 1, changes: vec![change] };
+        match self.ask(shard, &request, Vec::new())? {
+            Reply::Changed { failures, .. } => match failures.first() {
+                Some(failure) => Err(Error::new(i32::try_from(failure.errno).unwrap_or(EBADMSG))),
+                None => Ok(()),
+            },
+            _ => nonsense(),
+        }
+    }
+
+    /// See [`Platform::adopt`](crate::platform::Platform::adopt).
+    pub fn adopt(&self, watch: &Endpoint) -> Result<Source<SharedMemory>> {
+        let show = Transfer::copy_with(self.shard(self.first)?, Rights::WRITE);
+        let (reply, mut handles) =
+            call(watch, label::ADOPT, [0; WORDS], 0, vec![show], FOREVER).map_err(dead)?;
+        let adopted: Adopted = decode(reply.tag.bytes())?;
+        if let Ok(handle) = handles.object(1)
+            && let Some(place) = self.shards.get(adopted.source.shard() as usize)
+        {
+            place.get_or_init(|| handle);
+        }
+        let page = self.page(adopted.page, handles.object(0)?)?;
+        Ok(Source {
+            id: adopted.source,
+            cell: CellRef::new(page, adopted.cell)?,
+            filters: adopted.filters,
+            low_water: adopted.low_water,
+        })
+    }
+
+    /// A page of cells, mapped once for all the sources on it.
+    fn page(&self, number: u64, memory: Memory) -> Result<Arc<Region<SharedMemory>>> {
+        let mut pages = self.pages.lock();
+        if let Some(page) = pages.get(&number).and_then(Weak::upgrade) {
+            return Ok(page);
+        }
+        pages.retain(|_, page| page.strong_count() > 0);
+        let page = Arc::new(Region::new(SharedMemory::readable(&memory)?));
+        pages.insert(number, Arc::downgrade(&page));
+        Ok(page)
+    }
+
+    /// See [`Platform::release`](crate::platform::Platform::release).
+    pub fn release(&self, source: SourceId) {
+        // It fails only when the server, and with it the source, is gone.
+        let _ = self.done(source.shard(), &Request::Release { source }, Vec::new());
+    }
+}
+
+fn nonsense<T>() -> Result<T> {
+    Err(Error::new(EBADMSG))
+}
+
+/// The kernel says `EPIPE` of a call to the dead, which here would read as a broken pipe of the program's.
+fn dead(error: Error) -> Error {
+    if error.errno == EPIPE { Error::new(ENOTCONN) } else { error }
+}

@@ -1,0 +1,96 @@
+//! Descriptors that close when dropped.
+
+use core::time::Duration;
+
+use abi::error::Result;
+use event_protocol::descriptor::{Control, ControlReply};
+
+use crate::event::KEvent;
+use crate::platform::Read;
+
+/// An open file.
+#[derive(Debug)]
+pub struct Descriptor(i32);
+
+impl Descriptor {
+    /// Opens a path with `O_*` flags of [`abi::flag`]. `open(2)`.
+    pub fn open(path: &str, flags: usize) -> Result<Descriptor> {
+        crate::open(path, flags).map(Descriptor)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> i32 {
+        self.0
+    }
+
+    /// Reads what there is. `read(2)`.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        crate::read(self.0, buffer)
+    }
+
+    /// Reads, and tells when the interrupt came that brought it.
+    pub fn read_stamped(&self, buffer: &mut [u8]) -> Result<Read> {
+        crate::process().read(self.0, buffer)
+    }
+
+    /// Writes all of it. `write(2)`.
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let taken = crate::write(self.0, bytes)?;
+            bytes = &bytes[taken..];
+        }
+        Ok(())
+    }
+
+    /// Anything else. `ioctl(2)`.
+    pub fn control(&self, control: Control) -> Result<ControlReply> {
+        crate::process().control(self.0, control)
+    }
+
+    /// A second number for it. `dup(2)`.
+    pub fn duplicate(&self) -> Result<Descriptor> {
+        crate::dup(self.0).map(Descriptor)
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // Somebody closed it by number: then there is nothing left to do.
+        let _ = crate::close(self.0);
+    }
+}
+
+/// An event queue. `kqueue(2)`.
+#[derive(Debug)]
+pub struct Queue(i32);
+
+impl Queue {
+    /// A new one.
+    pub fn new() -> Result<Queue> {
+        crate::kqueue().map(Queue)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> i32 {
+        self.0
+    }
+
+    /// Applies changes, up to the first that fails, which is the error.
+    pub fn apply(&self, changes: &[KEvent]) -> Result<()> {
+        crate::kevent(self.0, changes, &mut [], Some(Duration::ZERO)).map(drop)
+    }
+
+    /// Waits for the first event up to `timeout` (`None`: for ever) and gives all that are ready and fit.
+    #[inline]
+    pub fn wait<'a>(&self, events: &'a mut [KEvent], timeout: Option<Duration>) -> Result<&'a [KEvent]> {
+        let count = crate::kevent(self.0, &[], events, timeout)?;
+        Ok(&events[..count])
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // As for a descriptor.
+        let _ = crate::close(self.0);
+    }
+}

@@ -1,0 +1,102 @@
+//! What the library needs from the world: the event server, the drivers, a clock, a way to sleep. The machine's is
+//! [`machine`](crate::machine); tests bring their own.
+
+use alloc::sync::Arc;
+
+use abi::error::Result;
+use event_protocol::activation::BankLayout;
+use event_protocol::badge::SourceId;
+use event_protocol::control::client::{Change, QueueNumber};
+use event_protocol::descriptor::{Control, ControlReply};
+use event_protocol::filter::Filters;
+use event_protocol::park::Waiter;
+use event_protocol::shared::{Mapped, Region};
+
+use crate::engine::{CellRef, Seats};
+
+/// A process's session with the event server and its ways to drivers.
+///
+/// Every call fails rather than waits for ever when who should answer is dead.
+pub trait Platform: Sized + Send + Sync + 'static {
+    /// Mapped memory.
+    type Memory: Mapped + Send + Sync + 'static;
+    /// What stands for an open file at its driver; dropping it closes the file there.
+    type File: Send + Sync + 'static;
+
+    /// Monotonic nanoseconds.
+    fn now(&self) -> u64;
+
+    /// The CPU that the caller runs on.
+    fn cpu(&self) -> u32;
+
+    /// The waiter records of the session, and which are in use.
+    fn waiters(&self) -> (&[Waiter], &Seats);
+
+    /// Gives the server the notification of a waiter record.
+    fn register_waiter(&self, number: u32) -> Result<()>;
+
+    /// Sleeps until the waiter is signalled, which it may be without having been chosen. `ETIMEDOUT` at the deadline;
+    /// another error when the server is dead.
+    fn sleep(&self, number: u32, deadline: u64) -> Result<()>;
+
+    /// Signals a waiter that was chosen.
+    fn wake(&self, number: u32);
+
+    /// Makes a queue with a first bank of so many slots.
+    fn create_queue(&self, slots: u32) -> Result<(QueueNumber, Bank<Self::Memory>)>;
+
+    /// Adds a bank to a queue that has `banks` already.
+    fn grow_queue(&self, queue: QueueNumber, banks: usize, slots: u32) -> Result<Bank<Self::Memory>>;
+
+    /// Closes a queue in the shards of the mask.
+    fn close_queue(&self, queue: QueueNumber, shards: u64);
+
+    /// Applies one change in the shard where its source is at home.
+    fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()>;
+
+    /// Makes the source of an open file known to the session. `EPERM`: it cannot be watched.
+    fn adopt(&self, file: &Self::File) -> Result<Source<Self::Memory>>;
+
+    /// Gives a source up, with the notes that it has still.
+    fn release(&self, source: SourceId);
+
+    /// Opens a path.
+    fn open(&self, path: &str, flags: u64) -> Result<Self::File>;
+
+    /// Opens a timer that does not run.
+    fn open_timer(&self) -> Result<Self::File>;
+
+    /// Reads what there is, up to the buffer's length; the time is that of the interrupt that brought it.
+    fn read(&self, file: &Self::File, buffer: &mut [u8], flags: u64) -> Result<Read>;
+
+    /// Writes; returns how much was taken.
+    fn write(&self, file: &Self::File, bytes: &[u8], flags: u64) -> Result<usize>;
+
+    /// Anything else that is done to a file.
+    fn control(&self, file: &Self::File, control: Control) -> Result<ControlReply>;
+}
+
+/// Memory of a bank.
+pub type Bank<M> = (Arc<Region<M>>, BankLayout);
+
+/// A source that the session has adopted.
+#[derive(Debug)]
+pub struct Source<M> {
+    /// Its name with the server; its shard is its home.
+    pub id: SourceId,
+    /// Where its level is.
+    pub cell: CellRef<M>,
+    /// Filters that it serves.
+    pub filters: Filters,
+    /// Low-water marks of reading and writing that notes have unless they say otherwise.
+    pub low_water: (u32, u32),
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Read {
+    /// Bytes; 0 is the end of the file.
+    pub count: usize,
+    /// Monotonic time in ns of the interrupt that brought the last of them, 0 when there was none.
+    pub arrival: u64,
+}

@@ -1,0 +1,216 @@
+//! A process's descriptors: numbers, files, queues.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+
+use abi::error::{EBADF, EINVAL, Error, Result};
+use event_protocol::descriptor::{Control, ControlReply};
+
+use crate::event::{KEvent, Lists, Separate, Shared};
+use crate::file::File;
+use crate::kqueue::{Files, Kqueue};
+use crate::platform::{Platform, Read};
+use crate::sync::Mutex;
+use crate::table::Table;
+
+/// Numbers that a process may have open (R55).
+pub const MAX_DESCRIPTORS: usize = 65536;
+
+/// The descriptor table and the way to everything that it names.
+pub struct Process<P: Platform> {
+    platform: Arc<P>,
+    table: Mutex<Table<Description<P>>>,
+}
+
+/// What a number stands for. Numbers that were duplicated share it.
+enum Description<P: Platform> {
+    File(Arc<File<P>>),
+    Queue(Arc<OpenQueue<P>>),
+}
+
+/// A queue and how many numbers it has.
+struct OpenQueue<P: Platform> {
+    queue: Arc<Kqueue<P>>,
+    numbers: AtomicU32,
+}
+
+impl<P: Platform> Clone for Description<P> {
+    fn clone(&self) -> Self {
+        match self {
+            Description::File(file) => Description::File(file.clone()),
+            Description::Queue(queue) => Description::Queue(queue.clone()),
+        }
+    }
+}
+
+impl<P: Platform> Files<P> for Process<P> {
+    fn file(&self, fd: i32) -> Result<Arc<File<P>>> {
+        match self.table.lock().get(fd)? {
+            Description::File(file) => Ok(file.clone()),
+            Description::Queue(_) => Err(Error::new(EINVAL)),
+        }
+    }
+}
+
+impl<P: Platform> Process<P> {
+    /// No descriptors.
+    pub fn new(platform: P) -> Process<P> {
+        Process { platform: Arc::new(platform), table: Mutex::new(Table::new(MAX_DESCRIPTORS)) }
+    }
+
+    /// Opens a path; the lowest free number. `open(2)`.
+    pub fn open(&self, path: &str, flags: u64) -> Result<i32> {
+        let handle = self.platform.open(path, flags)?;
+        let file = Arc::new(File::new(self.platform.clone(), handle, flags));
+        self.table.lock().insert(Description::File(file))
+    }
+
+    /// Reads what there is, waiting for the first byte unless the file is nonblocking. `read(2)`.
+    pub fn read(&self, fd: i32, buffer: &mut [u8]) -> Result<Read> {
+        self.file_or_bad(fd)?.read(buffer)
+    }
+
+    /// Writes; may take less than all. `write(2)`.
+    pub fn write(&self, fd: i32, bytes: &[u8]) -> Result<usize> {
+        self.file_or_bad(fd)?.write(bytes)
+    }
+
+    /// Anything else that is done to a file. `ioctl(2)`.
+    pub fn control(&self, fd: i32, control: Control) -> Result<ControlReply> {
+        self.file_or_bad(fd)?.control(control)
+    }
+
+    /// Makes calls on the open file wait or not. `fcntl(2)`, `O_NONBLOCK`.
+    pub fn set_nonblocking(&self, fd: i32, nonblocking: bool) -> Result<()> {
+        self.file_or_bad(fd).map(|file| file.set_nonblocking(nonblocking))
+    }
+
+    /// A queue is not read or written.
+    fn file_or_bad(&self, fd: i32) -> Result<Arc<File<P>>> {
+        self.file(fd).map_err(|_| Error::new(EBADF))
+    }
+
+    /// A second number for the same open file or queue. `dup(2)`.
+    pub fn dup(&self, fd: i32) -> Result<i32> {
+        let mut table = self.table.lock();
+        let description = table.get(fd)?.clone();
+        let number = table.insert(description.clone())?;
+        description.numbered();
+        Ok(number)
+    }
+
+    /// The same with a number of the caller's choice, which is closed first. `dup2(2)`. `EBUSY`: another thread is closing
+    /// that number at this moment.
+    pub fn dup2(&self, fd: i32, number: i32) -> Result<i32> {
+        let replaced = {
+            let mut table = self.table.lock();
+            let description = table.get(fd)?.clone();
+            if fd == number {
+                return Ok(number);
+            }
+            match table.begin_close(number) {
+                Ok(replaced) => (description, replaced),
+                Err(_) => {
+                    table.insert_at(number, description.clone())?;
+                    description.numbered();
+                    return Ok(number);
+                }
+            }
+        };
+        let (description, replaced) = replaced;
+        replaced.close(number);
+        description.numbered();
+        self.table.lock().replace_closing(number, description);
+        Ok(number)
+    }
+
+    /// Closes a number. Notes on it go at once, in every queue, before it can be used again (R31); the open file closes
+    /// with its last number, and so does a queue, waking who waits in it (R34). `close(2)`.
+    pub fn close(&self, fd: i32) -> Result<()> {
+        let description = self.table.lock().begin_close(fd)?;
+        description.close(fd);
+        self.table.lock().finish_close(fd);
+        Ok(())
+    }
+
+    /// Numbers that are open.
+    pub fn open_descriptors(&self) -> usize {
+        self.table.lock().open()
+    }
+
+    /// A new queue. `kqueue(2)`.
+    pub fn kqueue(&self) -> Result<i32> {
+        let queue = Arc::new(Kqueue::create(&self.platform)?);
+        let open = Arc::new(OpenQueue { queue: queue.clone(), numbers: AtomicU32::new(1) });
+        self.table.lock().insert(Description::Queue(open)).inspect_err(|_| queue.close())
+    }
+
+    #[inline]
+    fn queue(&self, fd: i32) -> Result<Arc<Kqueue<P>>> {
+        match self.table.lock().get(fd)? {
+            Description::Queue(open) => Ok(open.queue.clone()),
+            Description::File(_) => Err(Error::new(EBADF)),
+        }
+    }
+
+    /// Applies `changes` in order (R1), then puts what is ready into `events`, waiting for the first up to `timeout`
+    /// (`None`: for ever; zero: not at all). Returns how many were put. `kevent(2)`.
+    ///
+    /// A change that fails, and each with `EV_RECEIPT`, is answered by an event with `EV_ERROR`, and then nothing is
+    /// waited for or taken (R2, R3); without room for the answer the call fails with the error, the later changes
+    /// undone.
+    #[inline]
+    pub fn kevent(
+        &self,
+        fd: i32,
+        changes: &[KEvent],
+        events: &mut [KEvent],
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        self.queue(fd)?.kevent(&mut Separate::new(changes, events), self, timeout)
+    }
+
+    /// [`kevent`](Process::kevent) with one list for both: its first `changes` entries are changes, and up to `events` of
+    /// it receive events (R5). Counts beyond the list are `EINVAL` (R4).
+    pub fn kevent_in_place(
+        &self,
+        fd: i32,
+        list: &mut [KEvent],
+        changes: usize,
+        events: usize,
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        if changes > list.len() || events > list.len() {
+            return Err(Error::new(EINVAL));
+        }
+        let mut lists = Shared::new(list, changes, events);
+        self.queue(fd)?.kevent(&mut lists, self, timeout)?;
+        Ok(lists.used())
+    }
+}
+
+impl<P: Platform> Description<P> {
+    /// It has one more number.
+    fn numbered(&self) {
+        if let Description::Queue(open) = self {
+            open.numbers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One of its numbers is being closed.
+    fn close(&self, fd: i32) {
+        match self {
+            Description::File(file) => {
+                for queue in file.watchers() {
+                    queue.purge(fd);
+                }
+            }
+            Description::Queue(open) => {
+                if open.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    open.queue.close();
+                }
+            }
+        }
+    }
+}
