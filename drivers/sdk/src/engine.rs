@@ -17,7 +17,7 @@ use event_protocol::descriptor::{
 
 /// A request, with the bytes of its message.
 #[derive(Debug)]
-pub struct Request<'a, S> {
+pub struct Request<'a, T> {
     /// Badge of the handle that was called: 0 for the service itself, else an open file's.
     pub badge: u64,
     /// What is asked: one of [`label`].
@@ -28,8 +28,8 @@ pub struct Request<'a, S> {
     pub bytes: &'a [u8],
     /// Who waits for the reply.
     pub token: u64,
-    /// The client's session, when a handle came with it.
-    pub session: Option<S>,
+    /// The client's ticket, when a handle came with it.
+    pub ticket: Option<T>,
 }
 
 /// What is left to do about a request.
@@ -87,7 +87,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     /// Answers a request, or keeps it.
-    pub fn request(&mut self, request: Request<'_, L::Session>) -> Answer {
+    pub fn request(&mut self, request: Request<'_, L::Ticket>) -> Answer {
         self.counters.requests += 1;
         let result = match (request.label, request.badge) {
             (label::OPEN, 0) => self.open(request),
@@ -184,13 +184,13 @@ impl<D: Driver, L: Link> Engine<D, L> {
         act(&mut self.driver, &mut context)
     }
 
-    fn open(&mut self, request: Request<'_, L::Session>) -> Result<Answer> {
-        let session = request.session.ok_or(Error::new(EINVAL))?;
+    fn open(&mut self, request: Request<'_, L::Ticket>) -> Result<Answer> {
+        let ticket = request.ticket.ok_or(Error::new(EINVAL))?;
         let open: Open = postcard::from_bytes(request.bytes).map_err(|_| Error::new(EBADMSG))?;
         if open.path.len() > MAX_PATH {
             return Err(Error::new(ENAMETOOLONG));
         }
-        let client = self.link.identity(&session)?;
+        let client = self.link.identity(&ticket)?;
         let id = self.files.insert(File {
             client,
             readable: open.flags & O_RDONLY as u64 != 0,
@@ -203,7 +203,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 return Err(error);
             }
         };
-        if let Err(error) = self.link.create(id, &opening, session) {
+        if let Err(error) = self.link.create(id, &opening, ticket) {
             self.closed(id.badge());
             return Err(error);
         }
@@ -213,7 +213,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         Ok(Answer::Done)
     }
 
-    fn read(&mut self, id: FileId, file: File, request: &Request<'_, L::Session>) -> Result<Answer> {
+    fn read(&mut self, id: FileId, file: File, request: &Request<'_, L::Ticket>) -> Result<Answer> {
         if !file.readable {
             return Err(Error::new(EBADF));
         }
@@ -234,7 +234,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         self.try_now(waiting, request.words[words::FLAGS])
     }
 
-    fn write(&mut self, id: FileId, file: File, request: &Request<'_, L::Session>) -> Result<Answer> {
+    fn write(&mut self, id: FileId, file: File, request: &Request<'_, L::Ticket>) -> Result<Answer> {
         if !file.writable {
             return Err(Error::new(EBADF));
         }
@@ -270,7 +270,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         self.park(waiting)
     }
 
-    fn control(&mut self, id: FileId, request: &Request<'_, L::Session>) -> Result<Answer> {
+    fn control(&mut self, id: FileId, request: &Request<'_, L::Ticket>) -> Result<Answer> {
         let control: Control = postcard::from_bytes(request.bytes).map_err(|_| Error::new(EBADMSG))?;
         let reply = self.call(|driver, context| driver.control(context, id, &control))?;
         let bytes = postcard::to_slice(&reply, &mut self.buffer).map_err(|_| Error::new(EBADMSG))?;

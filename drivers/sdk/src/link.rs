@@ -24,14 +24,14 @@ pub trait Sources {
 
 /// Messages, and the making of sources.
 pub trait Link: Sources {
-    /// A client's session handle, as it came with an open.
-    type Session;
+    /// What a client shows when it opens something: who it is.
+    type Ticket;
 
     /// Who that is: what quotas are counted by.
-    fn identity(&self, session: &Self::Session) -> Result<u64>;
+    fn identity(&self, ticket: &Self::Ticket) -> Result<u64>;
 
     /// Makes the source of a file that is about to be opened for a client.
-    fn create(&mut self, file: FileId, opening: &Opening, session: Self::Session) -> Result<()>;
+    fn create(&mut self, file: FileId, opening: &Opening, ticket: Self::Ticket) -> Result<()>;
 
     /// Answers an open with the descriptor and watch handles. When that fails the descriptor's badge is closed, as at
     /// its last close.

@@ -67,8 +67,7 @@ impl<R: Registers> Tty<R> {
         if arrived {
             context.wake(Direction::Read, QUEUE);
         }
-        // The level is exact whenever it is looked at by a writer that might wait; between, a transmitter that takes
-        // sixteen bytes at a time does not publish each of them.
+        // A transmitter takes sixteen bytes at a time: to publish each of them would wake a writer as often.
         let WriteChange { publish, arrived } = write_change(self.published.1.amount, write.amount);
         if publish {
             self.published.1 = write;

@@ -142,7 +142,7 @@ impl<D: Driver> Running<D> {
                 None
             }
             label => {
-                let session = ipc::Arrivals::of(received.tag).object(0).ok();
+                let ticket = ipc::Arrivals::of(received.tag).object(0).ok();
                 // The engine sends messages while it serves: they need the IPC buffer.
                 let length = ipc::read_bytes(received.tag.bytes(), &mut self.bytes);
                 let request = Request {
@@ -151,7 +151,7 @@ impl<D: Driver> Running<D> {
                     words: received.words,
                     bytes: &self.bytes[..length],
                     token: received.token,
-                    session,
+                    ticket,
                 };
                 match self.engine.request(request) {
                     Answer::Done => None,

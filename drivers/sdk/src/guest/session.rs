@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
-use event_protocol::badge::SourceId;
+use event_protocol::badge::{Badge, SourceId};
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Changed, Publisher, Told, memory_size};
 use event_protocol::control::{self, SERVICE, driver, lobby};
@@ -164,24 +164,25 @@ impl Sources for Session {
 }
 
 impl Link for Session {
-    type Session = AnyHandle;
+    type Ticket = AnyHandle;
 
-    fn identity(&self, session: &AnyHandle) -> Result<u64> {
-        // An unbadged handle is no session. That it is the event server's is seen by the server, when it is asked for a
-        // source that this client may watch.
-        match session.info()?.badge {
-            0 => Err(Error::new(EINVAL)),
-            badge => Ok(badge),
+    fn identity(&self, ticket: &AnyHandle) -> Result<u64> {
+        // That it is one of the event server's own is seen by the server, when it is asked for a source that this client
+        // may watch.
+        let badge = ticket.info()?.badge;
+        match Badge::decode(badge) {
+            Badge::Ticket(_) => Ok(badge),
+            _ => Err(Error::new(EINVAL)),
         }
     }
 
-    fn create(&mut self, file: FileId, opening: &Opening, session: AnyHandle) -> Result<()> {
+    fn create(&mut self, file: FileId, opening: &Opening, ticket: AnyHandle) -> Result<()> {
         let request = driver::Request::CreateSource {
             filters: opening.filters,
             shared: opening.shared,
             low_water: opening.low_water,
         };
-        let send = if opening.shared { vec![] } else { vec![Transfer::moved(session)] };
+        let send = if opening.shared { vec![] } else { vec![Transfer::moved(ticket)] };
         let (reply, mut handles) = self.ask(&request, send)?;
         let driver::Reply::Created { source: id, page, cell } = reply else {
             return Err(Error::new(EBADMSG));

@@ -1,0 +1,216 @@
+//! The whole driver: a device on one side, programs on the other.
+
+#[path = "../../sdk/tests/fake/mod.rs"]
+mod fake;
+mod model;
+
+use abi::error::{EAGAIN, EINTR, EINVAL, ENOENT, ESPIPE, Error};
+use abi::flag::O_RDWR;
+use driver_sdk::{Control, ControlReply, FileId, LevelFlags, TerminalMode};
+use event_protocol::descriptor::label;
+use fake::{Bench, Got};
+use model::Device;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tty::driver::Tty;
+use tty::terminal::Terminal;
+use tty::uart::registers::Registers;
+
+/// The device stays in the test's hands.
+#[derive(Clone, Default)]
+struct Wire(Rc<RefCell<Device>>);
+
+impl Registers for Wire {
+    fn read(&mut self, offset: u16) -> u8 {
+        self.0.borrow_mut().read(offset)
+    }
+
+    fn write(&mut self, offset: u16, value: u8) {
+        self.0.borrow_mut().write(offset, value);
+    }
+}
+
+struct Console {
+    wire: Wire,
+    bench: Bench<Tty<Wire>>,
+    now: u64,
+}
+
+impl Console {
+    fn new() -> Console {
+        let wire = Wire::default();
+        let driver = Tty::new(wire.clone()).expect("the model is a 16550");
+        Console { wire, bench: Bench::new(driver), now: 1000 }
+    }
+
+    fn open(&mut self) -> FileId {
+        self.bench.open("/dev/tty", O_RDWR, 1).expect("a terminal")
+    }
+
+    /// Time passes, bytes move, and interrupts are served until nothing changes any more.
+    fn run(&mut self) {
+        for _ in 0..100_000 {
+            self.now += 1000;
+            {
+                let mut device = self.wire.0.borrow_mut();
+                device.arrive(16);
+                device.time_passes();
+                if !device.asserted() {
+                    break;
+                }
+            }
+            self.bench.engine.set_time(self.now);
+            while self.bench.engine.interrupt() {}
+            self.bench.engine.settle();
+        }
+    }
+
+    fn type_in(&mut self, bytes: &[u8]) {
+        self.wire.0.borrow_mut().line.extend(bytes);
+        self.run();
+    }
+
+    fn shown(&mut self) -> String {
+        self.run();
+        String::from_utf8_lossy(&core::mem::take(&mut self.wire.0.borrow_mut().sent)).into_owned()
+    }
+}
+
+fn text(got: Option<Got>) -> String {
+    match got {
+        Some(Got::Data(bytes, _)) => String::from_utf8(bytes).expect("text"),
+        other => panic!("{other:?} is no text"),
+    }
+}
+
+#[test]
+fn a_line_wakes_its_reader_and_has_the_time_of_its_interrupt() {
+    let mut console = Console::new();
+    let file = console.open();
+    let token = console.bench.read(file, 100);
+    console.type_in(b"hello\n");
+    let Some(Got::Data(bytes, time)) = console.bench.got(token) else { panic!("no data") };
+    assert_eq!(bytes, b"hello\n");
+    assert!((1000..=console.now).contains(&time));
+    assert_eq!(console.shown(), "hello\r\n");
+}
+
+#[test]
+fn one_line_goes_to_one_reader_in_their_order() {
+    let mut console = Console::new();
+    let (first, second) = (console.open(), console.open());
+    let tokens = [console.bench.read(second, 100), console.bench.read(first, 100)];
+    console.type_in(b"one\ntwo\nthree\n");
+    assert_eq!(text(console.bench.got(tokens[0])), "one\n");
+    assert_eq!(text(console.bench.got(tokens[1])), "two\n");
+    for file in [first, second] {
+        assert_eq!(console.bench.source(file).read.amount, 6, "all see what is left");
+    }
+}
+
+#[test]
+fn each_line_is_an_arrival() {
+    let mut console = Console::new();
+    let file = console.open();
+    let before = console.bench.source(file).arrivals;
+    console.type_in(b"a\n");
+    console.type_in(b"b\n");
+    console.type_in(b"not yet");
+    assert_eq!(console.bench.source(file).arrivals, before + 2);
+}
+
+#[test]
+fn end_of_file_is_a_level_until_it_is_read() {
+    let mut console = Console::new();
+    let file = console.open();
+    console.type_in(b"\x04");
+    assert!(console.bench.source(file).read.flags.contains(LevelFlags::EOF));
+    assert!(matches!(console.bench.try_read(file, 10), Got::Data(bytes, 1000..) if bytes.is_empty()));
+    assert!(console.bench.source(file).read.flags.is_empty());
+    assert_eq!(console.bench.try_read(file, 10), Got::Errno(EAGAIN));
+}
+
+#[test]
+fn the_interrupt_character_makes_the_next_read_fail() {
+    let mut console = Console::new();
+    let file = console.open();
+    console.type_in(b"unread\nhalf\x03");
+    assert!(console.bench.source(file).read.amount > 0, "there is something to be told");
+    assert_eq!(console.bench.try_read(file, 10), Got::Errno(EINTR));
+    assert_eq!(console.bench.source(file).read.amount, 0);
+    assert_eq!(console.bench.try_read(file, 10), Got::Errno(EAGAIN));
+    let waiting = console.bench.read(file, 10);
+    console.type_in(b"\x03");
+    assert_eq!(console.bench.got(waiting), Some(Got::Errno(EINTR)));
+}
+
+#[test]
+fn an_interrupt_that_a_dead_reader_was_told_is_told_to_the_next() {
+    let mut console = Console::new();
+    let file = console.open();
+    let dead = console.bench.read(file, 10);
+    console.bench.link().dead.insert(dead);
+    console.type_in(b"\x03");
+    assert_eq!(console.bench.try_read(file, 10), Got::Errno(EINTR));
+}
+
+#[test]
+fn ten_thousand_lines_in_and_out() {
+    let mut console = Console::new();
+    let file = console.open();
+    let silent = TerminalMode { canonical: true, echo: false, signals: true, flow: true, newline: false };
+    assert_eq!(console.bench.control(file, Control::SetTerminalMode(silent)), Ok(ControlReply::Done));
+    let lines: String = (0..10_000).map(|n| format!("line number {n}\n")).collect();
+    console.wire.0.borrow_mut().line.extend(lines.as_bytes());
+    let mut copied = 0;
+    while copied < 10_000 {
+        console.run();
+        while let Got::Data(bytes, _) = console.bench.try_read(file, 100) {
+            copied += 1;
+            let token = console.bench.write(file, &bytes);
+            while console.bench.got(token).is_none() {
+                console.run();
+            }
+        }
+    }
+    assert!(console.shown() == lines);
+}
+
+#[test]
+fn a_writer_waits_for_room_and_the_level_says_so() {
+    let mut console = Console::new();
+    let file = console.open();
+    assert_eq!(console.bench.source(file).write.amount, Terminal::MAX_SPACE as i64);
+    let mut written = 0;
+    while let Got::Count(count) = console.bench.try_write(file, &[b'x'; 3000]) {
+        written += count;
+    }
+    assert_eq!(console.bench.source(file).write.amount, 0);
+    let blocked = console.bench.write(file, &[b'y'; 3000]);
+    assert_eq!(console.bench.got(blocked), None);
+    assert_eq!(console.shown().len() as u64, written + 3000);
+    assert_eq!(console.bench.got(blocked), Some(Got::Count(3000)));
+    assert_eq!(console.bench.source(file).write.amount, Terminal::MAX_SPACE as i64);
+}
+
+#[test]
+fn modes_are_told_and_set() {
+    let mut console = Console::new();
+    let file = console.open();
+    let raw = TerminalMode { canonical: false, echo: false, signals: false, flow: false, newline: false };
+    assert_eq!(console.bench.control(file, Control::SetTerminalMode(raw)), Ok(ControlReply::Done));
+    assert_eq!(console.bench.control(file, Control::TerminalMode), Ok(ControlReply::Terminal(raw)));
+    console.type_in(b"\x03\r");
+    assert_eq!(console.bench.control(file, Control::Available), Ok(ControlReply::Available(2)));
+    assert_eq!(text(Some(console.bench.try_read(file, 10))), "\x03\r");
+    assert_eq!(console.bench.control(file, Control::Disarm), Err(Error::new(EINVAL)));
+}
+
+#[test]
+fn it_has_no_other_paths_and_no_positions() {
+    let mut console = Console::new();
+    assert_eq!(console.bench.open("/dev/null", O_RDWR, 1), Err(Error::new(ENOENT)));
+    let file = console.open();
+    let token = console.bench.send(file.badge(), label::READ, [1, 0, 5, 0], &[], None);
+    assert_eq!(console.bench.got(token), Some(Got::Errno(ESPIPE)));
+}
