@@ -96,6 +96,9 @@ long_mode:
     xorl %eax, %eax
     movl %eax, %fs
     movl %eax, %gs
+    # The stacks of other CPUs are not in the boot page tables, the GDT is in no others: this is the place.
+    movq boot_tables(%rip), %rax
+    movq %rax, %cr3
     movl %esi, %edi
     movq boot_stack_pointer(%rip), %rsp
     xorl %ebp, %ebp
@@ -146,6 +149,9 @@ boot_gdt_pointer:
     .global boot_stack_pointer
 boot_stack_pointer:
     .quad boot_stack_end
+    .global boot_tables
+boot_tables:
+    .quad boot_root - {base}
     .global boot_target
 boot_target:
     .quad {start}

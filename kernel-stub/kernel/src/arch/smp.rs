@@ -11,7 +11,7 @@ use abi::limits::MAX_CPUS;
 
 use crate::arch::boot::BootInfo;
 use crate::arch::cpu::{self, PerCpu};
-use crate::arch::{apic, clock, load_kernel_root, memory};
+use crate::arch::{apic, clock, memory};
 use crate::log;
 
 /// Physical address of the trampoline: free memory on every PC, on a page boundary below 1 MiB.
@@ -27,6 +27,7 @@ unsafe extern "C" {
     static trampoline_end: u8;
     static mut boot_stack_pointer: u64;
     static mut boot_target: u64;
+    static mut boot_tables: u64;
 }
 
 unsafe extern "Rust" {
@@ -52,6 +53,7 @@ pub fn start(boot: &BootInfo) -> u32 {
         // SAFETY: the CPU before has reported, so nobody reads them now.
         unsafe {
             addr_of_mut!(boot_stack_pointer).write_volatile(data.stack_end());
+            addr_of_mut!(boot_tables).write_volatile(memory::kernel_root());
             addr_of_mut!(boot_target).write_volatile(arrive as *const () as u64);
         }
         let here = || ARRIVED.load(Ordering::Acquire) > number;
@@ -84,9 +86,8 @@ fn wait(ns: u64, done: impl Fn() -> bool) -> bool {
     true
 }
 
-/// First Rust code of another CPU, on its own stack, with the boot page tables.
+/// First Rust code of another CPU, on its own stack.
 extern "C" fn arrive() -> ! {
-    load_kernel_root();
     let data = ARRIVING.swap(core::ptr::null_mut(), Ordering::SeqCst);
     if data.is_null() {
         loop {
