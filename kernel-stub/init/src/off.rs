@@ -5,8 +5,10 @@ use core::arch::asm;
 use abi::{Rights, error::Result, limits::FOREVER};
 use rt::sys::{Hardware, Notification, Object, Process, duplicate};
 
-/// QEMU's `isa-debug-exit`: the status of QEMU is `value << 1 | 1`.
+/// QEMU's `isa-debug-exit`: the status of QEMU is `value << 1 | 1`, of which its host keeps eight bits.
 const DEBUG_EXIT: u16 = 0xf4;
+/// An `isa-debugcon` that takes the whole status before the exit, so that the eighth bit is not lost.
+const STATUS: u16 = 0xf8;
 /// `PM1a_CNT` of QEMU's q35 (ICH9) as its firmware places it.
 const PM1A_CONTROL: u16 = 0x604;
 /// `SLP_EN` with `SLP_TYP` 0, which is S5 there (ACPI 4.8.3.2.1).
@@ -14,6 +16,10 @@ const SLEEP_S5: u16 = 1 << 13;
 
 /// Powers the machine off with a status; when it has no way to, stops.
 pub fn off(hardware: &Hardware, status: u8) -> ! {
+    if granted(hardware, STATUS, 1).is_ok() {
+        // SAFETY: the port is granted; a machine without the device ignores the write.
+        unsafe { asm!("out dx, al", in("dx") STATUS, in("al") status, options(nomem, nostack)) };
+    }
     if granted(hardware, DEBUG_EXIT, 4).is_ok() {
         // SAFETY: the ports are granted; a machine without the device ignores the write.
         unsafe {

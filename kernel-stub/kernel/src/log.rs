@@ -10,6 +10,8 @@ use crate::arch::{self, apic, cpu};
 use crate::lock::{Log, Mutex};
 
 const BASE: u16 = 0x3f8;
+const FIFO_CONTROL: u16 = BASE + 2;
+const FIFO_ENABLE: u8 = 1;
 const LINE_STATUS: u16 = BASE + 5;
 const ROOM: u8 = 1 << 5;
 /// Turns to wait for room; a lost device costs this once a character, and no more.
@@ -18,7 +20,7 @@ const PATIENCE: u32 = 100_000;
 const DEBUG_EXIT: u16 = 0xf4;
 const PANIC_CODE: u8 = 0x7f;
 
-static SERIAL: Mutex<Log, Serial> = Mutex::new(Serial { lost: false });
+static SERIAL: Mutex<Log, Serial> = Mutex::new(Serial { fifos: false, lost: false });
 
 /// A CPU panics: an NMI stops the others. The NMI entry code reads it.
 pub static PANICKING: AtomicBool = AtomicBool::new(false);
@@ -30,6 +32,9 @@ macro_rules! log {
 }
 
 struct Serial {
+    /// The FIFOs are on: since before the first word, because switching them on empties them, and whoever is at the other
+    /// end sends when it has heard something.
+    fifos: bool,
     /// It has not taken a character in time: not waited for again.
     lost: bool,
 }
@@ -38,6 +43,11 @@ impl Serial {
     fn put(&mut self, byte: u8) {
         // SAFETY: the serial port touches no memory.
         let (status, data) = unsafe { (Port::new(LINE_STATUS), Port::new(BASE)) };
+        if !self.fifos {
+            self.fifos = true;
+            // SAFETY: as above.
+            unsafe { Port::new(FIFO_CONTROL) }.write(FIFO_ENABLE);
+        }
         if !self.lost && !(0..PATIENCE).any(|_| status.read() & ROOM != 0) {
             self.lost = true;
         }
@@ -78,7 +88,7 @@ fn end(message: fmt::Arguments<'_>) -> ! {
     if !PANICKING.swap(true, Ordering::SeqCst) {
         apic::nmi_others();
         // Not through the lock: its holder may be this CPU or one that the NMI stopped.
-        let mut serial = Serial { lost: false };
+        let mut serial = Serial { fifos: true, lost: false };
         let _ = writeln!(serial, "\nKERNEL PANIC on CPU {}: {message}", cpu::number_now());
         // SAFETY: the port ends the emulator or does nothing.
         unsafe { Port::new(DEBUG_EXIT) }.write(PANIC_CODE);
