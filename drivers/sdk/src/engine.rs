@@ -5,6 +5,7 @@ use crate::driver::{Driver, Taken};
 use crate::files::{File, FileId, Files};
 use crate::link::Link;
 use crate::pending::{Pending, Waiting};
+use crate::trace::{Event, Trace};
 use abi::error::{EAGAIN, EBADF, EBADMSG, EINVAL, ENAMETOOLONG, ENOSYS, ESRCH, Error, Result};
 use abi::flag::{O_RDONLY, O_WRONLY};
 use abi::message::WORDS;
@@ -64,6 +65,7 @@ pub struct Engine<D, L> {
     now: u64,
     buffer: Box<[u8]>,
     counters: Counters,
+    trace: Trace,
 }
 
 impl<D: Driver, L: Link> Engine<D, L> {
@@ -78,6 +80,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
             now: 0,
             buffer: vec![0; MAX_TRANSFER].into_boxed_slice(),
             counters: Counters::default(),
+            trace: Trace::default(),
         }
     }
 
@@ -89,6 +92,8 @@ impl<D: Driver, L: Link> Engine<D, L> {
     /// Answers a request, or keeps it.
     pub fn request(&mut self, request: Request<'_, L::Ticket>) -> Answer {
         self.counters.requests += 1;
+        let badge = request.badge;
+        self.trace.record(self.now, badge, Event::Request(request.label));
         let result = match (request.label, request.badge) {
             (label::OPEN, 0) => self.open(request),
             (_, 0) => Err(Error::new(ENOSYS)),
@@ -105,6 +110,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         };
         result.unwrap_or_else(|error| {
             self.counters.errors += 1;
+            self.trace.record(self.now, badge, Event::Refused(error.errno));
             Answer::Words(failure(error))
         })
     }
@@ -115,6 +121,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         if self.files.remove(id).is_none() {
             return;
         }
+        self.trace.record(self.now, badge, Event::Closed);
         while let Some(waiting) = self.pending.take_of(id) {
             self.dismiss(waiting, Error::new(EBADF));
         }
@@ -129,6 +136,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// The device interrupted. True: call again soon.
     pub fn interrupt(&mut self) -> bool {
+        self.trace.record(self.now, 0, Event::Interrupt);
         self.call(|driver, context| driver.interrupt(context))
     }
 
@@ -139,6 +147,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// The deadline has passed.
     pub fn expired(&mut self) {
+        self.trace.record(self.now, 0, Event::Expired);
         self.call(|driver, context| driver.expired(context));
     }
 
@@ -151,10 +160,12 @@ impl<D: Driver, L: Link> Engine<D, L> {
     pub fn settle(&mut self) {
         while let Some((direction, queue)) = self.wakes.pop() {
             while let Some(waiting) = self.pending.take_first(direction, queue) {
+                let file = waiting.file.badge();
                 if let Some(waiting) = self.retry(waiting) {
                     self.pending.put_back(waiting);
                     break;
                 }
+                self.trace.record(self.now, file, Event::Answered);
             }
         }
     }
@@ -162,6 +173,11 @@ impl<D: Driver, L: Link> Engine<D, L> {
     /// What it did.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What it did last.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     /// The driver.
@@ -295,6 +311,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     fn park(&mut self, waiting: Waiting) -> Result<Answer> {
         self.counters.waits += 1;
+        self.trace.record(self.now, waiting.file.badge(), Event::Waits);
         if let Some(evicted) = self.pending.push(waiting)? {
             self.dismiss(evicted, Error::new(EAGAIN));
         }
@@ -340,6 +357,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 let bytes = &room[..count.min(room.len())];
                 if self.link.reply(token, success(bytes.len() as u64, arrival), bytes).is_err() {
                     self.counters.undelivered += 1;
+                    self.trace.record(self.now, file.badge(), Event::Undelivered(bytes.len() as u32));
                     self.call(|driver, context| driver.unread(context, file, bytes));
                 }
                 Ok(())

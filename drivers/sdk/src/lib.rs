@@ -11,6 +11,40 @@
 //! - the level is published before the reply that lets anybody know of the change.
 //!
 //! [`run`] connects the engine with the kernel and the event server; a driver's `main` is little more than a call of it.
+//!
+//! A whole driver, whose files are always full of zeros:
+//!
+//! ```
+//! use abi::error::{ENOENT, Error, Result};
+//! use driver_sdk::{Context, Direction, Driver, FileId, Filters, Kind, Level, Opening, Taken};
+//!
+//! struct Zero;
+//!
+//! impl Driver for Zero {
+//!     fn open(&mut self, _: &mut Context<'_>, _: FileId, path: &str, _: u64) -> Result<Opening> {
+//!         match path {
+//!             "/dev/zero" => Ok(Opening {
+//!                 kind: Kind::Device,
+//!                 filters: Filters::READ,
+//!                 shared: false,
+//!                 low_water: (1, 1),
+//!             }),
+//!             _ => Err(Error::new(ENOENT)),
+//!         }
+//!     }
+//!
+//!     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
+//!         context.publish(file, Direction::Read, Level::new(4096), true);
+//!     }
+//!
+//!     fn close(&mut self, _: &mut Context<'_>, _: FileId) {}
+//!
+//!     fn read(&mut self, _: &mut Context<'_>, _: FileId, buffer: &mut [u8], _: Option<u64>) -> Result<Taken> {
+//!         buffer.fill(0);
+//!         Ok(Taken { count: buffer.len(), arrival: 0 })
+//!     }
+//! }
+//! ```
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -24,6 +58,7 @@ mod guest;
 pub mod limits;
 pub mod link;
 pub mod pending;
+pub mod trace;
 
 pub use context::Context;
 pub use driver::{Driver, Opening, Taken};

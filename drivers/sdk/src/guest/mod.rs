@@ -48,6 +48,9 @@ pub fn run<D: Driver>(start: &Start, setup: Setup<'_>, driver: Result<D>) -> i32
             let (files, pending) = running.engine.load();
             let counters = running.engine.counters();
             rt::log!("{}: {files} files, {pending} waiting, {counters:?}", setup.service);
+            for entry in running.engine.trace().iter() {
+                rt::log!("{}: {entry}", setup.service);
+            }
             error
         }
         Err(error) => error,
