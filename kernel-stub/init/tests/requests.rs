@@ -8,7 +8,7 @@ use abi::error::{
 };
 use init_protocol::{
     VERSION,
-    limits::{ENDED, LISTED, WAITING},
+    limits::{CHILDREN, ENDED, LISTED, WAITING},
     manifest::{Entry, Kind},
     request::{Reply, Request, Spawn},
 };
@@ -234,6 +234,53 @@ fn a_child_that_nobody_heard_of_is_ended() {
         assert_eq!(m.world.pid("child"), None);
         m.spawn(shell, "another").unwrap();
     }
+}
+
+#[test]
+fn a_child_without_a_handle_for_its_parent_is_ended() {
+    let (mut m, shell) = shell(1);
+    m.world.0.borrow_mut().no_handles = true;
+    assert_eq!(m.errno(shell, Request::Spawn(child("child"))), EMFILE);
+    m.notice();
+    assert_eq!(m.world.pid("child"), None);
+}
+
+#[test]
+fn children_have_a_number_too() {
+    let (mut m, shell) = shell(10_000);
+    let pids: Vec<u32> = (0..CHILDREN).map(|_| m.spawn(shell, "child").unwrap()).collect();
+    assert_eq!(m.spawn(shell, "child").unwrap_err().errno, EDQUOT);
+    m.end(pids[100], OK);
+    m.spawn(shell, "child").unwrap();
+    assert_eq!(m.spawn(shell, "child").unwrap_err().errno, EDQUOT);
+}
+
+#[test]
+fn only_the_parents_wait_takes_the_status() {
+    for early in [true, false] {
+        let (mut m, shell) = shell(2);
+        let a = m.spawn(shell, "a").unwrap();
+        let b = m.spawn(a, "b").unwrap();
+        let token = early.then(|| m.ask(shell, Request::Wait { pid: b }));
+        m.end(b, BAD);
+        let token = token.unwrap_or_else(|| m.ask(shell, Request::Wait { pid: b }));
+        let ended = Ok((Reply::Ended(BAD), None));
+        assert_eq!(m.world.answer(token), Some(ended.clone()), "the grandparent");
+        assert_eq!(m.get(a, Request::Wait { pid: b }), ended);
+        assert_eq!(m.errno(a, Request::Wait { pid: b }), ESRCH);
+    }
+}
+
+#[test]
+fn a_dead_callers_connect_is_forgotten() {
+    let (mut m, shell) = shell(0);
+    let token = m.connect(shell, "tty");
+    assert_eq!(m.init.load().1, 1);
+    m.end(shell, OK);
+    assert_eq!(m.init.load().1, 0);
+    let tty = m.world.pid("tty").unwrap();
+    m.register(tty, "tty", 1).unwrap();
+    assert_eq!(m.world.answer(token), None);
 }
 
 #[test]

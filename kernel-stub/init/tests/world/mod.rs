@@ -62,6 +62,8 @@ pub struct State {
     pub off: Option<u8>,
     /// Spawns that fail from now on.
     pub fail: Option<Failure>,
+    /// No room for handles.
+    pub no_handles: bool,
 }
 
 #[derive(Clone, Default, Debug)]
@@ -159,6 +161,9 @@ impl System for World {
 
     fn share_process(&mut self, process: &Handle, control: bool) -> Result<Handle> {
         let What::Process(index) = process.what else { panic!("no process") };
+        if self.0.borrow().no_handles {
+            return Err(Error::new(EMFILE));
+        }
         Ok(self.handle(if control { What::Process(index) } else { What::Watch(index) }))
     }
 
