@@ -11,6 +11,8 @@ use crate::log;
 const PIT: u64 = 1_193_182;
 /// PIT ticks that are measured: 10 ms.
 const SPAN: u16 = 11_932;
+/// Readings of the timer to choose from.
+const READINGS: usize = 16;
 const SHIFT: u32 = 32;
 /// A result this near (parts per million) to a multiple of [`ROUND`] is taken as that: the measurement is no better, and
 /// an emulated TSC is exact.
@@ -28,20 +30,17 @@ pub fn init() {
     port(0x42).write(0xff);
     port(0x42).write(0xff);
     apic::measure_begin();
-    // Once for nothing: under emulation the first reading of a register takes far longer.
-    let _ = (edge(u16::MAX), apic::measure_read());
+    let (timer_from, timer_tsc_from) = timer();
     let (from, tsc_from) = edge(edge(u16::MAX).0);
-    let apic_from = apic::measure_read();
     let mut to = edge(from);
     while from - to.0 < SPAN {
         to = edge(to.0);
     }
-    let apic_to = apic::measure_read();
+    let (timer_to, timer_tsc_to) = timer();
     gate.write(before);
 
-    let ticks = u64::from(from - to.0);
-    let frequency = rounded((to.1 - tsc_from) * PIT / ticks);
-    let timer = rounded(u64::from(apic_to - apic_from) * PIT / ticks);
+    let frequency = rounded((to.1 - tsc_from) * PIT / u64::from(from - to.0));
+    let timer = rounded(u64::from(timer_to - timer_from) * frequency / (timer_tsc_to - timer_tsc_from));
     apic::set_frequency(timer, 1_000_000_000);
     let hints = cpu::hints();
     let base = now_tsc();
@@ -76,6 +75,18 @@ fn edge(count: u16) -> (u16, u64) {
     }
 }
 
+/// The local APIC timer's ticks, and the TSC at that moment: of some readings the one that took least time.
+fn timer() -> (u32, u64) {
+    let reading = |_| {
+        let before = now_tsc();
+        let ticks = apic::measure_read();
+        let took = now_tsc() - before;
+        (took, ticks, before + took / 2)
+    };
+    let (_, ticks, tsc) = (0..READINGS).map(reading).min().unwrap_or_default();
+    (ticks, tsc)
+}
+
 fn now_tsc() -> u64 {
     // SAFETY: every x86-64 has a TSC.
     unsafe { _rdtsc() }
@@ -87,11 +98,6 @@ pub fn now_ns() -> u64 {
     let hints = cpu::hints();
     let ticks = now_tsc().wrapping_sub(hints.tsc_base.load(Ordering::Relaxed));
     ((u128::from(ticks) * u128::from(hints.tsc_mul.load(Ordering::Relaxed))) >> SHIFT) as u64
-}
-
-/// Realtime in ns at a monotonic time.
-pub fn realtime_ns(monotonic: u64) -> u64 {
-    cpu::hints().realtime_base.load(Ordering::Relaxed) + monotonic
 }
 
 fn rtc(register: u8) -> u8 {
