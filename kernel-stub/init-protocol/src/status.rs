@@ -101,3 +101,50 @@ fn exception(vector: u32) -> &'static str {
         _ => "exception",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    const fn fault(vector: u32, error: u64) -> ExitStatus {
+        ExitStatus::Faulted { vector, error, address: 0x18, instruction: 0x20_1000 }
+    }
+
+    #[test]
+    fn a_failure_never_becomes_a_success() {
+        for (code, byte) in
+            [(0, 0), (1, 1), (255, 255), (256, 1), (-1, 255), (i64::MIN, 1), (0x1_0000_0007, 7)]
+        {
+            let status = ExitStatus::Exited(code);
+            assert_eq!(status.to_byte(), byte, "{code}");
+            assert_eq!(status.is_success(), code == 0);
+        }
+        assert_eq!(fault(0, 0).to_byte(), 128);
+        assert_eq!(fault(u32::MAX, 0).to_byte(), 159);
+        assert!(!fault(0, 0).is_success());
+    }
+
+    #[test]
+    fn a_fault_says_what_and_where() {
+        let text = |vector, error| fault(vector, error).to_string();
+        assert_eq!(text(14, 4), "killed by page fault at 0x201000, reading address 0x18");
+        assert_eq!(text(14, 6), "killed by page fault at 0x201000, writing address 0x18");
+        assert_eq!(text(14, 0x15), "killed by page fault at 0x201000, executing address 0x18");
+        assert_eq!(text(6, 0), "killed by invalid opcode (vector 6, error 0x0) at 0x201000");
+        assert_eq!(text(99, 0), "killed by exception (vector 99, error 0x0) at 0x201000");
+    }
+
+    #[test]
+    fn the_kernels_word_is_read() {
+        let mut status = ProcessStatus { code: 7, vector: 14, error: 6, ..ProcessStatus::default() };
+        assert_eq!(ExitStatus::from_kernel(&status), None);
+        status.state = State::Exited as u32;
+        assert_eq!(ExitStatus::from_kernel(&status), Some(ExitStatus::Exited(7)));
+        status.state = State::Faulted as u32;
+        assert!(matches!(ExitStatus::from_kernel(&status), Some(ExitStatus::Faulted { vector: 14, .. })));
+        status.state = 77;
+        assert_eq!(ExitStatus::from_kernel(&status), None);
+    }
+}
