@@ -5,7 +5,12 @@ pub mod cargo;
 pub mod loadable;
 pub mod manifest;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use init_protocol::manifest::Manifest;
 
 use crate::{
     failure::{Failure, Result},
@@ -15,6 +20,8 @@ use crate::{
 
 /// Name of the kernel's package and program.
 const KERNEL: &str = "kernel";
+/// Name of the package and program of the first process.
+const INIT: &str = "init";
 
 /// What a build made.
 #[derive(Clone, Debug)]
@@ -27,9 +34,23 @@ pub struct Software {
 
 /// Builds the kernel, all programs and libkq's examples in the release profile.
 pub fn build(workspace: &Workspace, output: cargo::Output) -> Result<Software> {
-    let packages = workspace.guest_packages();
+    build_packages(workspace, &workspace.guest_packages(), output)
+}
+
+/// Builds only what a manifest needs: the packages of its programs, kernel and init.
+pub fn build_for(workspace: &Workspace, manifest: &Manifest, output: cargo::Output) -> Result<Software> {
+    let needed: BTreeSet<&str> = manifest
+        .entries
+        .iter()
+        .filter_map(|entry| workspace.package_of(entry.file.rsplit('/').next()?))
+        .chain([KERNEL, INIT])
+        .collect();
+    build_packages(workspace, &Vec::from_iter(needed), output)
+}
+
+fn build_packages(workspace: &Workspace, packages: &[&str], output: cargo::Output) -> Result<Software> {
     let mut arguments = vec!["build", "--release", "--target", GUEST_TARGET, "--bins", "--examples"];
-    for package in &packages {
+    for package in packages {
         arguments.extend(["-p", package]);
     }
     let step = Step::begin("building the guest's software");

@@ -62,13 +62,21 @@ impl Workspace {
 
     /// Packages with programs that run in the guest: all that have a program or an example, save the tool itself.
     pub fn guest_packages(&self) -> Vec<&str> {
-        let runs = |kind: &TargetKind| matches!(kind, TargetKind::Bin | TargetKind::Example);
-        self.packages()
-            .into_iter()
-            .filter(|package| package.name.as_str() != env!("CARGO_PKG_NAME"))
-            .filter(|package| package.targets.iter().any(|target| target.kind.iter().any(runs)))
+        self.guest()
+            .filter(|package| programs(package).next().is_some())
             .map(|package| package.name.as_str())
             .collect()
+    }
+
+    /// The package that has this guest program.
+    pub fn package_of(&self, program: &str) -> Option<&str> {
+        self.guest()
+            .find(|package| programs(package).any(|name| name == program))
+            .map(|package| package.name.as_str())
+    }
+
+    fn guest(&self) -> impl Iterator<Item = &Package> {
+        self.packages().into_iter().filter(|package| package.name.as_str() != env!("CARGO_PKG_NAME"))
     }
 
     /// Packages that have models for `loom`: those that depend on it.
@@ -79,6 +87,15 @@ impl Workspace {
             .map(|package| package.name.as_str())
             .collect()
     }
+}
+
+fn programs(package: &Package) -> impl Iterator<Item = &str> {
+    let runs = |kind: &TargetKind| matches!(kind, TargetKind::Bin | TargetKind::Example);
+    package
+        .targets
+        .iter()
+        .filter(move |target| target.kind.iter().any(runs))
+        .map(|target| target.name.as_str())
 }
 
 #[cfg(test)]
@@ -92,5 +109,7 @@ mod tests {
         assert!(guest.contains(&"kernel"), "{guest:?}");
         assert!(guest.contains(&"init"), "{guest:?}");
         assert!(!guest.contains(&"xtask"), "{guest:?}");
+        assert_eq!(workspace.package_of("event-server"), Some("event-server"));
+        assert_eq!(workspace.package_of("xtask"), None);
     }
 }

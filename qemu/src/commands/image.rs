@@ -54,13 +54,13 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// Builds everything and writes the image.
+    /// Builds what it needs and writes the image.
     pub fn make(&self, workspace: &Workspace) -> Result<BootImage> {
-        let software = software::build(workspace, Output::Stderr)?;
         let mut manifest = manifest::read(workspace, &self.manifest)?;
         if !self.application.program.is_empty() {
             manifest::choose(&mut manifest, &self.application)?;
         }
+        let software = software::build_for(workspace, &manifest, Output::Stderr)?;
         BootImage::write(workspace, &software, &manifest, &self.manifest)
     }
 }

@@ -19,7 +19,7 @@ impl Said {
     pub fn read(output: &str) -> Said {
         let mut said = Said::default();
         for line in output.lines() {
-            if said.panic.is_none() && (line.contains("panicked") || line.contains("kernel panic")) {
+            if said.panic.is_none() && (line.contains("panicked") || line.contains("KERNEL PANIC")) {
                 said.panic = Some(line.trim().to_owned());
             }
             if let Some(number) = after(line, "tests done ") {
@@ -100,8 +100,9 @@ mod tests {
 
     #[test]
     fn a_panic_is_a_fault_whatever_follows() {
-        let line = "tty: thread main panicked at src/a.rs:1: lost";
-        assert_eq!(Said::read(&format!("{line}\ntest a ok\ntests done 1\n")).fault().unwrap(), line);
+        for line in ["tty: thread main panicked at src/a.rs:1: lost", "KERNEL PANIC on CPU 1: lost"] {
+            assert_eq!(Said::read(&format!("{line}\ntest a ok\ntests done 1\n")).fault().unwrap(), line);
+        }
     }
 
     #[test]
