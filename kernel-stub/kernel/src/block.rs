@@ -9,7 +9,8 @@ use crate::{
     space::ProcessBlock,
 };
 use abi::{
-    IpcBuffer, Message, Tag, error::Error,
+    IpcBuffer, Message, Tag,
+    error::Error,
     message::{LABEL_CLOSED, LABEL_NOTIFICATION},
 };
 use core::{
@@ -17,13 +18,7 @@ use core::{
     ptr::NonNull,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering},
 };
-use kernel_core::{
-    arena::Id,
-    object::Memory,
-    objects::MAX_THREADS,
-    process::Process,
-    thread::Outcome,
-};
+use kernel_core::{arena::Id, object::Memory, objects::MAX_THREADS, process::Process, thread::Outcome};
 
 /// What the kernel keeps for a thread, in a page of its own.
 #[repr(C, align(4096))]
@@ -99,16 +94,6 @@ impl ThreadBlock {
     /// Changes the FS base.
     pub fn set_fs_base(&self, address: u64) {
         self.fs_base.store(address, Ordering::Relaxed);
-    }
-
-    /// Writes the result register.
-    ///
-    /// # Safety
-    /// The rule at the top of this module.
-    #[inline]
-    pub unsafe fn set_result(&self, value: u64) {
-        // SAFETY: the caller keeps the rule, so nobody else accesses the frame.
-        unsafe { (*self.frame()).rax = value };
     }
 
     /// Writes what a wait ended with.

@@ -2,40 +2,26 @@
 
 use crate::{
     arch::{self, frame::Frame, vector},
-    irq, log, objects, sched, shootdown,
+    irq, log, objects, sched,
 };
 use abi::status::{ProcessStatus, State};
 
 /// Schedules the first thread on this CPU.
 pub fn run() -> ! {
     sched::schedule();
-    arch::entry::enter_user()
+    arch::return_to_user()
 }
 
-/// An interrupt, from user mode or from the idle loop.
+/// An interrupt, from user mode or from the idle loop, already counted and acknowledged.
 #[unsafe(no_mangle)]
 extern "C" fn handle_interrupt(number: u64) {
-    let hint = arch::cpu::this_cpu().hint();
-    hint.interrupts.store(
-        hint.interrupts.load(core::sync::atomic::Ordering::Relaxed) + 1,
-        core::sync::atomic::Ordering::Relaxed,
-    );
     match number as u8 {
-        vector::SPURIOUS => return,
-        vector::TIMER => {
-            arch::apic::eoi();
-            sched::timer_interrupt();
-        }
-        vector::RESCHEDULE => arch::apic::eoi(),
-        vector::TLB => {
-            arch::apic::eoi();
-            shootdown::interrupt();
-        }
+        vector::TIMER => sched::timer_interrupt(),
+        vector::RESCHEDULE => {}
         number => {
             if let Some(gsi) = vector::interrupt(number) {
                 irq::interrupt(gsi);
             }
-            arch::apic::eoi();
         }
     }
     sched::after_interrupt();

@@ -78,17 +78,6 @@ impl LockToken<'_, Unlocked> {
     }
 }
 
-impl<L: Level> LockToken<'_, L> {
-    /// Forgets that earlier locks may be taken, for a function that wants a token of a later level.
-    #[inline(always)]
-    pub fn later<M: Level>(&mut self) -> LockToken<'_, M>
-    where
-        L: Before<M>,
-    {
-        LockToken(PhantomData)
-    }
-}
-
 /// A spin lock of level `L` around a `T`.
 ///
 /// Waiting does not execute PAUSE on every turn, as `spin` would: under software emulation PAUSE leaves the translated
@@ -156,7 +145,6 @@ impl<L: Level, T> Mutex<L, T> {
             {
                 return guard;
             }
-            crate::arch::tlb::serve();
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(PATIENCE) {
                 core::hint::spin_loop();

@@ -40,7 +40,6 @@ pub fn kernel_main(boot: BootInfo) -> ! {
     if let Err(error) = program::start_init(&boot) {
         panic!("init cannot be started: {error}");
     }
-    sched::start();
     entry::run()
 }
 

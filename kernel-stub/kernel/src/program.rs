@@ -169,7 +169,12 @@ fn load(process: Id<Process>, block: &ProcessBlock, segment: &Segment<'_>) -> Re
 }
 
 /// Maps fresh pages that nobody has a handle to: the mapping is their only reference.
-fn map_new(process: Id<Process>, block: &ProcessBlock, pages: Pages, request: Request) -> Result<(), Failure> {
+fn map_new(
+    process: Id<Process>,
+    block: &ProcessBlock,
+    pages: Pages,
+    request: Request,
+) -> Result<(), Failure> {
     let size = request.length;
     let word = pages.into_word();
     let id = {

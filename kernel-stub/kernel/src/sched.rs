@@ -25,7 +25,7 @@ use crate::{
 use abi::limits::{MAX_CPUS, SLICE_NS};
 use core::{
     cell::Cell,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering, fence},
+    sync::atomic::{AtomicU64, Ordering, fence},
 };
 use kernel_core::{
     objects::MAX_THREADS,
@@ -89,7 +89,9 @@ static LOADED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 /// CPUs that have this root loaded, as a mask.
 pub fn cpus_with(root: u64) -> u32 {
     fence(Ordering::SeqCst);
-    (0..arch::cpu::count()).filter(|&cpu| LOADED[cpu as usize].load(Ordering::SeqCst) == root).fold(0, |m, cpu| m | 1 << cpu)
+    (0..arch::cpu::count())
+        .filter(|&cpu| LOADED[cpu as usize].load(Ordering::SeqCst) == root)
+        .fold(0, |m, cpu| m | 1 << cpu)
 }
 
 /// The thread that runs on this CPU.
@@ -126,7 +128,8 @@ fn place(thread: &Schedulable) -> u8 {
     let usable = |cpu: u8| u32::from(cpu) < arch::cpu::count() && thread.may_run_on(cpu);
     let free = |cpu: u8| {
         let hint = &hints.cpus[cpu as usize];
-        hint.idle.load(Ordering::Relaxed) == 1 || hint.priority.load(Ordering::Relaxed) < u32::from(thread.priority())
+        hint.idle.load(Ordering::Relaxed) == 1
+            || hint.priority.load(Ordering::Relaxed) < u32::from(thread.priority())
     };
     if usable(last) && free(last) {
         return last;
@@ -146,7 +149,11 @@ fn place(thread: &Schedulable) -> u8 {
 /// Puts a thread that is in no queue and not running on a run queue. The objects lock is held.
 pub fn make_ready(index: u32, token: LockToken<'_, Ipc>) {
     let thread = schedulable(index);
-    let cpu = if thread.affinity().is_power_of_two() { thread.affinity().trailing_zeros() as u8 } else { place(thread) };
+    let cpu = if thread.affinity().is_power_of_two() {
+        thread.affinity().trailing_zeros() as u8
+    } else {
+        place(thread)
+    };
     enqueue(index, cpu, token);
 }
 
@@ -574,16 +581,4 @@ pub fn call_attention(thread: &ThreadBlock, cpu: u32) {
 /// Lets interrupts in between two steps of kernel work that no thread waits for.
 pub fn interrupt_window() {
     arch::interrupt_window();
-}
-
-static STARTED: AtomicBool = AtomicBool::new(false);
-
-/// The first thread is ready: CPUs that wait in [`wait_for_start`] may schedule.
-pub fn start() {
-    STARTED.store(true, Ordering::Release);
-}
-
-/// Whether [`start`] was called.
-pub fn started() -> bool {
-    STARTED.load(Ordering::Acquire)
 }

@@ -44,13 +44,11 @@ pub fn release_after_flush(root: u64, address: u64, length: u64, memory: Id<Memo
         return;
     }
     let mut token = LockToken::at_kernel_entry();
-    let generation = {
+    {
         let mut aside = ASIDE.lock(&mut token);
         let generation = WANTED.fetch_add(1, Ordering::SeqCst) + 1;
         aside.push(Aside { generation, cpus: others, memory });
-        generation
-    };
-    let _ = generation;
+    }
     (0..MAX_CPUS as u32)
         .filter(|cpu| others >> cpu & 1 != 0)
         .for_each(|cpu| arch::apic::send_ipi(cpu, arch::vector::TLB));

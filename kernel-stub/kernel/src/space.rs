@@ -63,7 +63,6 @@ pub struct Space {
 
 struct Mapping {
     length: u64,
-    offset: u64,
     memory: Id<Memory>,
 }
 
@@ -142,8 +141,8 @@ impl Space {
         while done < length {
             let charge = &mut self.charge;
             let frame = pages.at(offset + done).ok_or(Error::new(EINVAL));
-            let mapped =
-                frame.and_then(|frame| self.tables.map(address + done, frame, kind, &mut || table_frame(charge)));
+            let mapped = frame
+                .and_then(|frame| self.tables.map(address + done, frame, kind, &mut || table_frame(charge)));
             if let Err(error) = mapped {
                 self.clear(address, done);
                 self.charge.shrink(cost::MAPPING);
@@ -151,7 +150,7 @@ impl Space {
             }
             done += PAGE;
         }
-        self.mappings.insert(address, Mapping { length, offset, memory });
+        self.mappings.insert(address, Mapping { length, memory });
         if request.address == 0 {
             self.placed = end + PAGE;
         }

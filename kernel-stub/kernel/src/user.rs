@@ -46,7 +46,12 @@ pub fn copy_from(owner: &ProcessBlock, address: u64, to: &mut [u8]) -> Result<()
     Ok(())
 }
 
-fn copy_to<P: Before<Memory>>(owner: &ProcessBlock, address: u64, from: &[u8], mut token: LockToken<'_, P>) -> Result<()> {
+fn copy_to<P: Before<Memory>>(
+    owner: &ProcessBlock,
+    address: u64,
+    from: &[u8],
+    mut token: LockToken<'_, P>,
+) -> Result<()> {
     check(address, from.len())?;
     let space = owner.lock(&mut token);
     // All pages first, so that a bad pointer leaves nothing half written.
@@ -84,7 +89,8 @@ pub fn write<T: Copy, P: Before<Memory>>(
     token: LockToken<'_, P>,
 ) -> Result<()> {
     // SAFETY: `value` is valid for reads of its size.
-    let bytes = unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) };
+    let bytes =
+        unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) };
     copy_to(owner, address, bytes, token)
 }
 
@@ -97,7 +103,11 @@ pub fn check_word(address: u64) -> Result<()> {
 }
 
 /// Reads an aligned word.
-pub fn read_word<P: Before<Memory>>(owner: &ProcessBlock, address: u64, mut token: LockToken<'_, P>) -> Result<u32> {
+pub fn read_word<P: Before<Memory>>(
+    owner: &ProcessBlock,
+    address: u64,
+    mut token: LockToken<'_, P>,
+) -> Result<u32> {
     check_word(address)?;
     let space = owner.lock(&mut token);
     let (page, _) = space.translate(address).ok_or(Error::new(EFAULT))?;

@@ -127,7 +127,13 @@ fn date() -> u64 {
         fields[2] = fields[2] % 12 + if afternoon { 12 } else { 0 };
     }
     let [second, minute, hour, day, month, year] = fields.map(u64::from);
-    if second > 59 || minute > 59 || hour > 23 || !(1..=31).contains(&day) || !(1..=12).contains(&month) || year > 99 {
+    if second > 59
+        || minute > 59
+        || hour > 23
+        || !(1..=31).contains(&day)
+        || !(1..=12).contains(&month)
+        || year > 99
+    {
         return 0;
     }
     days(2000 + year, month, day) * 86_400 + hour * 3600 + minute * 60 + second

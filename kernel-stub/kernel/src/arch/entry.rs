@@ -12,7 +12,7 @@ use abi::hints::CpuHint;
 
 use crate::arch::cpu::{offset, this_cpu};
 use crate::arch::frame::{Frame, KIND_INTERRUPT};
-use crate::arch::{apic, gdt, tlb, vector, write_msr};
+use crate::arch::{apic, gdt, vector, write_msr};
 use crate::log;
 
 /// Flags that a system call clears: IF, DF, TF, AC, NT.
@@ -307,8 +307,8 @@ fn interrupt(vector: u64) {
     match vector as u8 {
         vector::SPURIOUS => {}
         vector::TLB => {
-            tlb::serve();
             apic::eoi();
+            crate::shootdown::interrupt();
         }
         // Acknowledged first: the handler may idle, with interrupts on, before it comes back here. The controller sends
         // a level-triggered line again at once, which the handler's mask then holds back.

@@ -62,7 +62,11 @@ pub unsafe fn init(segments: &'static Segments, task: *mut Task, stacks: [u64; 3
     }
     let base = task as u64;
     let limit = size_of::<Task>() as u64 - 1;
-    let low = (limit & 0xffff) | (base & 0xff_ffff) << 16 | 0x89 << 40 | (limit >> 16 & 0xf) << 48 | (base >> 24 & 0xff) << 56;
+    let low = (limit & 0xffff)
+        | (base & 0xff_ffff) << 16
+        | 0x89 << 40
+        | (limit >> 16 & 0xf) << 48
+        | (base >> 24 & 0xff) << 56;
     let table = [
         0,
         0x00af_9b00_0000_ffff,

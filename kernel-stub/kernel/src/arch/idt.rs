@@ -6,8 +6,11 @@ use core::cell::UnsafeCell;
 use crate::arch::gdt::{KERNEL_CODE, Pointer};
 use crate::arch::vector::NMI;
 
+const BREAKPOINT: u8 = 3;
 const DOUBLE_FAULT: u8 = 8;
 const MACHINE_CHECK: u8 = 18;
+/// Privilege level 3 in a gate.
+const USER: u64 = 3 << 45;
 /// Bytes from one stub to the next.
 const STUB: u64 = 16;
 
@@ -29,7 +32,11 @@ unsafe extern "C" {
 /// An interrupt gate for the kernel only: user code cannot raise it with `int`, that is a general protection fault.
 fn gate(address: u64, stack: u64) -> [u64; 2] {
     [
-        address & 0xffff | u64::from(KERNEL_CODE) << 16 | stack << 32 | 0x8e << 40 | (address >> 16 & 0xffff) << 48,
+        address & 0xffff
+            | u64::from(KERNEL_CODE) << 16
+            | stack << 32
+            | 0x8e << 40
+            | (address >> 16 & 0xffff) << 48,
         address >> 32,
     ]
 }
@@ -44,6 +51,8 @@ pub fn init() {
             NMI => gate(nmi_entry as *const () as u64, 1),
             DOUBLE_FAULT => gate(double_fault_entry as *const () as u64, 2),
             MACHINE_CHECK => gate(machine_check_entry as *const () as u64, 3),
+            // User code may raise it itself, so that it ends as what it is.
+            BREAKPOINT => [gate(stub, 0)[0] | USER, gate(stub, 0)[1]],
             _ => gate(stub, 0),
         };
     }

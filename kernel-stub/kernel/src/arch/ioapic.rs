@@ -53,7 +53,8 @@ impl Chip {
 pub fn init(io_apics: &[IoApic]) {
     let mut chips = CHIPS.lock_leaf();
     for io_apic in io_apics {
-        let mut chip = Chip { registers: memory::map_device(io_apic.address, 32), first: io_apic.first, lines: 0 };
+        let mut chip =
+            Chip { registers: memory::map_device(io_apic.address, 32), first: io_apic.first, lines: 0 };
         chip.lines = (chip.read(VERSION) >> 16 & 0xff) + 1;
         for line in 0..chip.lines {
             chip.write(REDIRECTION + line * 2, MASKED);

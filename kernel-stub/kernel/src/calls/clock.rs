@@ -2,8 +2,9 @@
 
 use super::{Call, Outcome, ipc, simple};
 use crate::{
-    arch, user, objects,
+    arch, objects,
     sched::{self, Next},
+    user,
 };
 use abi::{
     error::{EAGAIN, EINVAL, ETIMEDOUT, Error, Result},

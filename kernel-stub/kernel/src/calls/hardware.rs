@@ -16,7 +16,10 @@ pub fn irq_create(call: &mut Call<'_>) -> Outcome {
     simple(call, |call, objects| {
         call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
         let (gsi, flags) = (call.frame.rsi, call.frame.rdx);
-        let gsi = u32::try_from(gsi).ok().filter(|&gsi| irq::exists(gsi)).ok_or(Error::new(EINVAL))?;
+        let gsi = u32::try_from(gsi)
+            .ok()
+            .filter(|&gsi| irq::exists(gsi, &mut objects.token()))
+            .ok_or(Error::new(EINVAL))?;
         if flags & !(IRQ_LEVEL | IRQ_ACTIVE_LOW) != 0 {
             return Err(Error::new(EINVAL));
         }
@@ -26,8 +29,15 @@ pub fn irq_create(call: &mut Call<'_>) -> Outcome {
         crate::pages::spare()?;
         let charge = objects.charge(call.process(), cost::IRQ)?;
         objects.process_mut(call.process())?.handles.reserve()?;
-        let line =
-            Irq { gsi, flags, notification: None, bits: 0, pending: false, references: 0, charge: Some(charge) };
+        let line = Irq {
+            gsi,
+            flags,
+            notification: None,
+            bits: 0,
+            pending: false,
+            references: 0,
+            charge: Some(charge),
+        };
         let id = objects.irqs.insert(line).ok_or(Error::new(ENOMEM))?;
         let object = Object::Irq(id);
         objects.insert_handle(call.process(), object, object.all_rights()).map(|handle| handle.0)
@@ -56,7 +66,7 @@ pub fn irq_bind(call: &mut Call<'_>) -> Outcome {
         if let Some(old) = old {
             objects.release_notification(old);
         }
-        irq::enable(gsi, flags);
+        let pending = irq::enable(gsi, flags, &mut objects.token()) || pending;
         Ok(u64::from(pending))
     })
 }
@@ -64,7 +74,8 @@ pub fn irq_bind(call: &mut Call<'_>) -> Outcome {
 /// `SYS_IRQ_ACK`
 pub fn irq_ack(call: &mut Call<'_>) -> Outcome {
     simple(call, |call, objects| {
-        let Object::Irq(line) = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object else {
+        let Object::Irq(line) = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object
+        else {
             return Err(Error::new(EINVAL));
         };
         let irq = objects.irqs.get_mut(line).ok_or(Error::new(EINVAL))?;
@@ -72,7 +83,8 @@ pub fn irq_ack(call: &mut Call<'_>) -> Outcome {
             return Err(Error::new(EINVAL));
         }
         irq.pending = false;
-        irq::unmask(irq.gsi);
+        let gsi = irq.gsi;
+        irq::unmask(gsi, &mut objects.token());
         Ok(0)
     })
 }

@@ -25,7 +25,12 @@ pub fn create(call: &mut Call<'_>) -> Outcome {
     })
 }
 
-fn endpoint(call: &Call<'_>, objects: &ObjectsGuard<'_>, handle: u64, right: Rights) -> Result<(Id<Endpoint>, u64)> {
+fn endpoint(
+    call: &Call<'_>,
+    objects: &ObjectsGuard<'_>,
+    handle: u64,
+    right: Rights,
+) -> Result<(Id<Endpoint>, u64)> {
     let entry = objects.lookup(call.process(), Handle(handle))?;
     match entry.object {
         Object::Endpoint { id, badge, .. } if entry.rights.contains(right) => Ok((id, badge)),
@@ -169,7 +174,7 @@ pub fn begin_receive(
     deadline: u64,
     woken: Option<u32>,
 ) -> Result<Next> {
-    let mut ready = |objects: &mut ObjectsGuard<'_>| {
+    let ready = |objects: &mut ObjectsGuard<'_>| {
         if let Some(woken) = woken {
             sched::make_ready(woken, objects.token());
         }
@@ -231,12 +236,7 @@ pub fn begin_receive(
 
 /// Delivers a reply. Returns the caller that it wakes, which is in no queue yet.
 #[inline]
-fn send_reply(
-    call: &Call<'_>,
-    objects: &mut ObjectsGuard<'_>,
-    token: u64,
-    message: Message,
-) -> Result<u32> {
+fn send_reply(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, token: u64, message: Message) -> Result<u32> {
     let caller = objects.reply_target(call.process(), token)?;
     // SAFETY: the objects lock is held, and the caller waits for the reply.
     let target = unsafe { block::block(caller) };

@@ -89,7 +89,10 @@ fn place(call: &Call<'_>) -> Result<u64> {
     let protection = MapFlags::from_bits(frame.r9 as usize).ok_or(Error::new(EINVAL))?;
     let (write, execute) = (MapFlags::PROT_WRITE, MapFlags::PROT_EXEC);
     let known = MapFlags::PROT_READ | write | execute;
-    if !known.contains(protection) || !protection.contains(MapFlags::PROT_READ) || protection.contains(write | execute) {
+    if !known.contains(protection)
+        || !protection.contains(MapFlags::PROT_READ)
+        || protection.contains(write | execute)
+    {
         return Err(Error::new(EINVAL));
     }
     let (address, offset, length) = (frame.rdx, frame.r10, frame.r8);

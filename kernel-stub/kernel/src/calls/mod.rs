@@ -65,12 +65,23 @@ impl Call<'_> {
     }
 
     /// Looks a handle of the caller up: `EBADF`, `EINVAL` for another type, `EPERM` for a missing right.
-    pub fn object(&self, objects: &ObjectsGuard<'_>, handle: u64, kind: Kind, rights: Rights) -> Result<Entry> {
+    pub fn object(
+        &self,
+        objects: &ObjectsGuard<'_>,
+        handle: u64,
+        kind: Kind,
+        rights: Rights,
+    ) -> Result<Entry> {
         objects.lookup(self.process(), Handle(handle))?.is(kind)?.needs(rights)
     }
 
     /// The process that a handle names; 0 is the caller's own.
-    pub fn process_or_own(&self, objects: &ObjectsGuard<'_>, handle: u64, rights: Rights) -> Result<Id<Process>> {
+    pub fn process_or_own(
+        &self,
+        objects: &ObjectsGuard<'_>,
+        handle: u64,
+        rights: Rights,
+    ) -> Result<Id<Process>> {
         if handle == 0 {
             return Ok(self.process());
         }
@@ -166,7 +177,10 @@ extern "C" fn handle_syscall(frame: &mut Frame) {
 }
 
 /// A handle lookup and an operation that needs nothing but the objects lock and may wake others.
-pub fn simple(call: &mut Call<'_>, operate: impl FnOnce(&Call<'_>, &mut ObjectsGuard<'_>) -> Result<u64>) -> Outcome {
+pub fn simple(
+    call: &mut Call<'_>,
+    operate: impl FnOnce(&Call<'_>, &mut ObjectsGuard<'_>) -> Result<u64>,
+) -> Outcome {
     let result = {
         let mut objects = objects::lock();
         operate(call, &mut objects)

@@ -22,7 +22,7 @@ pub fn log(call: &mut Call<'_>) -> Outcome {
     let mut line = [0; LOG_LINE];
     let line = &mut line[..length as usize];
     let result = user::copy_from(call.owner(), call.frame.rdi, line).map(|()| {
-        crate::log::user_line(line);
+        crate::log::write_bytes(line);
         0
     });
     result.into()

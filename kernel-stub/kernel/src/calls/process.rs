@@ -1,12 +1,7 @@
 //! Processes.
 
 use super::{Call, Outcome, simple};
-use crate::{
-    user,
-    objects, pages,
-    sched,
-    space::ProcessBlock,
-};
+use crate::{objects, pages, sched, space::ProcessBlock, user};
 use abi::{
     Handle, Rights,
     error::{EINVAL, ENOMEM, Error, Result},

@@ -68,7 +68,8 @@ pub fn make(objects: &mut ObjectsGuard<'_>, process: Id<Process>, request: Reque
         address => {
             let (page, memory) =
                 owner.writable_page(address, &mut objects.token()).ok_or(Error::new(EFAULT))?;
-            let page = NonNull::new(arch::memory::direct_map(page).cast::<IpcBuffer>()).ok_or(Error::new(EFAULT))?;
+            let page =
+                NonNull::new(arch::memory::direct_map(page).cast::<IpcBuffer>()).ok_or(Error::new(EFAULT))?;
             Some((page, memory))
         }
     };
@@ -85,8 +86,14 @@ pub fn make(objects: &mut ObjectsGuard<'_>, process: Id<Process>, request: Reque
     }
     let frame = Frame::new(request.entry, request.stack, request.argument);
     let pointer = page.as_ptr().cast::<ThreadBlock>();
-    let contents =
-        ThreadBlock::new(id.index(), process, owner.root(), space::pointer_of(objects, process)?, buffer, frame);
+    let contents = ThreadBlock::new(
+        id.index(),
+        process,
+        owner.root(),
+        space::pointer_of(objects, process)?,
+        buffer,
+        frame,
+    );
     // SAFETY: the page is fresh, page-aligned and a block fits; nobody else knows it yet.
     unsafe { pointer.write(contents) };
     block::set_block(id.index(), pointer);
@@ -208,10 +215,15 @@ pub fn affinity(call: &mut Call<'_>) -> Outcome {
     })
 }
 
-fn change(objects: &mut ObjectsGuard<'_>, index: u32, apply: impl FnOnce(&kernel_core::run_queue::Schedulable)) {
-    let waits = objects.threads.at(index).is_none_or(|thread| {
-        thread.parked || thread.wait != kernel_core::thread::Wait::Not
-    });
+fn change(
+    objects: &mut ObjectsGuard<'_>,
+    index: u32,
+    apply: impl FnOnce(&kernel_core::run_queue::Schedulable),
+) {
+    let waits = objects
+        .threads
+        .at(index)
+        .is_none_or(|thread| thread.parked || thread.wait != kernel_core::thread::Wait::Not);
     if waits {
         apply(sched::schedulable(index));
     } else {

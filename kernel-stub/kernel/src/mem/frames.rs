@@ -46,7 +46,8 @@ pub(super) fn init(info: &StartInfo) {
     let words = frames::words_for(count);
     let size = (records as u64 + words as u64 * 8).next_multiple_of(PAGE);
     let mut taken: heapless::Vec<Range<u64>, 4> = heapless::Vec::new();
-    let module = info.module.clone().map(|module| module.start & !(PAGE - 1)..module.end.next_multiple_of(PAGE));
+    let module =
+        info.module.clone().map(|module| module.start & !(PAGE - 1)..module.end.next_multiple_of(PAGE));
     for range in [Some(0..LOW), Some(image()), module].into_iter().flatten() {
         let _ = taken.push(range);
     }
@@ -90,7 +91,10 @@ fn place(info: &StartInfo, taken: &[Range<u64>], size: u64) -> Option<u64> {
         let usable = |region: &&firmware::pvh::Region| region.kind == RegionKind::Usable;
         end <= BOOT_MAPPED
             && info.regions.iter().filter(usable).any(|region| region.start <= start && end <= region.end())
-            && !info.regions.iter().any(|region| !usable(&region) && region.start < end && start < region.end())
+            && !info
+                .regions
+                .iter()
+                .any(|region| !usable(&region) && region.start < end && start < region.end())
             && !taken.iter().any(|range| range.start < end && start < range.end)
     })
 }

@@ -35,6 +35,8 @@ pub struct MapKind {
 pub struct AddressSpace {
     /// 0 when the tables have been freed.
     root: u64,
+    /// Zeroed frames that a map was given before it failed: for the next one.
+    spare: heapless::Vec<u64, 3>,
 }
 
 /// Entry `index` of a table.
@@ -65,7 +67,7 @@ impl AddressSpace {
         for index in 256..512 {
             set(slot(root, index), get(slot(kernel_root(), index)));
         }
-        Ok(AddressSpace { root })
+        Ok(AddressSpace { root, spare: heapless::Vec::new() })
     }
 
     /// Physical address of the root table.
@@ -74,8 +76,8 @@ impl AddressSpace {
     }
 
     /// Maps the frame at physical address `frame` at `address`. `EEXIST` when a page is there, `EINVAL` for an address
-    /// or kind that cannot be, `ENOMEM` when `allocate` gives no zeroed frame for a table: then nothing has changed, except
-    /// that `allocate` may have been called; such frames go back with `free_tables` or the next unmap there.
+    /// or kind that cannot be, `ENOMEM` when `allocate` gives no zeroed frame for a table. Then nothing is mapped; frames
+    /// that it did give (at most two) are kept for the next map and go back with the tables.
     pub fn map(
         &mut self,
         address: u64,
@@ -83,23 +85,28 @@ impl AddressSpace {
         kind: MapKind,
         allocate: &mut impl FnMut() -> Option<u64>,
     ) -> Result<()> {
-        if !address.is_multiple_of(PAGE) || address >= USER_END || frame & !ADDRESS != 0 || kind.write && kind.exec {
+        if !address.is_multiple_of(PAGE)
+            || address >= USER_END
+            || frame & !ADDRESS != 0
+            || kind.write && kind.exec
+        {
             return Err(Error::new(EINVAL));
         }
+        self.collect(address, allocate)?;
         let mut table = self.root;
-        let mut parents = [core::ptr::null_mut(); 3];
+        let mut parent = core::ptr::null_mut();
         for level in (1..4).rev() {
             let at = slot(table, index(address, level));
             let mut entry = get(at);
             if entry & PRESENT == 0 {
-                entry = allocate().ok_or(Error::new(ENOMEM))? | PRESENT | WRITE | USER;
+                let fresh = self.spare.pop().ok_or(Error::new(ENOMEM))?;
+                entry = fresh | PRESENT | WRITE | USER;
                 set(at, entry);
                 if level < 3 {
-                    let parent = parents[level as usize];
                     set(parent, get(parent) + ONE);
                 }
             }
-            parents[level as usize - 1] = at;
+            parent = at;
             table = entry & ADDRESS;
         }
         let at = slot(table, index(address, 0));
@@ -111,7 +118,27 @@ impl AddressSpace {
         entry |= if kind.exec { 0 } else { NO_EXECUTE };
         entry |= if kind.uncached { UNCACHED } else { 0 };
         set(at, entry);
-        set(parents[0], get(parents[0]) + ONE);
+        set(parent, get(parent) + ONE);
+        Ok(())
+    }
+
+    /// Makes sure of the tables that mapping `address` will take, so that it fails before it changes anything.
+    fn collect(&mut self, address: u64, allocate: &mut impl FnMut() -> Option<u64>) -> Result<()> {
+        let mut table = self.root;
+        let mut missing = 0;
+        for level in (1..4).rev() {
+            let entry = get(slot(table, index(address, level)));
+            if entry & PRESENT == 0 {
+                missing = level as usize;
+                break;
+            }
+            table = entry & ADDRESS;
+        }
+        while self.spare.len() < missing {
+            let frame = allocate().ok_or(Error::new(ENOMEM))?;
+            // Three places, and at most three are missing.
+            let _ = self.spare.push(frame);
+        }
         Ok(())
     }
 
@@ -168,6 +195,8 @@ impl AddressSpace {
         let root = core::mem::take(&mut self.root);
         if root != 0 {
             free_below(root, 3, 256, free);
+            self.spare.iter().copied().for_each(&mut *free);
+            self.spare.clear();
             free(root);
         }
     }
