@@ -1,0 +1,98 @@
+//! Numbered things whose numbers are used again, with a generation that tells the uses apart.
+
+use alloc::vec::Vec;
+use event_protocol::badge::GENERATION_MAX;
+
+/// No index.
+pub const NONE: u32 = u32::MAX;
+
+/// A table of `T`.
+#[derive(Debug)]
+pub struct Arena<T> {
+    entries: Vec<Entry<T>>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Arena { entries: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Arena<T> {
+    /// Adds what `make` builds from its index and generation.
+    pub fn insert(&mut self, make: impl FnOnce(u32, u32) -> T) -> u32 {
+        match self.free.pop() {
+            Some(index) => {
+                let entry = &mut self.entries[index as usize];
+                entry.value = Some(make(index, entry.generation));
+                index
+            }
+            None => {
+                let index = self.entries.len() as u32;
+                self.entries.push(Entry { generation: 1, value: Some(make(index, 1)) });
+                // Taking out never has to allocate.
+                self.free.reserve(self.entries.len() - self.free.len());
+                index
+            }
+        }
+    }
+
+    /// Takes one out; its generation ends.
+    pub fn remove(&mut self, index: u32) -> Option<T> {
+        let entry = self.entries.get_mut(index as usize)?;
+        let value = entry.value.take()?;
+        entry.generation = if entry.generation == GENERATION_MAX { 1 } else { entry.generation + 1 };
+        self.free.push(index);
+        Some(value)
+    }
+
+    /// The one with this index.
+    #[inline]
+    pub fn get(&self, index: u32) -> Option<&T> {
+        self.entries.get(index as usize)?.value.as_ref()
+    }
+
+    /// The one with this index, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.entries.get_mut(index as usize)?.value.as_mut()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All, with their indices.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.entries.iter().enumerate().filter_map(|(i, entry)| Some((i as u32, entry.value.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_used_again_has_another_generation() {
+        let mut arena = Arena::default();
+        let first = arena.insert(|index, generation| (index, generation));
+        assert_eq!(arena.remove(first), Some((0, 1)));
+        assert_eq!(arena.remove(first), None);
+        let second = arena.insert(|index, generation| (index, generation));
+        assert_eq!((second, arena.get(second)), (first, Some(&(0, 2))));
+        assert_eq!(arena.len(), 1);
+    }
+}

@@ -1,0 +1,91 @@
+//! Changes to notes (R2, R6, R31, R35, R54).
+
+use abi::error::{EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, Error, Result};
+use event_protocol::control::client::Change;
+use event_protocol::control::limits::MAX_NOTES;
+use event_protocol::filter::Filters;
+use event_protocol::shared::Mapped;
+
+use crate::arena::NONE;
+use crate::host::Host;
+use crate::shard::Shard;
+use crate::source::Note;
+
+impl<M: Mapped> Shard<M> {
+    /// Applies one change of a client to one of its queues.
+    pub(crate) fn apply<H: Host<Memory = M>>(
+        &mut self,
+        client: u32,
+        queue: u32,
+        change: Change,
+        host: &mut H,
+    ) -> Result<()> {
+        let note = match change {
+            Change::Add { source, bank, slot, generation, filters, view } => {
+                let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
+                if !self.adoptions.contains(&(client, index)) {
+                    return Err(Error::new(ENOENT));
+                }
+                check_filters(filters, found.filters)?;
+                if generation == 0 {
+                    return Err(Error::new(EINVAL));
+                }
+                if found.driver.is_none() {
+                    return Err(Error::new(ENODEV));
+                }
+                match self.graph.queues.get(queue).and_then(|queue| queue.note_in(bank, slot)) {
+                    Some(NONE) => {}
+                    Some(_) => return Err(Error::new(EEXIST)),
+                    None => return Err(Error::new(EINVAL)),
+                }
+                if self.graph.held.get(client as usize).is_none_or(|&held| held >= MAX_NOTES) {
+                    return Err(Error::new(ENOMEM));
+                }
+                self.graph.add_note(queue, index, |knote| Note {
+                    knote,
+                    next: NONE,
+                    bank,
+                    slot,
+                    generation,
+                    filters,
+                    view,
+                })
+            }
+            Change::Modify { bank, slot, generation, filters } => {
+                let note = self.find(queue, bank, slot, generation)?;
+                let knote = self.graph.notes.get(note).map_or(NONE, |note| note.knote);
+                let source = self.graph.knotes.get(knote).map_or(NONE, |knote| knote.source);
+                let served = self.graph.sources.get(source).ok_or(Error::new(ENOENT))?.filters;
+                check_filters(filters, served)?;
+                let before = self.graph.notes.get_mut(note).ok_or(Error::new(ENOENT))?;
+                let unwanted = core::mem::replace(&mut before.filters, filters);
+                self.graph.change_interest(source, filters, unwanted);
+                note
+            }
+            Change::Delete { bank, slot, generation } => {
+                let note = self.find(queue, bank, slot, generation)?;
+                self.graph.remove_note(note);
+                return Ok(());
+            }
+        };
+        self.graph.activate_one(note, host).map_err(|fault| {
+            let _ = self.graph.liars.push((client, fault));
+            Error::from(fault)
+        })
+    }
+
+    fn find(&self, queue: u32, bank: u8, slot: u32, generation: u32) -> Result<u32> {
+        let note = self.graph.queues.get(queue).and_then(|queue| queue.note_in(bank, slot)).unwrap_or(NONE);
+        let found = self.graph.notes.get(note).filter(|note| note.generation == generation);
+        found.map(|_| note).ok_or(Error::new(ENOENT))
+    }
+}
+
+/// Some filters, known ones, and such as the source serves; hang-ups are everybody's (R41).
+fn check_filters(wanted: Filters, served: Filters) -> Result<()> {
+    let known = Filters::all().contains(wanted) && !wanted.is_empty();
+    if known && (served | Filters::HANGUP).contains(wanted) {
+        return Ok(());
+    }
+    Err(Error::new(EINVAL))
+}

@@ -1,0 +1,150 @@
+//! The clients of all shards. Set-up looks here, under one lock; the event path never does.
+
+use abi::Handle;
+use abi::error::{EEXIST, EINVAL, EMFILE, ENOENT, ENOTCONN, Error, Result};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use event_protocol::activation::BankLayout;
+use event_protocol::badge::ClientId;
+use event_protocol::control::limits::{MAX_CLIENTS, MAX_QUEUES};
+use event_protocol::park::{MAX_WAITERS, SESSION_SIZE};
+use event_protocol::shared::{Mapped, Region};
+
+use crate::arena::Arena;
+use crate::session::{Bank, QueueMemory, Session};
+
+/// All client sessions.
+#[derive(Debug)]
+pub struct Directory<M> {
+    members: Arena<Member<M>>,
+    shards: u32,
+}
+
+#[derive(Debug)]
+struct Member<M> {
+    session: Arc<Session<M>>,
+    queues: BTreeMap<u32, Arc<QueueMemory<M>>>,
+}
+
+impl<M: Mapped> Directory<M> {
+    /// A directory without clients, of a server with so many shards.
+    pub fn new(shards: u32) -> Directory<M> {
+        Directory { members: Arena::default(), shards }
+    }
+
+    /// Shards of the server.
+    pub fn shards(&self) -> u32 {
+        self.shards
+    }
+
+    /// Client sessions.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Opens a session over zeroed memory of the client's. EINVAL: wrong size; EMFILE: too many clients.
+    pub fn open(&mut self, memory: M) -> Result<Arc<Session<M>>> {
+        if memory.length() != SESSION_SIZE {
+            return Err(Error::new(EINVAL));
+        }
+        if self.members.len() >= MAX_CLIENTS as usize {
+            return Err(Error::new(EMFILE));
+        }
+        let memory = Region::new(memory);
+        let index = self.members.insert(|index, generation| Member {
+            session: Arc::new(Session::new(ClientId::new(0, index, generation), memory)),
+            queues: BTreeMap::new(),
+        });
+        self.members.get(index).map(|member| member.session.clone()).ok_or(Error::new(EMFILE))
+    }
+
+    fn member(&self, client: ClientId) -> Result<&Member<M>> {
+        let member = self.members.get(client.index() as u32);
+        member
+            .filter(|member| member.session.id() == client && !member.session.is_ended())
+            .ok_or(Error::new(ENOTCONN))
+    }
+
+    fn member_mut(&mut self, client: ClientId) -> Result<&mut Member<M>> {
+        self.member(client)?;
+        self.members.get_mut(client.index() as u32).ok_or(Error::new(ENOTCONN))
+    }
+
+    /// A session that is not over. ENOTCONN otherwise.
+    pub fn session(&self, client: ClientId) -> Result<Arc<Session<M>>> {
+        self.member(client).map(|member| member.session.clone())
+    }
+
+    /// Replaces a waiter's notification ([`Handle::NONE`] takes it back); the old one is the caller's to close.
+    pub fn set_waiter(&self, client: ClientId, waiter: u32, notification: Handle) -> Result<Handle> {
+        self.member(client)?.session.set_notification(waiter, notification).ok_or(Error::new(EINVAL))
+    }
+
+    /// Makes a queue of one bank.
+    pub fn create_queue(&mut self, client: ClientId, number: u32, slots: u32, memory: M) -> Result<()> {
+        let bank = self.bank(slots, memory)?;
+        let member = self.member_mut(client)?;
+        if number >= MAX_QUEUES {
+            return Err(Error::new(EMFILE));
+        }
+        if member.queues.contains_key(&number) {
+            return Err(Error::new(EEXIST));
+        }
+        let mut banks = heapless::Vec::new();
+        banks.push(bank).map_err(|_| Error::new(EMFILE))?;
+        member.queues.insert(number, Arc::new(QueueMemory { banks }));
+        Ok(())
+    }
+
+    /// Adds a bank; returns its number.
+    pub fn grow_queue(&mut self, client: ClientId, number: u32, slots: u32, memory: M) -> Result<u8> {
+        let bank = self.bank(slots, memory)?;
+        let member = self.member_mut(client)?;
+        let queue = member.queues.get_mut(&number).ok_or(Error::new(ENOENT))?;
+        let mut banks = queue.banks.clone();
+        banks.push(bank).map_err(|_| Error::new(EMFILE))?;
+        let added = banks.len() as u8 - 1;
+        *queue = Arc::new(QueueMemory { banks });
+        Ok(added)
+    }
+
+    fn bank(&self, slots: u32, memory: M) -> Result<Arc<Bank<M>>> {
+        let layout = BankLayout::new(slots, self.shards).ok_or(Error::new(EINVAL))?;
+        if memory.length() != layout.size() {
+            return Err(Error::new(EINVAL));
+        }
+        Ok(Arc::new(Bank { region: Region::new(memory), layout }))
+    }
+
+    /// A queue's memory. ENOENT: no such queue.
+    pub fn queue(&self, client: ClientId, number: u32) -> Result<Arc<QueueMemory<M>>> {
+        self.member(client)?.queues.get(&number).cloned().ok_or(Error::new(ENOENT))
+    }
+
+    /// Nobody can use the queue from here on.
+    pub fn close_queue(&mut self, client: ClientId, number: u32) -> Result<()> {
+        self.member_mut(client)?.queues.remove(&number);
+        Ok(())
+    }
+
+    /// Ends a session; its waiters' notifications are the caller's to close. Shards that know it forget it when they
+    /// hear that their session handle was closed.
+    pub fn end(&mut self, client: ClientId) -> Vec<Handle> {
+        let index = client.index() as u32;
+        if self.members.get(index).is_none_or(|member| member.session.id() != client) {
+            return Vec::new();
+        }
+        let Some(member) = self.members.remove(index) else { return Vec::new() };
+        member.session.end();
+        (0..MAX_WAITERS as u32)
+            .filter_map(|waiter| member.session.set_notification(waiter, Handle::NONE))
+            .filter(|handle| !handle.is_none())
+            .collect()
+    }
+}

@@ -1,0 +1,309 @@
+//! Sources, knotes, notes and queues of one shard, and the event path through them.
+
+use alloc::vec::Vec;
+use event_protocol::badge::SourceId;
+use event_protocol::cell::Cell;
+use event_protocol::control::lobby::Stats;
+use event_protocol::fault::Fault;
+use event_protocol::filter::Filters;
+use event_protocol::shared::Mapped;
+use hashbrown::HashMap;
+
+use crate::arena::{Arena, NONE};
+use crate::host::Host;
+use crate::page::Page;
+use crate::queue::Queue;
+use crate::source::{Knote, Links, Note, Source};
+
+/// Clients found to lie in one batch that are remembered; further ones are found again.
+const LIARS: usize = 8;
+
+/// The objects of a shard and how they hang together.
+#[derive(Debug)]
+pub struct Graph<M> {
+    /// Number of the shard.
+    pub shard: u32,
+    /// Sources.
+    pub sources: Arena<Source>,
+    /// Pages of cells.
+    pub pages: Arena<Page<M>>,
+    /// (queue, source) pairs with notes.
+    pub knotes: Arena<Knote>,
+    /// Notes.
+    pub notes: Arena<Note>,
+    /// Queues.
+    pub queues: Arena<Queue<M>>,
+    /// Knote of a (queue, source).
+    pub index: HashMap<(u32, u32), u32>,
+    /// Notes of each client, by its slot.
+    pub held: Vec<u32>,
+    /// Books.
+    pub stats: Stats,
+    /// Slots of clients that lied, and how.
+    pub liars: heapless::Vec<(u32, Fault), LIARS>,
+}
+
+impl<M: Mapped> Graph<M> {
+    /// An empty one.
+    pub fn new(shard: u32) -> Graph<M> {
+        Graph {
+            shard,
+            sources: Arena::default(),
+            pages: Arena::default(),
+            knotes: Arena::default(),
+            notes: Arena::default(),
+            queues: Arena::default(),
+            index: HashMap::new(),
+            held: Vec::new(),
+            stats: Stats::default(),
+            liars: heapless::Vec::new(),
+        }
+    }
+
+    /// A source by its id, whatever the word is.
+    #[inline]
+    pub fn source(&self, id: SourceId) -> Option<(u32, &Source)> {
+        let index = id.index() as u32;
+        let source = self.sources.get(index).filter(|source| source.id == id)?;
+        Some((index, source))
+    }
+
+    /// A source's cell.
+    #[inline]
+    pub fn cell(&self, source: &Source) -> Result<&Cell, Fault> {
+        let page = self.pages.get(source.page).ok_or(Fault::Reference(u64::from(source.page)))?;
+        page.region.cell(source.cell)
+    }
+
+    /// The event path: a driver says that a source changed. All notes on it that are true now are activated, and for
+    /// each of them a waiter is woken.
+    ///
+    /// A source that is no more is no lie: its driver may have told of it before it destroyed it.
+    #[inline]
+    pub fn look<H: Host>(&mut self, driver: u32, id: SourceId, host: &mut H) -> Result<(), Fault> {
+        self.stats.changes += 1;
+        let Some((index, source)) = self.source(id) else { return Ok(()) };
+        match source.driver {
+            Some(owner) if owner == driver => {}
+            None => return Ok(()),
+            Some(_) => return Err(Fault::Reference(id.0)),
+        }
+        self.activate_all(index, host)
+    }
+
+    /// Looks at a source's cell and activates its notes.
+    pub fn activate_all<H: Host>(&mut self, index: u32, host: &mut H) -> Result<(), Fault> {
+        let Graph { sources, pages, knotes, notes, queues, stats, liars, shard, .. } = self;
+        let Some(source) = sources.get(index) else { return Ok(()) };
+        let page = pages.get(source.page).ok_or(Fault::Reference(u64::from(source.page)))?;
+        let cell = page.region.cell(source.cell)?;
+        cell.begin_look();
+        let bits = cell.take_note_bits();
+        let mut at = source.first_knote;
+        while let Some(knote) = knotes.get(at) {
+            if let Some(queue) = queues.get_mut(knote.queue) {
+                let mut note = knote.first_note;
+                while let Some(current) = notes.get(note) {
+                    if let Err(fault) = offer(*shard, queue, current, cell, bits, stats, host) {
+                        // A full list of liars loses nothing: who lies goes on to.
+                        let _ = liars.push((queue.client, fault));
+                    }
+                    note = current.next;
+                }
+            }
+            at = knote.source_list.next;
+        }
+        Ok(())
+    }
+
+    /// Activates one note if it is true.
+    pub fn activate_one<H: Host>(&mut self, note: u32, host: &mut H) -> Result<(), Fault> {
+        let Graph { sources, pages, knotes, notes, queues, stats, shard, .. } = self;
+        let Some(note) = notes.get(note) else { return Ok(()) };
+        let Some(knote) = knotes.get(note.knote) else { return Ok(()) };
+        let (Some(source), Some(queue)) = (sources.get(knote.source), queues.get_mut(knote.queue)) else {
+            return Ok(());
+        };
+        let Some(page) = pages.get(source.page) else { return Ok(()) };
+        offer(*shard, queue, note, page.region.cell(source.cell)?, 0, stats, host)
+    }
+
+    /// Hangs a note on the knote of (queue, source), which is made when there is none.
+    pub fn add_note(&mut self, queue: u32, source: u32, make: impl FnOnce(u32) -> Note) -> u32 {
+        let knote = match self.index.get(&(queue, source)) {
+            Some(&knote) => knote,
+            None => self.add_knote(queue, source),
+        };
+        let note = self.notes.insert(|_, _| make(knote));
+        let first = self.knotes.get(knote).map_or(NONE, |knote| knote.first_note);
+        if let Some(added) = self.notes.get_mut(note) {
+            added.next = first;
+            let (bank, slot, filters) = (added.bank, added.slot, added.filters);
+            if let Some(queue) = self.queues.get_mut(queue) {
+                queue.set_note(bank, slot, note);
+                if let Some(held) = self.held.get_mut(queue.client as usize) {
+                    *held += 1;
+                }
+            }
+            self.change_interest(source, filters, Filters::empty());
+        }
+        if let Some(knote) = self.knotes.get_mut(knote) {
+            knote.first_note = note;
+        }
+        note
+    }
+
+    fn add_knote(&mut self, queue: u32, source: u32) -> u32 {
+        let after_source = self.sources.get(source).map_or(NONE, |source| source.first_knote);
+        let after_queue = self.queues.get(queue).map_or(NONE, |queue| queue.first_knote);
+        let added = self.knotes.insert(|_, _| Knote {
+            queue,
+            source,
+            first_note: NONE,
+            source_list: Links { previous: NONE, next: after_source },
+            queue_list: Links { previous: NONE, next: after_queue },
+        });
+        if let Some(next) = self.knotes.get_mut(after_source) {
+            next.source_list.previous = added;
+        }
+        if let Some(next) = self.knotes.get_mut(after_queue) {
+            next.queue_list.previous = added;
+        }
+        if let Some(source) = self.sources.get_mut(source) {
+            source.first_knote = added;
+        }
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.first_knote = added;
+        }
+        self.index.insert((queue, source), added);
+        added
+    }
+
+    /// Deletes a note, and its knote with the last one. Its slot is never touched again.
+    pub fn remove_note(&mut self, note: u32) {
+        let Some(removed) = self.notes.remove(note) else { return };
+        let Some(knote) = self.knotes.get_mut(removed.knote) else { return };
+        let (queue, source) = (knote.queue, knote.source);
+        if knote.first_note == note {
+            knote.first_note = removed.next;
+        } else {
+            let mut at = knote.first_note;
+            while let Some(current) = self.notes.get_mut(at) {
+                if current.next == note {
+                    current.next = removed.next;
+                    break;
+                }
+                at = current.next;
+            }
+        }
+        let empty = knote.first_note == NONE;
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.set_note(removed.bank, removed.slot, NONE);
+            if let Some(held) = self.held.get_mut(queue.client as usize) {
+                *held -= 1;
+            }
+        }
+        self.change_interest(source, Filters::empty(), removed.filters);
+        if empty {
+            self.remove_knote(removed.knote);
+        }
+    }
+
+    fn remove_knote(&mut self, knote: u32) {
+        let Some(removed) = self.knotes.remove(knote) else { return };
+        self.index.remove(&(removed.queue, removed.source));
+        let Links { previous, next } = removed.source_list;
+        if let Some(knote) = self.knotes.get_mut(next) {
+            knote.source_list.previous = previous;
+        }
+        match self.knotes.get_mut(previous) {
+            Some(knote) => knote.source_list.next = next,
+            None => {
+                if let Some(source) = self.sources.get_mut(removed.source) {
+                    source.first_knote = next;
+                }
+            }
+        }
+        let Links { previous, next } = removed.queue_list;
+        if let Some(knote) = self.knotes.get_mut(next) {
+            knote.queue_list.previous = previous;
+        }
+        match self.knotes.get_mut(previous) {
+            Some(knote) => knote.queue_list.next = next,
+            None => {
+                if let Some(queue) = self.queues.get_mut(removed.queue) {
+                    queue.first_knote = next;
+                }
+            }
+        }
+    }
+
+    /// Changes what a source's notes want, and tells the driver through the cell.
+    pub fn change_interest(&mut self, source: u32, wanted: Filters, unwanted: Filters) {
+        let Some(source) = self.sources.get_mut(source) else { return };
+        let before = source.interest();
+        source.want(wanted);
+        source.unwant(unwanted);
+        let now = source.interest();
+        if now != before
+            && let Some(page) = self.pages.get(source.page)
+            && let Ok(cell) = page.region.cell(source.cell)
+        {
+            cell.set_interest(now);
+        }
+    }
+
+    /// Deletes the notes of a source, or of those of its knotes whose queue is `of`'s.
+    pub fn remove_notes_of_source(&mut self, source: u32, of: impl Fn(&Queue<M>) -> bool) {
+        let mut at = self.sources.get(source).map_or(NONE, |source| source.first_knote);
+        let mut doomed = Vec::new();
+        while let Some(knote) = self.knotes.get(at) {
+            if self.queues.get(knote.queue).is_some_and(&of) {
+                doomed.push(knote.first_note);
+            }
+            at = knote.source_list.next;
+        }
+        self.remove_chains(doomed);
+    }
+
+    /// Deletes the notes of a queue.
+    pub fn remove_notes_of_queue(&mut self, queue: u32) {
+        let mut at = self.queues.get(queue).map_or(NONE, |queue| queue.first_knote);
+        let mut doomed = Vec::new();
+        while let Some(knote) = self.knotes.get(at) {
+            doomed.push(knote.first_note);
+            at = knote.queue_list.next;
+        }
+        self.remove_chains(doomed);
+    }
+
+    fn remove_chains(&mut self, firsts: Vec<u32>) {
+        for mut note in firsts {
+            while let Some(next) = self.notes.get(note).map(|note| note.next) {
+                self.remove_note(note);
+                note = next;
+            }
+        }
+    }
+}
+
+#[inline]
+fn offer<M: Mapped, H: Host>(
+    shard: u32,
+    queue: &mut Queue<M>,
+    note: &Note,
+    cell: &Cell,
+    bits: u32,
+    stats: &mut Stats,
+    host: &mut H,
+) -> Result<(), Fault> {
+    if !queue.offer(shard, note, cell, bits)? {
+        return Ok(());
+    }
+    stats.activations += 1;
+    if let Some(notification) = queue.choose()? {
+        stats.wakes += 1;
+        host.signal(notification);
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! What a shard needs from the process that it runs in.
+
+use abi::Handle;
+use abi::error::Result;
+use event_protocol::badge::{ClientId, DriverId};
+use event_protocol::fault::Fault;
+use event_protocol::shared::Mapped;
+
+/// Effects of a shard.
+pub trait Host {
+    /// Mapped memory.
+    type Memory: Mapped;
+
+    /// A zeroed page for cells, mapped writable, and the handle that is duplicated for drivers and clients.
+    fn create_page(&mut self) -> Result<(Self::Memory, Handle)>;
+
+    /// Closes a handle that the shard was given.
+    fn close(&mut self, handle: Handle);
+
+    /// Wakes a waiter. May be put off until the shard has done what it heard of.
+    fn signal(&mut self, notification: Handle);
+
+    /// A session was ended because its peer lied.
+    fn ended(&mut self, who: Peer, fault: Fault);
+}
+
+/// Whose session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// A client.
+    Client(ClientId),
+    /// A driver.
+    Driver(DriverId),
+}

@@ -1,0 +1,120 @@
+//! Sources, and the knotes and notes that hang on them.
+
+use event_protocol::badge::{ClientId, SourceId};
+use event_protocol::control::client::View;
+use event_protocol::filter::Filters;
+
+/// Something that can become ready.
+#[derive(Debug)]
+pub struct Source {
+    /// Its id: index and generation in the shard.
+    pub id: SourceId,
+    /// Slot of its driver, while that has it open.
+    pub driver: Option<u32>,
+    /// Whether a watch handle exists.
+    pub watched: bool,
+    /// Who may adopt it; `None`: whoever holds the watch handle.
+    pub client: Option<ClientId>,
+    /// Index of the page of its cell.
+    pub page: u32,
+    /// Its cell in the page.
+    pub cell: u32,
+    /// Filters that it serves.
+    pub filters: Filters,
+    /// Low-water marks that its notes have unless they say otherwise.
+    pub low_water: (u32, u32),
+    /// Its knotes.
+    pub first_knote: u32,
+    /// How many notes want each filter.
+    interest: [u32; FILTERS],
+}
+
+const FILTERS: usize = 8;
+const _: () = assert!(Filters::all().bits() == (1 << FILTERS) - 1);
+
+impl Source {
+    /// A source that nobody is interested in.
+    pub fn new(
+        id: SourceId,
+        driver: u32,
+        client: Option<ClientId>,
+        filters: Filters,
+        low_water: (u32, u32),
+    ) -> Source {
+        Source {
+            id,
+            driver: Some(driver),
+            watched: true,
+            client,
+            page: crate::arena::NONE,
+            cell: 0,
+            filters,
+            low_water,
+            first_knote: crate::arena::NONE,
+            interest: [0; FILTERS],
+        }
+    }
+
+    /// A note wants these filters.
+    pub fn want(&mut self, filters: Filters) {
+        for (bit, count) in self.interest.iter_mut().enumerate() {
+            *count += filters.bits() >> bit & 1;
+        }
+    }
+
+    /// A note no longer wants them.
+    pub fn unwant(&mut self, filters: Filters) {
+        for (bit, count) in self.interest.iter_mut().enumerate() {
+            *count -= filters.bits() >> bit & 1;
+        }
+    }
+
+    /// What anybody wants.
+    pub fn interest(&self) -> Filters {
+        let bits = self.interest.iter().enumerate().map(|(bit, count)| u32::from(*count > 0) << bit).sum();
+        Filters::from_bits_truncate(bits)
+    }
+}
+
+/// One queue's interest in one source: one note, or one for each filter and interface.
+#[derive(Debug)]
+pub struct Knote {
+    /// The queue.
+    pub queue: u32,
+    /// The source.
+    pub source: u32,
+    /// Its notes.
+    pub first_note: u32,
+    /// Neighbours among the source's knotes.
+    pub source_list: Links,
+    /// Neighbours among the queue's knotes.
+    pub queue_list: Links,
+}
+
+/// A place in a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Links {
+    /// The one before, or [`NONE`](crate::arena::NONE).
+    pub previous: u32,
+    /// The one after, or [`NONE`](crate::arena::NONE).
+    pub next: u32,
+}
+
+/// A slot of a queue that is told about a source.
+#[derive(Debug)]
+pub struct Note {
+    /// Its knote.
+    pub knote: u32,
+    /// The next note of the knote.
+    pub next: u32,
+    /// Bank of the queue.
+    pub bank: u8,
+    /// Slot of the bank.
+    pub slot: u32,
+    /// Generation of the slot, for ring entries.
+    pub generation: u32,
+    /// The filters it wants: the server's own record.
+    pub filters: Filters,
+    /// The interface that made it.
+    pub view: View,
+}
