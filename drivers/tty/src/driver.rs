@@ -115,7 +115,7 @@ impl<R: Registers> Driver for Tty<R> {
     }
 
     fn open(&mut self, _: &mut Context<'_>, _: FileId, path: &str, _: u64) -> Result<Opening> {
-        if path != "/dev/tty" && path != "/dev/console" {
+        if path != "/dev/tty" {
             return Err(Error::new(ENOENT));
         }
         Ok(Opening {
