@@ -23,6 +23,7 @@ pub fn role(start: &Start) -> Option<&str> {
 /// How to start the program's own file again.
 #[derive(Clone, Debug)]
 pub struct Role {
+    program: &'static str,
     /// The part.
     pub name: &'static str,
     /// More arguments.
@@ -36,9 +37,10 @@ pub struct Role {
 }
 
 impl Role {
-    /// A part with a quota of 4 MiB and the caller's priority.
-    pub fn new(name: &'static str) -> Role {
+    /// A part in a program (`env!("CARGO_BIN_NAME")`) with a quota of 4 MiB and the caller's priority.
+    pub fn new(program: &'static str, name: &'static str) -> Role {
         Role {
+            program,
             name,
             arguments: Vec::new(),
             quota: 4 << 20,
@@ -73,13 +75,12 @@ impl Role {
 
     /// Starts it with handles that it finds under their names.
     pub fn spawn(&self, handles: Vec<(&str, Transfer)>) -> Result<Child> {
-        let program = rt::start::program();
         let mut args = Vec::from([String::from(ROLE), String::from(self.name)]);
         args.extend(self.arguments.iter().cloned());
         let names = handles.iter().map(|(name, _)| String::from(*name)).collect();
         let spawn = Spawn {
-            name: format!("{program}-{}", self.name),
-            file: format!("bin/{}", program_file(program)),
+            name: format!("{}-{}", self.program, self.name),
+            file: format!("bin/{}", self.program),
             args,
             env: Vec::new(),
             quota: self.quota,
@@ -89,11 +90,6 @@ impl Role {
         };
         init::spawn(spawn, handles.into_iter().map(|(_, transfer)| transfer).collect())
     }
-}
-
-/// The file of a program: a part's name is `file-part`, and no file has a hyphen.
-fn program_file(program: &str) -> &str {
-    program.split('-').next().unwrap_or(program)
 }
 
 /// Fails unless the child ends with status 0 in time.

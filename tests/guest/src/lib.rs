@@ -8,12 +8,14 @@
 extern crate alloc;
 
 pub mod child;
+pub mod echo;
 pub mod failure;
 mod kernel;
 pub mod ledger;
 pub mod mini;
 pub mod random;
 pub mod suite;
+pub mod witness;
 
 pub use failure::{Failure, Outcome};
 pub use kernel::{raw, raw_registers, thread_in};

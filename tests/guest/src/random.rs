@@ -12,8 +12,8 @@ impl Random {
         Random { state: seed ^ 0x9e37_79b9_7f4a_7c15 | 1 }
     }
 
-    /// The next number.
-    pub fn next(&mut self) -> u64 {
+    /// The next number, every bit of it as good as the others.
+    pub fn draw(&mut self) -> u64 {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
@@ -22,7 +22,7 @@ impl Random {
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// One of these.

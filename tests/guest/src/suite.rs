@@ -4,6 +4,9 @@ use rt::Start;
 
 use crate::Outcome;
 
+/// A row of a table of tests: its name and what it does.
+pub type Test = (&'static str, fn() -> Outcome);
+
 /// Runs tests and tells what came out.
 #[derive(Debug)]
 pub struct Suite<'a> {
@@ -34,7 +37,7 @@ impl<'a> Suite<'a> {
     }
 
     /// Runs a table of tests.
-    pub fn table(&mut self, tests: &[(&str, fn() -> Outcome)]) {
+    pub fn table(&mut self, tests: &[Test]) {
         for (name, body) in tests {
             self.test(name, body);
         }

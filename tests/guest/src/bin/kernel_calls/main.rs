@@ -22,6 +22,7 @@ mod transfers;
 mod wrong_handles;
 
 use guest_tests::Suite;
+use guest_tests::suite::Test;
 
 rt::entry!(main);
 
@@ -47,6 +48,3 @@ fn main(start: &rt::Start) -> i32 {
     }
     suite.finish()
 }
-
-/// A row of a table of tests.
-type Test = (&'static str, fn() -> guest_tests::Outcome);

@@ -170,7 +170,7 @@ fn sse_registers_survive_switches() -> Outcome {
 
 fn a_fresh_thread_has_clean_floating_point() -> Outcome {
     // What one thread has in its registers, another one must not find there.
-    ensure(sse_round(0x5ec2_e7, 1), "a secret is in the registers")?;
+    ensure(sse_round(0x005e_c2e7, 1), "a secret is in the registers")?;
     let (control, low) = thread::spawn(|| {
         let mut control = 0u32;
         let low: u64;
