@@ -28,11 +28,6 @@ impl<M: Mapped> Bank<M> {
         Ok(Bank { region, layout, base, rings })
     }
 
-    /// Its memory.
-    pub fn region(&self) -> &Arc<Region<M>> {
-        &self.region
-    }
-
     /// Number of its first note.
     pub fn base(&self) -> u32 {
         self.base
