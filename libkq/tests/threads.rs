@@ -1,0 +1,245 @@
+//! The rules that need several threads: who is woken, and that nothing is lost.
+
+mod world;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use libkq::event::note;
+use libkq::process::Process;
+use libkq::{Error, KEvent};
+use world::{EBADF, World};
+
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
+fn setting() -> (World, Process<World>, i32) {
+    let world = World::new();
+    world.stop_clock();
+    let process = world.process();
+    let kq = process.kqueue().unwrap();
+    (world, process, kq)
+}
+
+fn wait_one(process: &Process<World>, kq: i32) -> Result<KEvent, Error> {
+    let mut events = [KEvent::default(); 1];
+    process.kevent(kq, &[], &mut events, None).map(|count| {
+        assert_eq!(count, 1);
+        events[0]
+    })
+}
+
+#[test]
+fn r10_oneshot_is_delivered_to_exactly_one_of_many_waiters() {
+    let (world, process, kq) = setting();
+    let fd = process.open("a", 0).unwrap();
+    let taken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while wait_one(&process, kq).unwrap().ident != 999 {
+                    taken.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for round in 1..=200 {
+            world.readable("a", round);
+            process.kevent(kq, &[KEvent::read(fd).add().oneshot()], &mut [], NOW).unwrap();
+            while taken.load(Ordering::SeqCst) < round as usize {
+                thread::yield_now();
+            }
+        }
+        // A level that everybody sees: all end.
+        process.kevent(kq, &[KEvent::user(999).add().trigger()], &mut [], NOW).unwrap();
+    });
+    assert_eq!(taken.load(Ordering::SeqCst), 200);
+}
+
+#[test]
+fn r13_a_level_wakes_one_waiter_after_the_other() {
+    let (world, process, kq) = setting();
+    let fd = process.open("a", 0).unwrap();
+    process.kevent(kq, &[KEvent::read(fd).add()], &mut [], NOW).unwrap();
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..5).map(|_| scope.spawn(|| wait_one(&process, kq))).collect();
+        world.until_parked(5);
+        world.readable("a", 7);
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap().unwrap().data, 7);
+        }
+    });
+}
+
+#[test]
+fn r14_what_one_waiter_has_no_room_for_wakes_another() {
+    let (_world, process, kq) = setting();
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..3).map(|_| scope.spawn(|| wait_one(&process, kq))).collect();
+        _world.until_parked(3);
+        let changes: Vec<_> = (0..3).map(|ident| KEvent::user(ident).add().oneshot().trigger()).collect();
+        process.kevent(kq, &changes, &mut [], NOW).unwrap();
+        let mut idents: Vec<_> = waiters.into_iter().map(|w| w.join().unwrap().unwrap().ident).collect();
+        idents.sort_unstable();
+        assert_eq!(idents, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn r34_closing_the_queue_wakes_its_waiters_with_an_error() {
+    let (world, process, kq) = setting();
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..3).map(|_| scope.spawn(|| wait_one(&process, kq))).collect();
+        world.until_parked(3);
+        process.close(kq).unwrap();
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Err(Error::new(EBADF)));
+        }
+    });
+    assert_eq!(world.queues(), 0);
+}
+
+#[test]
+fn r36_a_cleared_event_wakes_one_waiter() {
+    let (world, process, kq) = setting();
+    process.kevent(kq, &[KEvent::user(1).add().clear()], &mut [], NOW).unwrap();
+    thread::scope(|scope| {
+        let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| wait_one(&process, kq))).collect();
+        world.until_parked(4);
+        let before = world.wakes();
+        for round in 1..=4 {
+            process.kevent(kq, &[KEvent::user(1).trigger()], &mut [], NOW).unwrap();
+            while waiters.iter().filter(|waiter| waiter.is_finished()).count() < round {
+                thread::yield_now();
+            }
+        }
+        assert_eq!(world.wakes() - before, 4);
+        for waiter in waiters {
+            waiter.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn r50_a_blocked_call_sees_what_another_thread_adds() {
+    let (world, process, kq) = setting();
+    let fd = process.open("a", 0).unwrap();
+    world.readable("a", 3);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| wait_one(&process, kq));
+        world.until_parked(1);
+        process.kevent(kq, &[KEvent::read(fd).add()], &mut [], NOW).unwrap();
+        assert_eq!(waiter.join().unwrap().unwrap().data, 3);
+    });
+}
+
+#[test]
+fn r48_a_waiter_that_times_out_gives_its_record_back() {
+    let (world, process, kq) = setting();
+    for _ in 0..200 {
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let mut events = [KEvent::default(); 1];
+                process.kevent(kq, &[], &mut events, Some(Duration::from_micros(5)))
+            });
+            world.until_parked(1);
+            world.advance(5_000);
+            assert_eq!(waiter.join().unwrap(), Ok(0));
+        });
+        assert_eq!(world.parked(), 0);
+    }
+}
+
+/// Triggers and timeouts at the same moment: each trigger's bit arrives, once, with whoever takes it.
+#[test]
+fn no_trigger_is_lost_or_doubled_under_contention() {
+    let (world, process, kq) = setting();
+    const TRIGGERS: u64 = 3_000;
+    process.kevent(kq, &[KEvent::user(1).add().clear()], &mut [], NOW).unwrap();
+    let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut events = [KEvent::default(); 1];
+                loop {
+                    match process.kevent(kq, &[], &mut events, Some(Duration::from_nanos(50))) {
+                        Ok(0) => {}
+                        Ok(_) if events[0].ident == 2 => return,
+                        Ok(_) => drop(received.fetch_add(u64::from(events[0].fflags), Ordering::SeqCst)),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            while sent.load(Ordering::SeqCst) < TRIGGERS {
+                world.advance(20);
+            }
+            // Nobody's wait may depend on the clock now.
+            loop {
+                if received.load(Ordering::SeqCst) == TRIGGERS {
+                    return;
+                }
+                world.advance(1);
+            }
+        });
+        scope.spawn(|| {
+            for number in 1..=TRIGGERS {
+                let trigger = KEvent { fflags: note::TRIGGER | note::FFCOPY | 1, ..KEvent::user(1) };
+                process.kevent(kq, &[trigger], &mut [], NOW).unwrap();
+                sent.store(number, Ordering::SeqCst);
+                while received.load(Ordering::SeqCst) < number {
+                    thread::yield_now();
+                }
+            }
+            process.kevent(kq, &[KEvent::user(2).add().trigger()], &mut [], NOW).unwrap();
+        });
+    });
+    assert_eq!(received.load(Ordering::SeqCst), TRIGGERS);
+}
+
+/// Levels that a driver raises while clients park: the last arrival is always seen, with no clock to help.
+#[test]
+fn no_arrival_is_lost_between_harvest_and_sleep() {
+    let (world, process, kq) = setting();
+    let fd = process.open("a", 0).unwrap();
+    process.kevent(kq, &[KEvent::read(fd).add().clear()], &mut [], NOW).unwrap();
+    const ARRIVALS: i64 = 5_000;
+    thread::scope(|scope| {
+        scope.spawn(|| while wait_one(&process, kq).unwrap().data < ARRIVALS {});
+        for bytes in 1..=ARRIVALS {
+            world.readable("a", bytes);
+        }
+    });
+}
+
+#[test]
+fn r31_and_r35_notes_come_and_go_while_others_wait() {
+    let (world, process, kq) = setting();
+    let stop = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| while wait_one(&process, kq).unwrap().ident != 777 {});
+        }
+        let churn = |name: &'static str| {
+            let (world, process, stop) = (&world, &process, &stop);
+            move || {
+                for _ in 0..300 {
+                    let fd = process.open(name, 0).unwrap();
+                    world.readable(name, 1);
+                    let changes = [KEvent::read(fd).add(), KEvent::write(fd).add().clear()];
+                    process.kevent(kq, &changes, &mut [], NOW).unwrap();
+                    process.kevent(kq, &[KEvent::write(fd).delete()], &mut [], NOW).unwrap();
+                    process.close(fd).unwrap();
+                }
+                stop.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        scope.spawn(churn("a"));
+        scope.spawn(churn("b"));
+        while stop.load(Ordering::SeqCst) < 2 {
+            thread::yield_now();
+        }
+        process.kevent(kq, &[KEvent::user(777).add().trigger()], &mut [], NOW).unwrap();
+    });
+    assert_eq!((world.notes(), world.files()), (0, 0));
+}
