@@ -12,8 +12,10 @@ pub mod echo;
 pub mod failure;
 mod kernel;
 pub mod ledger;
+pub mod measure;
 pub mod mini;
 pub mod random;
+pub mod shared;
 pub mod suite;
 pub mod witness;
 

@@ -1,0 +1,41 @@
+//! What things cost: lines `name value unit`; [`guest_tests::measure`] states the method.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod kernel;
+
+use guest_tests::Outcome;
+use guest_tests::child;
+
+const PROGRAM: &str = env!("CARGO_BIN_NAME");
+
+rt::entry!(main);
+
+fn main(start: &rt::Start) -> i32 {
+    let result = match child::role(start) {
+        Some(role) => kernel::play(role, start),
+        None => all(start.arg(1)),
+    };
+    match result {
+        Ok(()) => 0,
+        Err(failure) => {
+            rt::log!("{PROGRAM}: {failure}");
+            1
+        }
+    }
+}
+
+/// Runs those whose name contains the filter.
+fn all(filter: &str) -> Outcome {
+    // A span is measured on one CPU, and nothing of it may run on another.
+    rt::sys::set_affinity(1)?;
+    for (name, figure) in kernel::FIGURES {
+        if name.contains(filter) {
+            figure(name)?;
+        }
+    }
+    Ok(())
+}
