@@ -483,16 +483,23 @@ impl<M: Mapped> Shard<M> {
         Ok(())
     }
 
-    /// A client's session handle of this shard is closed, or it lied: all that it has here goes.
+    /// A client's session handle of this shard is closed, or it lied: all that it has here goes, and its session is over
+    /// for the other shards too.
     pub fn client_closed(&mut self, id: ClientId) {
+        if let Some(client) = self.client_slots.get(&id).and_then(|&slot| self.clients.get(slot)) {
+            client.session.end();
+        }
+        self.leave(id);
+    }
+
+    /// Undoes [`Shard::enter`]: this shard forgets the client and all that it has here.
+    pub fn leave(&mut self, id: ClientId) {
         let Some(slot) = self.client_slots.remove(&id) else { return };
         let queues = self.clients.get(slot).map(|client| client.queues.clone()).unwrap_or_default();
         for (_, index) in queues {
             self.drop_queue(slot, index);
         }
-        if let Some(client) = self.clients.remove(slot) {
-            client.session.end();
-        }
+        self.clients.remove(slot);
         let adopted: Vec<_> = self.adoptions.range((slot, 0)..=(slot, NONE)).copied().collect();
         for pair in adopted {
             self.adoptions.remove(&pair);

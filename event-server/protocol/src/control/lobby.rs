@@ -15,7 +15,8 @@ pub enum Request {
     },
     /// Opens a client's session. Handle 0 = session memory of [`SESSION_SIZE`](crate::park::SESSION_SIZE) zeroed bytes,
     /// read and write. → [`Reply::Session`], handle 0 = the session handle of this shard, handle 1 = the ticket: what the
-    /// client gives to drivers when it opens descriptors. A ticket only says who the client is.
+    /// client gives to drivers when it opens descriptors; it only says who the client is. Handle 2 = the server's
+    /// process, to watch for its end.
     ///
     /// Closing the session handle of any shard ends the session; holding tickets does not prolong it.
     OpenSession,

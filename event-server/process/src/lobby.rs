@@ -1,0 +1,67 @@
+//! Requests of strangers.
+
+use abi::Rights;
+use abi::error::{EINVAL, Error, Result};
+use alloc::vec;
+use event_protocol::changed::memory_size;
+use event_protocol::control::limits::MAX_NAME;
+use event_protocol::control::lobby::{Reply, Request};
+use event_protocol::park::SESSION_SIZE;
+use rt::ipc::{Arrivals, Transfer, decode};
+use rt::sys::{Memory, Object};
+
+use crate::memory::Pages;
+use crate::request::Answer;
+use crate::serve::ShardThread;
+
+impl ShardThread {
+    /// Serves a request on an unbadged handle.
+    pub fn lobby(&mut self, bytes: usize, mut arrivals: Arrivals) -> Result<Answer> {
+        match decode(bytes)? {
+            Request::Shard { shard } => {
+                let lobby = self.setup.handle(shard, 0)?;
+                let shards = self.setup.gates.len() as u32;
+                Ok(Answer::document(&Reply::Shard { shards })?.with(vec![Transfer::moved(lobby)]))
+            }
+            Request::OpenSession => self.open_session(arrivals.object(0)?),
+            Request::Attach { name, filters, cells } => {
+                let size = memory_size(cells).ok_or(Error::new(EINVAL))?;
+                if name.len() > MAX_NAME {
+                    return Err(Error::new(EINVAL));
+                }
+                let memory: Memory = arrivals.object(0)?;
+                let driver = self.shard.attach(Pages::map(&memory, size)?, filters, cells)?;
+                let doorbell_bits = 1 << driver.index();
+                let handles = || -> Result<_> {
+                    let session = self.setup.handle(self.number, driver.0)?;
+                    let doorbell = self.setup.gates[self.number as usize]
+                        .doorbell
+                        .with_badge(Rights::WRITE.union(Rights::TRANSFER), doorbell_bits)?;
+                    Ok(vec![Transfer::moved(session), Transfer::moved(doorbell)])
+                };
+                let handles = handles().inspect_err(|_| self.shard.driver_closed(driver, &mut self.world))?;
+                rt::log!("event: {name} attaches to shard {} with {cells} cells", self.number);
+                let reply = Reply::Attached { driver, shard: self.number, doorbell_bits };
+                Ok(Answer::document(&reply)?.with(handles))
+            }
+            Request::Stats => Answer::document(&Reply::Stats(self.shard.stats())),
+        }
+    }
+
+    fn open_session(&mut self, memory: Memory) -> Result<Answer> {
+        let memory = Pages::map(&memory, SESSION_SIZE)?;
+        let session = self.setup.directory.lock().open(memory)?;
+        let client = session.id();
+        let handles = || -> Result<_> {
+            let own = self.setup.handle(self.number, client.0)?;
+            let ticket = self.setup.handle(self.number, client.ticket().0)?;
+            let server = Transfer::Copy(self.setup.process, Rights::READ);
+            Ok(vec![Transfer::moved(own), Transfer::moved(ticket), server])
+        };
+        let handles = handles().inspect_err(|_| self.setup.end_client(client))?;
+        self.shard.enter(session);
+        let shards = self.setup.gates.len() as u32;
+        let reply = Reply::Session { client, shards, shard: self.number };
+        Ok(Answer::document(&reply)?.with(handles))
+    }
+}

@@ -1,0 +1,67 @@
+//! Start: the first thread becomes shard 0 and starts the others.
+
+use abi::Rights;
+use abi::error::Result;
+use abi::limits::MAX_CPUS;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use event_protocol::control::SERVICE;
+use event_protocol::control::limits::MAX_SHARDS;
+use rt::sys::{Endpoint, Notification, Object};
+use rt::thread::Builder;
+
+use crate::serve::ShardThread;
+use crate::setup::{Gate, Setup};
+
+const _: () = assert!(MAX_CPUS <= MAX_SHARDS as usize);
+
+/// The stack of a shard: requests of up to a message's bytes are decoded on it.
+const STACK: usize = 64 << 10;
+
+/// Runs the server. Returns only when it cannot go on.
+pub fn main(start: &rt::Start) -> i32 {
+    let error = match run(start) {
+        Ok(error) => error,
+        Err(error) => error,
+    };
+    rt::log!("event: ends: {error}");
+    1
+}
+
+fn run(start: &rt::Start) -> Result<abi::error::Error> {
+    let shards = rt::clock::cpu_count().clamp(1, MAX_CPUS);
+    let mut ends = Vec::new();
+    let mut gates = Vec::new();
+    for _ in 0..shards {
+        let (endpoint, doorbell) = (Endpoint::create()?, Notification::create()?);
+        gates.push(Gate { endpoint: endpoint.restricted(MINT)?, doorbell: doorbell.restricted(BELL)? });
+        ends.push((endpoint, doorbell));
+    }
+    let setup = Arc::new(Setup::new(gates, start.process()));
+    rt::init::register(SERVICE, &setup.gates[0].endpoint)?;
+    let mut first = None;
+    for (shard, (endpoint, doorbell)) in ends.into_iter().enumerate() {
+        let thread = ShardThread::new(shard as u32, endpoint, doorbell, setup.clone());
+        if shard == 0 {
+            first = Some(thread);
+            continue;
+        }
+        let builder = Builder::new().name("shard").stack(STACK).cpus(1 << shard);
+        drop(builder.spawn(move || {
+            let error = thread.run();
+            rt::log!("event: shard {shard} ends: {error}");
+            rt::sys::exit(1)
+        })?);
+    }
+    rt::sys::set_affinity(1)?;
+    rt::log!("event: {shards} shards");
+    match first {
+        Some(thread) => Ok(thread.run()),
+        None => Err(abi::error::Error::new(abi::error::EINVAL)),
+    }
+}
+
+/// What badged handles of an endpoint are made of.
+const MINT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER).union(Rights::MINT);
+/// What drivers' doorbells are made of.
+const BELL: Rights = MINT;

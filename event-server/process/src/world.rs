@@ -1,0 +1,67 @@
+//! The effects of a shard on the system.
+
+use abi::error::Result;
+use abi::memory::PAGE;
+use abi::{Handle, Rights};
+use event_core::host::{Host, Peer};
+use event_protocol::fault::Fault;
+use rt::sys::{Memory, Object, close, signal};
+
+use crate::memory::Pages;
+use crate::trace::{Event, Trace};
+
+/// Bit of a waiter's notification that says: chosen.
+pub const CHOSEN: u64 = 1;
+
+/// What one shard does to the system.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The last wake of a batch goes out with the shard's own wait, in one kernel entry.
+    last_wake: Option<Handle>,
+    /// What happened lately.
+    pub trace: Trace,
+}
+
+impl World {
+    /// The wake that is still to be signalled.
+    #[inline]
+    pub fn take_wake(&mut self) -> Option<Handle> {
+        self.last_wake.take()
+    }
+}
+
+impl Host for World {
+    type Memory = Pages;
+
+    fn create_page(&mut self) -> Result<(Pages, Handle)> {
+        let memory = Memory::create(PAGE as usize)?;
+        let pages = Pages::map(&memory, PAGE as usize)?;
+        // Nobody but the server needs more of it.
+        let handle =
+            memory.restricted(Rights::READ | Rights::WRITE | Rights::DUPLICATE | Rights::TRANSFER)?;
+        Ok((pages, handle.into_handle()))
+    }
+
+    fn close(&mut self, handle: Handle) {
+        // The shard's own handle: there is nothing to refuse.
+        let _ = close(handle);
+    }
+
+    #[inline]
+    fn signal(&mut self, notification: Handle) {
+        if let Some(earlier) = self.last_wake.replace(notification) {
+            // A waiter that is gone needs no wake.
+            let _ = signal(earlier, CHOSEN);
+        }
+    }
+
+    #[cold]
+    fn ended(&mut self, who: Peer, fault: Fault) {
+        match who {
+            Peer::Client(id) => rt::log!("event: client {:#x} is ended for lying: {fault}", id.0),
+            Peer::Driver(id) => rt::log!("event: driver {:#x} is ended for lying: {fault}", id.0),
+        }
+        self.trace.add(Event::Ended, 0);
+        self.trace.print();
+    }
+}
