@@ -11,7 +11,7 @@ use core::sync::atomic::Ordering;
 use abi::hints::CpuHint;
 
 use crate::arch::cpu::{offset, this_cpu};
-use crate::arch::frame::{Frame, KIND_INTERRUPT};
+use crate::arch::frame::{Frame, KIND_INTERRUPT, KIND_SYSCALL};
 use crate::arch::{apic, gdt, vector, write_msr};
 use crate::log;
 
@@ -33,7 +33,7 @@ syscall_entry:
     mov [rsp - {size} + {rflags}], r11
     mov r11, gs:[{user_stack}]
     mov [rsp - {size} + {rsp_}], r11
-    mov qword ptr [rsp - {size} + {kind}], 0
+    mov qword ptr [rsp - {size} + {kind}], {by_syscall}
     mov [rsp - {size} + {rax}], rax
     mov [rsp - {size} + {rbx}], rbx
     mov [rsp - {size} + {rdx}], rdx
@@ -56,7 +56,7 @@ syscall_entry:
     .global return_to_user_entry
 return_to_user_entry:
     mov rsp, gs:[{frame_end}]
-    cmp qword ptr [rsp - {size} + {kind}], 0
+    cmp qword ptr [rsp - {size} + {kind}], {by_syscall}
     jne 1f
     mov rax, [rsp - {size} + {rax}]
     mov rbx, [rsp - {size} + {rbx}]
@@ -228,6 +228,7 @@ machine_check_entry:
     rflags = const offset_of!(Frame, rflags),
     rsp_ = const offset_of!(Frame, rsp),
     kind = const offset_of!(Frame, kind),
+    by_syscall = const KIND_SYSCALL,
     rax = const offset_of!(Frame, rax),
     rbx = const offset_of!(Frame, rbx),
     rdx = const offset_of!(Frame, rdx),
