@@ -2,8 +2,8 @@
 //!
 //! A request is a call with label [`LABEL`] and a [`Request`] in `postcard` in the IPC buffer. The answer has the same
 //! label; word 0 is 0 and the bytes are a [`Reply`], or word 0 is an errno and there are no bytes. Words 1 to 3 are 0.
-//! Handles travel in the transfer slots in the order that each request states. Malformed requests are `EINVAL`, names
-//! that are too long `ENAMETOOLONG` ([`limits`](crate::limits)).
+//! Handles travel in the transfer slots in the order that each request states. What cannot be read is `EBADMSG`, another
+//! label `EINVAL`, a name that is too long `ENAMETOOLONG` ([`limits`](crate::limits)).
 
 use alloc::{string::String, vec::Vec};
 
