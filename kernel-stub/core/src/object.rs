@@ -106,4 +106,6 @@ pub enum Garbage {
     },
     /// An interrupt line to mask.
     Irq(Irq),
+    /// A process that nothing can reach or start any more: to be ended.
+    Abandoned(Id<Process>),
 }

@@ -18,7 +18,7 @@ use abi::{
     Handle, Rights,
     error::{EAGAIN, EBADF, EINVAL, ENOMEM, EPERM, EPIPE, ESRCH, Error, Result},
     limits::{FOREVER, MAX_CPUS, cost},
-    status::ProcessStatus,
+    status::{ProcessStatus, State},
 };
 use alloc::{sync::Arc, vec::Vec};
 
@@ -229,12 +229,17 @@ impl Objects {
                     process.references -= 1;
                 }
                 self.forget_process(id);
+                self.abandon_process(id);
             }
             Object::Thread(id) => {
-                if let Some(thread) = self.threads.get_mut(id) {
+                let owner = self.threads.get_mut(id).map(|thread| {
                     thread.handles -= 1;
-                }
+                    thread.process
+                });
                 self.forget_thread(id);
+                if let Some(owner) = owner {
+                    self.abandon_process(owner);
+                }
             }
             Object::Irq(id) => {
                 let last = self.irqs.get_mut(id).is_some_and(|irq| {
@@ -516,6 +521,10 @@ impl Objects {
     pub fn begin_closing(&mut self, id: Id<Process>) {
         if let Some(process) = self.processes.get_mut(id) {
             process.life = Life::Closing(0);
+            if process.status.state == State::Alive as u32 {
+                // Its last thread ended by itself.
+                process.status.state = State::Exited as u32;
+            }
         }
         for index in 0..self.threads.capacity() {
             if self.threads.at(index).is_some_and(|t| t.wait == (Wait::Reply { server: id })) {
@@ -566,6 +575,22 @@ impl Objects {
         if gone {
             self.processes.remove(id);
         }
+    }
+
+    /// A process without handles to it that has no thread, or only parked ones without handles, can never run again.
+    fn abandon_process(&mut self, id: Id<Process>) {
+        let Some(process) = self.processes.get(id) else { return };
+        if process.references > 0 || process.life != Life::Alive {
+            return;
+        }
+        let mut index = process.first_thread;
+        while let Some(thread) = self.threads.at(index) {
+            if !thread.parked || thread.handles > 0 {
+                return;
+            }
+            index = thread.sibling;
+        }
+        self.garbage.push(Garbage::Abandoned(id));
     }
 
     fn forget_thread(&mut self, id: Id<Thread>) {

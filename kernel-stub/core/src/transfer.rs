@@ -40,7 +40,7 @@ impl Objects {
         let mut arrived = [Handle::NONE; MAX_HANDLES];
         for i in 0..slots.len() {
             let Some(entry) = entries[i] else { continue };
-            if self.unwrapped(entry.object, to).is_some() {
+            if self.unwrapped(entry, to).is_some() {
                 continue;
             }
             let inserted = self.process_mut(to).and_then(|process| process.handles.insert(entry));
@@ -60,7 +60,7 @@ impl Objects {
         for (i, slot) in slots.iter_mut().enumerate() {
             let Some(entry) = entries[i] else { continue };
             let (handle, moved) = (slot.handle, slot.flags & TransferSlot::MOVE != 0);
-            let badge = self.unwrapped(entry.object, to);
+            let badge = self.unwrapped(entry, to);
             *slot = TransferSlot {
                 handle: arrived[i],
                 badge: badge.unwrap_or(0),
@@ -103,9 +103,11 @@ impl Objects {
         Ok(Entry { object: entry.object, rights: entry.rights & mask })
     }
 
-    fn unwrapped(&self, object: Object, to: Id<Process>) -> Option<u64> {
-        match object {
-            Object::Endpoint { id, badge, .. } => {
+    /// The badge as which a handle arrives at the owner of its endpoint. The right to receive always arrives as a handle:
+    /// unwrapped it would be lost.
+    fn unwrapped(&self, entry: Entry, to: Id<Process>) -> Option<u64> {
+        match entry.object {
+            Object::Endpoint { id, badge, .. } if !entry.rights.contains(Rights::RECEIVE) => {
                 self.endpoints.get(id).filter(|endpoint| endpoint.owner == Some(to)).map(|_| badge)
             }
             _ => None,

@@ -10,7 +10,7 @@ use kernel_core::{
     arena::Id,
     endpoint::{Endpoint, Received},
     notification::Notification,
-    object::Object,
+    object::{Garbage, Object},
     process::Process,
     quota::Account,
     thread::{Outcome, Thread, Wait},
@@ -331,6 +331,28 @@ fn an_exit_watch_fires_once_also_when_already_dead() {
     assert_eq!(w.objects.watches, 0);
     w.objects.release(object);
     assert!(w.objects.processes.get(target).is_none());
+}
+
+#[test]
+fn a_process_that_nothing_can_start_is_abandoned() {
+    let mut w = World::new();
+    let abandoned = |w: &World| w.objects.garbage.iter().any(|item| matches!(item, Garbage::Abandoned(_)));
+    let process = w.process();
+    let thread = w.objects.create_thread(process, 0).unwrap();
+    for object in [Object::Process(process), Object::Thread(thread)] {
+        w.objects.retain(object);
+    }
+    w.objects.release(Object::Process(process));
+    assert!(!abandoned(&w), "its thread can be started");
+    w.objects.release(Object::Thread(thread));
+    assert!(abandoned(&w));
+    let mut w = World::new();
+    let running = w.process();
+    let thread = w.thread(running);
+    w.objects.threads.at_mut(thread).unwrap().parked = false;
+    w.objects.retain(Object::Process(running));
+    w.objects.release(Object::Process(running));
+    assert!(!abandoned(&w), "it runs on without handles");
 }
 
 #[test]

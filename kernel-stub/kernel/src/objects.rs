@@ -89,6 +89,10 @@ fn settle(objects: &mut ObjectsGuard<'_>) {
                 }
             }
             Garbage::Irq(line) => irq::release(line),
+            Garbage::Abandoned(process) => {
+                // None of its threads runs, so the running one is not among them.
+                let _ = kill_process(&mut lock(), process, exited(0));
+            }
         }
     }
 }

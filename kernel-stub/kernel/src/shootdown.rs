@@ -7,17 +7,17 @@
 use crate::{
     arch,
     lock::{LockToken, Memory as MemoryLevel, Mutex},
-    objects, sched,
+    sched,
+    space::Released,
 };
 use abi::{limits::MAX_CPUS, memory::PAGE};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
-use kernel_core::{arena::Id, object::Memory};
 
 struct Aside {
     generation: u64,
     cpus: u32,
-    memory: Id<Memory>,
+    released: Released,
 }
 
 static ASIDE: Mutex<MemoryLevel, Vec<Aside>> = Mutex::new(Vec::new());
@@ -27,8 +27,8 @@ static DONE: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 /// More pages than this are flushed by reloading everything.
 const SINGLY: u64 = 32;
 
-/// Flushes an unmapped range and drops the mapping's reference to its memory when no CPU can reach it any more.
-pub fn release_after_flush(root: u64, address: u64, length: u64, memory: Id<Memory>) {
+/// Flushes an unmapped range and frees what the mapping held when no CPU can reach it any more.
+pub fn release_after_flush(root: u64, address: u64, length: u64, released: Released) {
     let this = arch::cpu::this_cpu().number;
     let cpus = sched::cpus_with(root);
     if cpus >> this & 1 != 0 {
@@ -40,14 +40,14 @@ pub fn release_after_flush(root: u64, address: u64, length: u64, memory: Id<Memo
     }
     let others = cpus & !(1 << this);
     if others == 0 {
-        objects::lock().release_memory(memory);
+        released.free();
         return;
     }
     let mut token = LockToken::at_kernel_entry();
     {
         let mut aside = ASIDE.lock(&mut token);
         let generation = WANTED.fetch_add(1, Ordering::SeqCst) + 1;
-        aside.push(Aside { generation, cpus: others, memory });
+        aside.push(Aside { generation, cpus: others, released });
     }
     (0..MAX_CPUS as u32)
         .filter(|cpu| others >> cpu & 1 != 0)
@@ -66,7 +66,7 @@ pub fn interrupt() {
 fn collect() {
     loop {
         let mut token = LockToken::at_kernel_entry();
-        let memory = {
+        let released = {
             let mut aside = ASIDE.lock(&mut token);
             let flushed = |entry: &Aside| {
                 (0..MAX_CPUS).all(|cpu| {
@@ -74,10 +74,10 @@ fn collect() {
                 })
             };
             let position = aside.iter().position(flushed);
-            position.map(|position| aside.swap_remove(position).memory)
+            position.map(|position| aside.swap_remove(position).released)
         };
-        match memory {
-            Some(memory) => objects::lock().release_memory(memory),
+        match released {
+            Some(released) => released.free(),
             None => return,
         }
     }

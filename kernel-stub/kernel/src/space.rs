@@ -17,7 +17,7 @@ use abi::{
     limits::cost,
     memory::{PAGE, USER_END, USER_FIRST, USER_PLACED},
 };
-use alloc::{collections::BTreeMap, sync::Arc};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{
     cell::UnsafeCell,
     ptr::NonNull,
@@ -81,6 +81,34 @@ pub struct Request {
     pub execute: bool,
 }
 
+/// What an unmap leaves: to be freed when no CPU can reach it any more.
+pub struct Released {
+    memory: Id<Memory>,
+    tables: Vec<u64>,
+}
+
+impl Released {
+    /// Drops the mapping's reference and frees the page tables.
+    pub fn free(self) {
+        self.tables.into_iter().for_each(frames::free);
+        objects::lock().release_memory(self.memory);
+    }
+}
+
+/// A map that failed half way.
+struct Undone {
+    error: Error,
+    address: u64,
+    length: u64,
+    tables: Vec<u64>,
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Undone {
+        Undone { error, address: 0, length: 0, tables: Vec::new() }
+    }
+}
+
 static MAPPINGS: AtomicU64 = AtomicU64::new(0);
 
 /// Mappings in all processes.
@@ -125,15 +153,21 @@ impl Space {
         }
     }
 
-    fn map(&mut self, memory: Id<Memory>, pages: &Pages, request: Request) -> Result<u64> {
+    /// Maps, or says how much was mapped for a moment and is not any more.
+    fn map(
+        &mut self,
+        memory: Id<Memory>,
+        pages: &Pages,
+        request: Request,
+    ) -> core::result::Result<u64, Undone> {
         let Request { address, offset, length, write, execute } = request;
         let address = if address == 0 { self.find_free(length).ok_or(Error::new(ENOMEM))? } else { address };
         let end = address.checked_add(length).ok_or(Error::new(EINVAL))?;
         if address < USER_FIRST || end > USER_END {
-            return Err(Error::new(EINVAL));
+            return Err(Error::new(EINVAL).into());
         }
         if !self.is_free(address, length) || (address <= HINTS_ADDRESS && HINTS_ADDRESS < end) {
-            return Err(Error::new(EEXIST));
+            return Err(Error::new(EEXIST).into());
         }
         self.charge.extend(cost::MAPPING)?;
         let kind = MapKind { write, exec: execute, uncached: pages.is_device() };
@@ -144,9 +178,9 @@ impl Space {
             let mapped = frame
                 .and_then(|frame| self.tables.map(address + done, frame, kind, &mut || table_frame(charge)));
             if let Err(error) = mapped {
-                self.clear(address, done);
+                let tables = self.clear(address, done);
                 self.charge.shrink(cost::MAPPING);
-                return Err(error);
+                return Err(Undone { error, address, length: done, tables });
             }
             done += PAGE;
         }
@@ -158,22 +192,25 @@ impl Space {
         Ok(address)
     }
 
-    fn clear(&mut self, address: u64, length: u64) {
-        let charge = &mut self.charge;
+    /// Clears entries and returns the frames of tables that became empty: other CPUs may still walk them.
+    fn clear(&mut self, address: u64, length: u64) -> Vec<u64> {
+        let mut empty = Vec::new();
         for page in 0..length / PAGE {
-            self.tables.unmap(address + page * PAGE, &mut |frame| free_table_frame(charge, frame));
+            self.tables.unmap(address + page * PAGE, &mut |frame| empty.push(frame));
         }
+        self.charge.shrink(empty.len() as u64 * PAGE);
+        empty
     }
 
-    fn unmap(&mut self, address: u64) -> Option<(Id<Memory>, u64)> {
+    fn unmap(&mut self, address: u64) -> Option<Released> {
         let mapping = self.mappings.remove(&address)?;
-        self.clear(address, mapping.length);
+        let tables = self.clear(address, mapping.length);
         self.charge.shrink(cost::MAPPING);
         if address < self.placed && address >= USER_PLACED {
             self.placed = address;
         }
         MAPPINGS.fetch_sub(1, Ordering::Relaxed);
-        Some((mapping.memory, mapping.length))
+        Some(Released { memory: mapping.memory, tables })
     }
 }
 
@@ -216,38 +253,43 @@ impl ProcessBlock {
         self.space.lock(token)
     }
 
-    /// Maps a memory object, whose reference the mapping takes over.
+    /// Maps a memory object, whose reference the mapping takes over; it is dropped when that fails.
     pub fn map(&self, memory: Id<Memory>, pages: &Pages, request: Request) -> Result<u64> {
         let mut token = LockToken::at_kernel_entry();
-        self.lock(&mut token).map(memory, pages, request)
+        let result = self.lock(&mut token).map(memory, pages, request);
+        result.map_err(|undone| {
+            let released = Released { memory, tables: undone.tables };
+            shootdown::release_after_flush(self.root, undone.address, undone.length, released);
+            undone.error
+        })
     }
 
     /// Undoes one map: `EINVAL` when the range is not exactly one.
     pub fn unmap(&self, address: u64, length: u64) -> Result<()> {
-        let memory = {
+        let released = {
             let mut token = LockToken::at_kernel_entry();
             let mut space = self.lock(&mut token);
             match space.mappings.get(&address) {
                 Some(mapping) if mapping.length == length => {}
                 _ => return Err(Error::new(EINVAL)),
             }
-            space.unmap(address).ok_or(Error::new(EINVAL))?.0
+            space.unmap(address).ok_or(Error::new(EINVAL))?
         };
-        shootdown::release_after_flush(self.root, address, length, memory);
+        shootdown::release_after_flush(self.root, address, length, released);
         Ok(())
     }
 
     /// Drops up to `count` mappings of a process that no CPU has loaded. Returns whether none is left.
     pub fn unmap_some(&self, count: usize) -> bool {
         for _ in 0..count {
-            let memory = {
+            let released = {
                 let mut token = LockToken::at_kernel_entry();
                 let mut space = self.lock(&mut token);
                 let Some((&address, _)) = space.mappings.first_key_value() else { return true };
                 space.unmap(address)
             };
-            if let Some((memory, _)) = memory {
-                objects::lock().release_memory(memory);
+            if let Some(released) = released {
+                released.free();
             }
         }
         false

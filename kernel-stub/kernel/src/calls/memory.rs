@@ -125,11 +125,11 @@ fn place(call: &Call<'_>) -> Result<u64> {
         write: protection.contains(write),
         execute: protection.contains(execute),
     };
-    let placed = pages::spare().and_then(|()| owner.map(id, pages, request));
-    if placed.is_err() {
+    if let Err(error) = pages::spare() {
         objects::lock().release_memory(id);
+        return Err(error);
     }
-    placed
+    owner.map(id, pages, request)
 }
 
 /// `SYS_MEMORY_UNMAP`

@@ -4,7 +4,7 @@ use super::{Call, Outcome, simple};
 use crate::{objects, pages, sched, space::ProcessBlock, user};
 use abi::{
     Handle, Rights,
-    error::{EINVAL, ENOMEM, Error, Result},
+    error::{EINVAL, ENOMEM, ESRCH, Error, Result},
     handle::Kind,
     limits::{PRIORITIES, cost},
     status::{ProcessStatus, State},
@@ -56,6 +56,9 @@ pub fn kill(call: &mut Call<'_>) -> Outcome {
     let status = objects::exited(call.frame.rsi as i64);
     let mut objects = objects::lock();
     let own = match call.process_or_own(&objects, call.frame.rdi, Rights::CONTROL) {
+        Ok(process) if objects.processes.get(process).is_none_or(|process| process.life == Life::Dead) => {
+            return Outcome::Return(abi::mux(Err(Error::new(ESRCH))));
+        }
         Ok(process) => objects::kill_process(&mut objects, process, status),
         Err(error) => return Outcome::Return(abi::mux(Err(error))),
     };
