@@ -6,13 +6,14 @@ use alloc::sync::Arc;
 use abi::error::Result;
 use event_protocol::activation::BankLayout;
 use event_protocol::badge::SourceId;
+use event_protocol::cell::Cell;
 use event_protocol::control::client::{Change, QueueNumber};
 use event_protocol::descriptor::{Control, ControlReply};
 use event_protocol::filter::Filters;
 use event_protocol::park::Waiter;
-use event_protocol::shared::{Mapped, Region};
+use event_protocol::shared::{Kept, Mapped, Region};
 
-use crate::engine::{CellRef, Seats};
+use crate::engine::Seats;
 
 /// A process's session with the event server and its ways to drivers.
 ///
@@ -85,7 +86,7 @@ pub struct Source<M> {
     /// Its name with the server; its shard is its home.
     pub id: SourceId,
     /// Where its level is.
-    pub cell: CellRef<M>,
+    pub cell: Kept<M, Cell>,
     /// Filters that it serves.
     pub filters: Filters,
     /// Low-water marks of reading and writing that notes have unless they say otherwise.

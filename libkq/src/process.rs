@@ -1,7 +1,7 @@
 //! A process's descriptors: numbers, files, queues.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, Error, Result};
@@ -26,13 +26,7 @@ pub struct Process<P: Platform> {
 /// What a number stands for. Numbers that were duplicated share it.
 enum Description<P: Platform> {
     File(Arc<File<P>>),
-    Queue(Arc<OpenQueue<P>>),
-}
-
-/// A queue and how many numbers it has.
-struct OpenQueue<P: Platform> {
-    queue: Arc<Kqueue<P>>,
-    numbers: AtomicU32,
+    Queue(Arc<Kqueue<P>>),
 }
 
 impl<P: Platform> Clone for Description<P> {
@@ -142,14 +136,13 @@ impl<P: Platform> Process<P> {
     /// A new queue. `kqueue(2)`.
     pub fn kqueue(&self) -> Result<i32> {
         let queue = Arc::new(Kqueue::create(&self.platform)?);
-        let open = Arc::new(OpenQueue { queue: queue.clone(), numbers: AtomicU32::new(1) });
-        self.table.lock().insert(Description::Queue(open)).inspect_err(|_| queue.close())
+        self.table.lock().insert(Description::Queue(queue.clone())).inspect_err(|_| queue.close())
     }
 
     #[inline]
     fn queue(&self, fd: i32) -> Result<Arc<Kqueue<P>>> {
         match self.table.lock().get(fd)? {
-            Description::Queue(open) => Ok(open.queue.clone()),
+            Description::Queue(queue) => Ok(queue.clone()),
             Description::File(_) => Err(Error::new(EBADF)),
         }
     }
@@ -193,8 +186,8 @@ impl<P: Platform> Process<P> {
 impl<P: Platform> Description<P> {
     /// It has one more number.
     fn numbered(&self) {
-        if let Description::Queue(open) = self {
-            open.numbers.fetch_add(1, Ordering::Relaxed);
+        if let Description::Queue(queue) = self {
+            queue.numbers.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -206,9 +199,9 @@ impl<P: Platform> Description<P> {
                     queue.purge(fd);
                 }
             }
-            Description::Queue(open) => {
-                if open.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    open.queue.close();
+            Description::Queue(queue) => {
+                if queue.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    queue.close();
                 }
             }
         }

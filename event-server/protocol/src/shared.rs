@@ -139,6 +139,57 @@ impl<M: Mapped> Region<M> {
     }
 }
 
+/// A view that keeps its memory mapped, for those who look often: it was checked when it was made.
+#[derive(Debug)]
+pub struct Kept<M, T> {
+    view: NonNull<T>,
+    region: Arc<Region<M>>,
+}
+
+// SAFETY: a `Kept` is a shared reference to memory that its region keeps mapped: it may go where both may.
+unsafe impl<M: Send + Sync, T: Sync> Send for Kept<M, T> {}
+// SAFETY: as above.
+unsafe impl<M: Send + Sync, T: Sync> Sync for Kept<M, T> {}
+
+impl<M, T> Clone for Kept<M, T> {
+    fn clone(&self) -> Self {
+        Kept { view: self.view, region: self.region.clone() }
+    }
+}
+
+impl<M, T> core::ops::Deref for Kept<M, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: it was a valid view of the region when it was made, and the region keeps the memory mapped at one
+        // address (Mapped) for as long as `self` lives.
+        unsafe { self.view.as_ref() }
+    }
+}
+
+impl<M: Mapped> Region<M> {
+    fn keep<T>(self: &Arc<Self>, view: &T) -> Kept<M, T> {
+        Kept { view: NonNull::from(view), region: self.clone() }
+    }
+
+    /// [`Region::cell`], kept.
+    pub fn keep_cell(self: &Arc<Self>, index: u32) -> Result<Kept<M, Cell>, Fault> {
+        Ok(self.keep(self.cell(index)?))
+    }
+
+    /// [`Region::queue_header`], kept.
+    pub fn keep_queue_header(self: &Arc<Self>) -> Result<Kept<M, QueueHeader>, Fault> {
+        Ok(self.keep(self.queue_header()?))
+    }
+
+    /// A slot of [`Region::slots`], kept.
+    pub fn keep_slot(self: &Arc<Self>, layout: BankLayout, slot: u32) -> Result<Kept<M, Slot>, Fault> {
+        let slots = self.slots(layout)?;
+        Ok(self.keep(slots.get(slot as usize).ok_or(Fault::Reference(u64::from(slot)))?))
+    }
+}
+
 /// Zeroed memory of this process, in place of mapped memory: for tests, and for queues that no server knows.
 #[derive(Debug)]
 pub struct Owned {

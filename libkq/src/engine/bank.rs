@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use event_protocol::activation::{self, BankLayout};
 use event_protocol::fault::Fault;
 use event_protocol::ring::Consumer;
-use event_protocol::shared::{Mapped, Region};
+use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::Slot;
 
 /// A bank as its client sees it.
@@ -44,9 +44,8 @@ impl<M: Mapped> Bank<M> {
     }
 
     /// A slot by its place in the bank.
-    #[inline]
-    pub fn slot(&self, slot: u32) -> Option<&Slot> {
-        self.region.slots(self.layout).ok()?.get(slot as usize)
+    pub fn slot(&self, slot: u32) -> Result<Kept<M, Slot>, Fault> {
+        self.region.keep_slot(self.layout, slot)
     }
 
     /// Takes every activation of one shard, giving the numbers of the notes.

@@ -5,11 +5,9 @@
 //! /dev/poll are each a view over this.
 
 mod bank;
-mod cell;
 mod queue;
 mod ready;
 mod waiters;
 
-pub use cell::CellRef;
 pub use queue::{After, Note, Queue, Sink, View};
 pub use waiters::{Seat, Seats};

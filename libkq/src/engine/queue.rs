@@ -7,14 +7,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::error::{ENOMEM, Error, Result};
-use event_protocol::activation::BankLayout;
+use event_protocol::activation::{BankLayout, QueueHeader};
 use event_protocol::cell::Cell;
 use event_protocol::fault::Fault;
-use event_protocol::shared::{Mapped, Region};
+use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::{Slot, Terms};
 
 use super::bank::Bank;
-use super::cell::CellRef;
 use super::ready::ReadyList;
 
 /// Where events go.
@@ -45,24 +44,28 @@ pub trait View<S> {
 }
 
 /// A note.
-#[derive(Debug)]
 pub struct Note<M, V> {
     /// What it watches; `None` for the program's own.
-    pub cell: Option<CellRef<M>>,
+    pub cell: Option<Kept<M, Cell>>,
     /// What it means.
     pub view: V,
+    slot: Kept<M, Slot>,
     listed: bool,
     retired: bool,
 }
 
 impl<M, V> Note<M, V> {
+    /// Its slot.
+    pub fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     /// Delivered for the last time, and only waiting to be freed or revived.
     pub fn is_retired(&self) -> bool {
         self.retired
     }
 }
 
-#[derive(Debug)]
 struct Entry<M, V> {
     bank: u8,
     slot: u32,
@@ -71,10 +74,8 @@ struct Entry<M, V> {
 }
 
 /// A queue without its lock.
-#[derive(Debug)]
 pub struct Queue<M, V> {
-    /// The first bank's memory, whose header is the queue's.
-    first: Arc<Region<M>>,
+    header: Kept<M, QueueHeader>,
     banks: Vec<Bank<M>>,
     entries: Vec<Entry<M, V>>,
     free: Vec<u32>,
@@ -85,9 +86,10 @@ pub struct Queue<M, V> {
 impl<M: Mapped, V> Queue<M, V> {
     /// A queue whose first bank is this memory.
     pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>, Fault> {
-        let bank = Bank::new(first.clone(), layout, 0)?;
+        let header = first.keep_queue_header()?;
+        let bank = Bank::new(first, layout, 0)?;
         let mut queue = Queue {
-            first,
+            header,
             banks: Vec::new(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -138,18 +140,16 @@ impl<M: Mapped, V> Queue<M, V> {
 
     /// A new note in a slot of its own, whose terms are written before anybody else knows of it. `ENOMEM` without
     /// [room](Queue::has_room).
-    pub fn insert(&mut self, cell: Option<CellRef<M>>, terms: Terms, view: V) -> Result<u32> {
+    pub fn insert(&mut self, cell: Option<Kept<M, Cell>>, terms: Terms, view: V) -> Result<u32> {
         let index = self.free_entry()?;
         let Queue { entries, banks, .. } = self;
         let entry = &mut entries[index as usize];
+        let slot = banks[entry.bank as usize].slot(entry.slot)?;
         entry.generation = entry.generation.wrapping_add(1).max(1);
-        if let Some(cell) = &cell
-            && let Some(cell) = cell.get()
-            && let Some(slot) = banks[entry.bank as usize].slot(entry.slot)
-        {
+        if let Some(cell) = &cell {
             slot.begin(entry.generation, terms, cell);
         }
-        entry.note = Some(Note { cell, view, listed: false, retired: false });
+        entry.note = Some(Note { cell, view, slot, listed: false, retired: false });
         self.live += 1;
         Ok(index)
     }
@@ -181,30 +181,25 @@ impl<M: Mapped, V> Queue<M, V> {
 
     /// From here on nobody is told of the note (R35). Before the server is asked to delete it.
     pub fn silence(&mut self, index: u32) {
-        let Queue { entries, banks, ready, .. } = self;
-        let Some(entry) = entries.get_mut(index as usize) else { return };
-        let Some(note) = &mut entry.note else { return };
+        let Queue { entries, ready, .. } = self;
+        let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { return };
         if core::mem::take(&mut note.listed) {
             ready.remove(index);
         }
         note.retired = true;
-        if note.cell.is_some()
-            && let Some(slot) = banks[entry.bank as usize].slot(entry.slot)
-        {
-            slot.retire();
+        if note.cell.is_some() {
+            note.slot.retire();
         }
     }
 
     /// A retired note begins anew where the server still knows it.
     pub fn revive(&mut self, index: u32, terms: Terms) {
-        let Queue { entries, banks, .. } = self;
-        let Some(entry) = entries.get_mut(index as usize) else { return };
-        let Some(note) = &mut entry.note else { return };
+        let Some(Entry { generation, note: Some(note), .. }) = self.entries.get_mut(index as usize) else {
+            return;
+        };
         note.retired = false;
-        if let Some(cell) = note.cell.as_ref().and_then(CellRef::get)
-            && let Some(slot) = banks[entry.bank as usize].slot(entry.slot)
-        {
-            slot.begin(entry.generation, terms, cell);
+        if let Some(cell) = &note.cell {
+            note.slot.begin(*generation, terms, cell);
         }
     }
 
@@ -213,12 +208,9 @@ impl<M: Mapped, V> Queue<M, V> {
         self.entries.get(index as usize)?.note.as_ref()
     }
 
-    /// A note, to be changed, and its slot.
-    pub fn note_mut(&mut self, index: u32) -> Option<(&mut Note<M, V>, &Slot)> {
-        let Queue { entries, banks, .. } = self;
-        let entry = entries.get_mut(index as usize)?;
-        let slot = banks.get(entry.bank as usize)?.slot(entry.slot)?;
-        entry.note.as_mut().map(|note| (note, slot))
+    /// A note, to be changed.
+    pub fn note_mut(&mut self, index: u32) -> Option<&mut Note<M, V>> {
+        self.entries.get_mut(index as usize)?.note.as_mut()
     }
 
     /// Bank, slot and generation of a note: its name in messages to the server.
@@ -229,19 +221,12 @@ impl<M: Mapped, V> Queue<M, V> {
     /// Puts a note on the ready list if it may be true now: one of the program's own at once, one with a cell when its
     /// slot says so and nobody else has put it anywhere.
     pub fn look(&mut self, index: u32) {
-        let Queue { entries, banks, ready, .. } = self;
-        let Some(entry) = entries.get_mut(index as usize) else { return };
-        let Some(note) = &mut entry.note else { return };
+        let Queue { entries, ready, .. } = self;
+        let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { return };
         if note.listed || note.retired {
             return;
         }
-        let active = match note.cell.as_ref().and_then(CellRef::get) {
-            Some(cell) => {
-                banks[entry.bank as usize].slot(entry.slot).is_some_and(|slot| slot.requeue_if_active(cell))
-            }
-            None => true,
-        };
-        if active {
+        if note.cell.as_ref().is_none_or(|cell| note.slot.requeue_if_active(cell)) {
             note.listed = true;
             ready.push(index);
         }
@@ -277,27 +262,26 @@ impl<M: Mapped, V> Queue<M, V> {
     where
         V: View<S>,
     {
-        let pending = self.first.queue_header()?.take_pending();
+        let pending = self.header.take_pending();
         if pending != 0 {
             self.drain(pending)?;
         }
         let Some(last) = self.ready.last() else { return Ok(()) };
-        let Queue { entries, banks, ready, .. } = self;
+        let Queue { entries, ready, .. } = self;
         let mut looked_again = None;
         while let Some(index) = ready.first() {
             if sink.is_full() {
                 break;
             }
-            let entry = &mut entries[index as usize];
-            let (Some(note), Some(slot)) = (&mut entry.note, banks[entry.bank as usize].slot(entry.slot))
-            else {
+            let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else {
                 ready.remove(index);
                 continue;
             };
-            let cell = note.cell.as_ref().and_then(CellRef::get);
-            match note.view.deliver(slot, cell, sink) {
+            let Note { cell, view, slot, .. } = note;
+            let settle = || cell.as_ref().is_some_and(|cell| slot.settle(cell));
+            match view.deliver(slot, cell.as_deref(), sink) {
                 After::Stay => ready.rotate(index),
-                After::Drop if cell.is_some_and(|cell| slot.settle(cell)) => {
+                After::Drop if settle() => {
                     // True since the look: a caller that does not wait must see it (R12). Once: a driver that goes on
                     // changing its mind does not keep us here.
                     if looked_again != Some(index) {
@@ -306,12 +290,12 @@ impl<M: Mapped, V> Queue<M, V> {
                     }
                     ready.rotate(index);
                 }
-                After::Settle if cell.is_some_and(|cell| slot.settle(cell)) => ready.rotate(index),
+                After::Settle if settle() => ready.rotate(index),
                 after => {
                     ready.remove(index);
                     note.listed = false;
                     if after == After::Retire {
-                        slot.retire();
+                        note.slot.retire();
                         note.retired = true;
                         retired.push(index);
                     }

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use abi::error::{EBADF, EINVAL, ENODEV, ENOENT, Error, Result};
 use abi::flag::{CLOCK_MONOTONIC, CLOCK_REALTIME};
-use event_protocol::cell::Direction;
+use event_protocol::cell::{Cell, Direction};
 use event_protocol::control::client::{Change, View};
 use event_protocol::descriptor::{Arm, Control};
 use event_protocol::level::LevelFlags;
@@ -15,7 +15,6 @@ use super::knote::{KNote, Watched};
 use super::schedule::Schedule;
 use super::user::User;
 use super::{Core, Files, Kqueue};
-use crate::engine::CellRef;
 use crate::event::KEvent;
 use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
@@ -81,7 +80,7 @@ impl<P: Platform> Kqueue<P> {
             return None;
         }
         // R57: nothing can be added to what is gone.
-        if add && note.cell.as_ref().is_some_and(is_gone) {
+        if add && note.cell.as_ref().is_some_and(|cell| is_gone(cell)) {
             return Some(Err(Error::new(ENODEV)));
         }
         let retired = note.is_retired();
@@ -142,7 +141,9 @@ impl<P: Platform> Kqueue<P> {
     fn restart_timer(&self, index: u32, change: &KEvent) -> Result<()> {
         let schedule = schedule(change)?;
         let timer = match self.core.lock().queue.note(index) {
-            Some(note) if note.cell.as_ref().is_some_and(is_gone) => return Err(Error::new(ENODEV)),
+            Some(note) if note.cell.as_ref().is_some_and(|cell| is_gone(cell)) => {
+                return Err(Error::new(ENODEV));
+            }
             Some(note) => match &note.view.watched {
                 Watched::Timer(timer) => timer.clone(),
                 _ => return Err(Error::new(EINVAL)),
@@ -155,10 +156,10 @@ impl<P: Platform> Kqueue<P> {
             let mut core = self.core.lock();
             let retired = core.queue.note(index).is_some_and(|note| note.is_retired());
             core.modify(index, change, retired)?;
-            if let Some((note, slot)) = core.queue.note_mut(index)
-                && let Some(cell) = note.cell.as_ref().and_then(CellRef::get)
+            if let Some(note) = core.queue.note(index)
+                && let Some(cell) = &note.cell
             {
-                slot.restart_occurrences(cell);
+                note.slot().restart_occurrences(cell);
             }
         }
         self.start(&timer, schedule)
@@ -304,7 +305,7 @@ impl<P: Platform> Core<P> {
 
     /// Changes a note that exists, or begins one anew that was told for the last time.
     fn modify(&mut self, index: u32, change: &KEvent, revive: bool) -> Result<()> {
-        let Some((note, slot)) = self.queue.note_mut(index) else { return Err(Error::new(ENOENT)) };
+        let Some(note) = self.queue.note_mut(index) else { return Err(Error::new(ENOENT)) };
         if revive {
             note.view.begin_anew(change)?;
         } else {
@@ -314,7 +315,7 @@ impl<P: Platform> Core<P> {
         if revive {
             self.queue.revive(index, terms);
         } else if note.cell.is_some() {
-            slot.set_terms(terms);
+            note.slot().set_terms(terms);
         }
         Ok(())
     }
@@ -340,8 +341,8 @@ fn schedule(change: &KEvent) -> Result<Schedule> {
     Schedule::new(change.fflags, change.data, change.flags.contains(EventFlags::ONESHOT))
 }
 
-fn is_gone<M: event_protocol::shared::Mapped>(cell: &CellRef<M>) -> bool {
-    cell.get().is_some_and(|cell| cell.level(Direction::Read).flags.contains(LevelFlags::GONE))
+fn is_gone(cell: &Cell) -> bool {
+    cell.level(Direction::Read).flags.contains(LevelFlags::GONE)
 }
 
 fn clamp(nanoseconds: u64) -> i64 {

@@ -16,6 +16,10 @@ use crate::event::{KEvent, Lists, note};
 use crate::file::File;
 use crate::platform::Platform;
 
+/// Flags of notes that delivery changes.
+const CHANGED_BY_DELIVERY: EventFlags =
+    EventFlags::ONESHOT.union(EventFlags::DISPATCH).union(EventFlags::CLEAR);
+
 /// What a note watches.
 pub enum Watched<P: Platform> {
     /// One direction of a descriptor.
@@ -39,6 +43,8 @@ pub struct KNote<P: Platform> {
     /// The shard that knows it.
     home: u32,
     enabled: bool,
+    /// The direction of a note that is on and has nothing to do when it was told: what most looks are at.
+    plain: Option<Direction>,
 }
 
 impl<P: Platform> KNote<P> {
@@ -51,6 +57,7 @@ impl<P: Platform> KNote<P> {
             default_low_water,
             home,
             enabled: true,
+            plain: None,
         };
         note.begin_anew(change)?;
         Ok(note)
@@ -94,6 +101,14 @@ impl<P: Platform> KNote<P> {
         } else if change.flags.contains(EventFlags::DISABLE) {
             self.enabled = false;
         }
+        self.plain = match self.watched {
+            Watched::Direction(direction)
+                if self.enabled && !self.event.flags.intersects(CHANGED_BY_DELIVERY) =>
+            {
+                Some(direction)
+            }
+            _ => None,
+        };
         Ok(())
     }
 
@@ -147,7 +162,7 @@ impl<P: Platform> KNote<P> {
     #[inline]
     fn told(&mut self, slot: &Slot) -> After {
         let flags = self.event.flags;
-        if !flags.intersects(EventFlags::ONESHOT.union(EventFlags::DISPATCH).union(EventFlags::CLEAR)) {
+        if !flags.intersects(CHANGED_BY_DELIVERY) {
             return After::Stay;
         }
         if flags.contains(EventFlags::ONESHOT) {
@@ -160,7 +175,6 @@ impl<P: Platform> KNote<P> {
         After::Settle
     }
 
-    #[inline]
     fn deliver_level(
         &mut self,
         direction: Option<Direction>,
@@ -240,6 +254,23 @@ fn finish(event: &mut KEvent, level: level::Level, cell: &Cell) {
 impl<P: Platform, S: Sink + Lists> View<S> for KNote<P> {
     #[inline]
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After {
+        if let (Some(direction), Some(cell)) = (self.plain, cell) {
+            let level = cell.level(direction);
+            if level.flags.is_empty() {
+                if !level::ready(level, self.low_water) {
+                    return After::Drop;
+                }
+                sink.put(KEvent { data: level.amount, ..self.event });
+                return After::Stay;
+            }
+        }
+        self.deliver_any(slot, cell, sink)
+    }
+}
+
+impl<P: Platform> KNote<P> {
+    #[inline(never)]
+    fn deliver_any(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut impl Lists) -> After {
         if !self.enabled {
             return After::Drop;
         }

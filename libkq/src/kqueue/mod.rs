@@ -12,12 +12,12 @@ mod wait;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use abi::error::{EBADF, Error, Result};
 use event_protocol::activation::QueueHeader;
 use event_protocol::control::client::QueueNumber;
-use event_protocol::shared::Region;
+use event_protocol::shared::Kept;
 use hashbrown::HashMap;
 
 use crate::engine::Queue;
@@ -36,8 +36,9 @@ const FIRST_BANK: u32 = 256;
 pub struct Kqueue<P: Platform> {
     platform: Arc<P>,
     number: QueueNumber,
-    /// The first bank: its header is the queue's.
-    header: Arc<Region<P::Memory>>,
+    header: Kept<P::Memory, QueueHeader>,
+    /// Descriptor numbers that stand for it.
+    pub(crate) numbers: AtomicU32,
     order: Mutex<()>,
     core: Mutex<Core<P>>,
     /// Shards that have seen a note of this queue.
@@ -66,8 +67,9 @@ impl<P: Platform> Kqueue<P> {
     /// A new queue.
     pub fn create(platform: &Arc<P>) -> Result<Kqueue<P>> {
         let (number, (region, layout)) = platform.create_queue(FIRST_BANK)?;
+        let header = region.keep_queue_header()?;
         let core = Core {
-            queue: Queue::new(region.clone(), layout)?,
+            queue: Queue::new(region, layout)?,
             keys: HashMap::new(),
             retired: Vec::new(),
             last_woken: 0,
@@ -75,7 +77,8 @@ impl<P: Platform> Kqueue<P> {
         Ok(Kqueue {
             platform: platform.clone(),
             number,
-            header: region,
+            header,
+            numbers: AtomicU32::new(1),
             order: Mutex::new(()),
             core: Mutex::new(core),
             shards: AtomicU64::new(0),
@@ -145,10 +148,6 @@ impl<P: Platform> Kqueue<P> {
             self.hand_on(core);
         }
         Ok(())
-    }
-
-    fn header(&self) -> Result<&QueueHeader> {
-        Ok(self.header.queue_header()?)
     }
 
     /// Closes the queue: notes go, and who waits is woken with an error (R34).

@@ -33,7 +33,7 @@ impl<P: Platform> Kqueue<P> {
             seat.set_registered();
         }
         let waiter = waiters.get(number as usize).ok_or(Error::new(ENOMEM))?;
-        let parked = self.header()?.parked();
+        let parked = self.header.parked();
         loop {
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(lists);
@@ -66,9 +66,9 @@ impl<P: Platform> Kqueue<P> {
     /// woken thread needs next.
     #[inline]
     pub(super) fn hand_on(&self, mut core: MutexGuard<'_, Core<P>>) {
-        let somebody =
-            self.header.queue_header().is_ok_and(|header| header.parked().load(Ordering::Relaxed) != 0);
-        if somebody && let Some(number) = self.choose(&mut core) {
+        if self.header.parked().load(Ordering::Relaxed) != 0
+            && let Some(number) = self.choose(&mut core)
+        {
             drop(core);
             self.platform.wake(number);
         }
@@ -84,7 +84,7 @@ impl<P: Platform> Kqueue<P> {
     #[cold]
     fn choose(&self, core: &mut Core<P>) -> Option<u32> {
         let (waiters, _) = self.platform.waiters();
-        let number = choose(self.header().ok()?.parked(), waiters, u64::MAX, core.last_woken)?;
+        let number = choose(self.header.parked(), waiters, u64::MAX, core.last_woken)?;
         core.last_woken = number;
         Some(number)
     }

@@ -21,7 +21,7 @@ use rt::sync::{Mutex, OnceLock};
 use rt::sys::{Endpoint, Memory, Notification, Process};
 
 use super::memory::SharedMemory;
-use crate::engine::{CellRef, Seats};
+use crate::engine::Seats;
 use crate::platform::{Bank, Source};
 
 /// Bit of a waiter's notification: it was chosen.
@@ -223,7 +223,7 @@ impl Session {
         let page = self.page(adopted.page, handles.object(0)?)?;
         Ok(Source {
             id: adopted.source,
-            cell: CellRef::new(page, adopted.cell)?,
+            cell: page.keep_cell(adopted.cell)?,
             filters: adopted.filters,
             low_water: adopted.low_water,
         })

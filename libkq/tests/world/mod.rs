@@ -17,7 +17,7 @@ use event_protocol::level::Level;
 use event_protocol::park::{SESSION_SIZE, Waiter, choose};
 use event_protocol::ring::Producer;
 use event_protocol::shared::{Owned, Region};
-use libkq::engine::{CellRef, Seats};
+use libkq::engine::Seats;
 use libkq::platform::{Bank, Platform, Read, Source};
 use libkq::process::Process;
 use libkq::{Error, Result};
@@ -479,7 +479,7 @@ impl Platform for World {
         let source = &server.sources[&file.cell];
         Ok(Source {
             id: source.id,
-            cell: CellRef::new(server.page.clone(), file.cell)?,
+            cell: server.page.keep_cell(file.cell)?,
             filters: source.filters,
             low_water: (1, 1),
         })
