@@ -44,6 +44,9 @@ impl Terminal {
     /// [`Terminal::space`] when nothing waits to be sent.
     pub const MAX_SPACE: usize = output::CAPACITY - output::ECHO_RESERVE;
 
+    /// Bytes that a write never parts, as with a pipe (PIPE_BUF).
+    pub const WHOLE: usize = 1024;
+
     /// A terminal in line mode.
     pub fn new() -> Terminal {
         Terminal {
@@ -97,8 +100,14 @@ impl Terminal {
         }
     }
 
-    /// Takes as much of `bytes` as fits and returns how much.
+    /// Takes as much of `bytes` as fits and returns how much: of the first [`WHOLE`](Terminal::WHOLE) all or nothing, so
+    /// that no echo gets into a line.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let whole = &bytes[..bytes.len().min(Terminal::WHOLE)];
+        let newlines = whole.iter().filter(|&&byte| byte == b'\n').count();
+        if self.output.space() < whole.len() + newlines {
+            return 0;
+        }
         self.output.write(bytes, self.mode.newline_output)
     }
 

@@ -212,9 +212,27 @@ fn a_killed_long_line_needs_a_short_echo() {
 }
 
 #[test]
+fn a_short_write_is_taken_whole_or_not_at_all() {
+    let mut terminal = Terminal::new();
+    let line = [&[b'x'; Terminal::WHOLE - 1][..], b"\n"].concat();
+    while terminal.space() > line.len() {
+        assert_eq!(terminal.write(&line), line.len());
+    }
+    assert!(terminal.space() > 0);
+    assert_eq!(terminal.write(&line), 0);
+    while terminal.space() < line.len() + 1 {
+        assert!(terminal.transmit().is_some());
+    }
+    assert_eq!(terminal.write(&line), line.len(), "with the carriage return it just fits");
+    assert_eq!(terminal.space(), 0);
+    let mut empty = Terminal::new();
+    assert_eq!(empty.write(&[b'x'; 100_000]), Terminal::MAX_SPACE, "a long one is taken in parts");
+}
+
+#[test]
 fn writers_leave_room_for_the_echo() {
     let mut terminal = Terminal::new();
-    while terminal.write(&[b'x'; 1000]) > 0 {}
+    while terminal.write(b"x") > 0 {}
     assert_eq!(terminal.space(), 0);
     type_in(&mut terminal, b"q");
     assert!(shown(&mut terminal).ends_with("xq"));
