@@ -188,6 +188,12 @@ pub struct Backoff {
     pub settled_ms: u32,
 }
 
+impl Default for Manifest {
+    fn default() -> Manifest {
+        Manifest { version: version(), devices: Vec::new(), entries: Vec::new() }
+    }
+}
+
 impl Default for Backoff {
     fn default() -> Backoff {
         Backoff { first_ms: first_ms(), longest_ms: longest_ms(), limit: limit(), settled_ms: settled_ms() }

@@ -34,8 +34,10 @@ pub struct Program {
 pub struct Skipped {
     /// Number of the entry.
     pub index: usize,
-    /// Its name, if it has a printable one.
+    /// Its name, fit to be printed.
     pub name: String,
+    /// Whether its end would have powered the machine off.
+    pub essential: bool,
     /// What is wrong.
     pub why: Why,
 }
@@ -66,19 +68,26 @@ pub fn manifest(manifest: Manifest, exists: impl Fn(&str) -> bool) -> (Vec<Progr
         };
         match verdict {
             Ok(devices) => programs.push((index, Program { entry, devices })),
-            Err(why) => skipped.push(Skipped { index, name: printable(&entry.name), why }),
+            Err(why) => skipped.push(Skipped::new(index, &entry, why)),
         }
     }
     while let Some(at) = first_that_waits_in_vain(&programs) {
         let (index, program) = programs.remove(at);
         let service = unprovided(&program.entry, &programs).unwrap_or_default();
-        skipped.push(Skipped { index, name: program.entry.name, why: Why::WaitsInVain(service) });
+        skipped.push(Skipped::new(index, &program.entry, Why::WaitsInVain(service)));
     }
     (programs.into_iter().map(|(_, program)| program).collect(), skipped)
 }
 
-fn printable(name: &str) -> String {
-    if is_name(name) { name.into() } else { "?".into() }
+impl Skipped {
+    fn new(index: usize, entry: &Entry, why: Why) -> Skipped {
+        Skipped { index, name: printable(&entry.name), essential: entry.essential, why }
+    }
+}
+
+/// What is no name is shown as it would be written in a program, and not to any length.
+fn printable(text: &str) -> String {
+    text.chars().take(NAME).flat_map(char::escape_debug).collect()
 }
 
 fn alone(entry: &Entry, exists: impl Fn(&str) -> bool) -> Result<(), Why> {
@@ -86,7 +95,7 @@ fn alone(entry: &Entry, exists: impl Fn(&str) -> bool) -> Result<(), Why> {
         return Err(Why::Name);
     }
     if !exists(&entry.file) {
-        return Err(Why::NoFile(entry.file.escape_debug().take(2 * NAME).collect()));
+        return Err(Why::NoFile(printable(&entry.file)));
     }
     if !are_strings(&entry.args, entry.env.iter()) {
         return Err(Why::Strings);
@@ -98,7 +107,7 @@ fn alone(entry: &Entry, exists: impl Fn(&str) -> bool) -> Result<(), Why> {
         return Err(Why::Quota(entry.quota));
     }
     if let Some(name) = entry.provides.iter().chain(&entry.after).find(|name| !is_name(name)) {
-        return Err(Why::Service(name.escape_debug().take(NAME).collect()));
+        return Err(Why::Service(printable(name)));
     }
     if !entry.devices.is_empty() && entry.kind != Kind::Driver {
         return Err(Why::NoDriver);
@@ -133,7 +142,7 @@ fn devices(entry: &Entry, known: &[Device]) -> Result<Vec<Device>, Why> {
     let mut found: Vec<Device> = Vec::new();
     for name in &entry.devices {
         let device = known.iter().find(|device| device.name == *name && is_name(name));
-        let device = device.ok_or_else(|| Why::NoDevice(name.escape_debug().take(NAME).collect()))?;
+        let device = device.ok_or_else(|| Why::NoDevice(printable(name)))?;
         if !is_device(device) || found.contains(device) {
             return Err(Why::Device(name.clone()));
         }

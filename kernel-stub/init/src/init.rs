@@ -57,15 +57,19 @@ pub struct Init<S: System> {
     pub(crate) services: Services<S::Handle>,
     pub(crate) waiting: Waiting,
     pub(crate) power: Power<S::Handle>,
+    /// Whether the manifest has nothing to run for.
+    is_pointless: bool,
 }
 
 impl<S: System> Init<S> {
     /// init with what a manifest gave, nothing started.
     pub fn new(mut system: S, programs: Vec<Program>, skipped: &[Skipped]) -> Init<S> {
-        for Skipped { index, name, why } in skipped {
-            system.log(format_args!("manifest entry {index} ({name}) is skipped: {why}"));
+        for Skipped { index, name, why, .. } in skipped {
+            system.log(format_args!("manifest entry {index} (\"{name}\") is skipped: {why}"));
         }
         let services = Services::new(&programs);
+        let is_left = programs.iter().any(|program| program.entry.essential);
+        let is_pointless = programs.is_empty() || !is_left && skipped.iter().any(|skipped| skipped.essential);
         let entry = |program| Entry {
             program,
             state: State::New,
@@ -80,13 +84,14 @@ impl<S: System> Init<S> {
             services,
             waiting: Waiting::default(),
             power: Power::new(),
+            is_pointless,
         }
     }
 
-    /// Starts what waits for nothing.
+    /// Starts what waits for nothing. Without the essential program that the manifest means to have, powers off.
     pub fn boot(&mut self) {
-        if self.entries.is_empty() {
-            self.system.log(format_args!("the manifest has nothing to start"));
+        if self.is_pointless {
+            self.system.log(format_args!("the manifest has nothing to run for"));
             self.power.go(&mut self.system, CANNOT_START);
         }
         self.start_ready();

@@ -46,7 +46,7 @@ impl fmt::Display for Error {
 
 /// Reads as much as can be read: a damaged entry does not take those before it along.
 pub fn manifest(bytes: &[u8]) -> (Manifest, Option<Error>) {
-    let mut manifest = Manifest { version: VERSION, devices: Vec::new(), entries: Vec::new() };
+    let mut manifest = Manifest::default();
     let error = fill(&mut manifest, bytes).err();
     (manifest, error)
 }

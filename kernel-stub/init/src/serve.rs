@@ -8,7 +8,7 @@ use abi::{
 };
 use init::{Init, check, read};
 use init_protocol::{
-    manifest,
+    manifest::{self, Manifest},
     request::{LABEL, Request},
 };
 use rt::{
@@ -37,17 +37,19 @@ pub fn main(start: &Start) -> i32 {
         Ok(machine) => machine,
         Err(hardware) => off::off(&hardware, BROKEN),
     };
-    let bytes = match machine.files.file(manifest::FILE) {
-        Ok(file) => file.data,
+    let manifest = match machine.files.file(manifest::FILE) {
+        Ok(file) => {
+            let (manifest, error) = read::manifest(file.data);
+            if let Some(error) = error {
+                rt::log!("init: {error}");
+            }
+            manifest
+        }
         Err(failure) => {
             rt::log!("init: file \"{}\" of the archive: {failure}", manifest::FILE);
-            &[]
+            Manifest::default()
         }
     };
-    let (manifest, error) = read::manifest(bytes);
-    if let Some(error) = error {
-        rt::log!("init: {error}");
-    }
     let (programs, skipped) = check::manifest(manifest, |path| machine.files.exists(path));
     let mut server = Server(Init::new(machine, programs, &skipped));
     server.0.boot();

@@ -95,6 +95,10 @@ fn a_wrong_entry_is_skipped_alone_and_told_why() {
 fn every_reason_is_one_printable_line() {
     let text = why(|e| e.file = "bad\u{1b}[2J".into()).to_string();
     assert!(!text.chars().any(char::is_control), "{text}");
+    let mut second = entry("two\nlines", Kind::Driver);
+    second.args = vec!["x".repeat(100_000)];
+    let (_, skipped) = check::manifest(manifest(vec![second]), |_| true);
+    assert_eq!(skipped[0].name, "two\\nlines");
 }
 
 #[test]

@@ -149,8 +149,22 @@ fn an_essential_program_is_restarted_before_it_powers_off() {
 #[test]
 fn nothing_to_start_powers_off_and_says_so() {
     let m = Machine::boot(vec![Entry { file: "nowhere".into(), ..server("tty") }]);
-    assert!(m.world.log().contains("manifest entry 0 (tty) is skipped: the archive has no file \"nowhere\""));
+    assert!(
+        m.world.log().contains("manifest entry 0 (\"tty\") is skipped: the archive has no file \"nowhere\"")
+    );
     assert_eq!(m.world.0.borrow().off, Some(125));
+}
+
+#[test]
+fn without_its_essential_program_a_machine_has_nothing_to_run_for() {
+    let lost = || Entry { file: "nowhere".into(), essential: true, ..entry("app", Kind::Application) };
+    let m = Machine::boot(vec![lost(), server("tty")]);
+    assert_eq!(m.world.0.borrow().off, Some(125));
+    assert_eq!(m.world.starts("tty"), 0);
+    let other = Entry { essential: true, ..entry("other", Kind::Application) };
+    let m = Machine::boot(vec![lost(), other]);
+    assert_eq!(m.world.0.borrow().off, None);
+    assert_eq!(m.world.starts("other"), 1);
 }
 
 fn draining() -> (Machine, u32, u32) {
