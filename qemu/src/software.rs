@@ -37,11 +37,15 @@ pub fn build(workspace: &Workspace, output: cargo::Output) -> Result<Software> {
     build_packages(workspace, &workspace.guest_packages(), output)
 }
 
-/// Builds only what a manifest needs: the packages of its programs, kernel and init.
-pub fn build_for(workspace: &Workspace, manifest: &Manifest, output: cargo::Output) -> Result<Software> {
-    let needed: BTreeSet<&str> = manifest
-        .entries
-        .iter()
+/// Builds only what manifests need: the packages of their programs, kernel and init.
+pub fn build_for<'a>(
+    workspace: &Workspace,
+    manifests: impl IntoIterator<Item = &'a Manifest>,
+    output: cargo::Output,
+) -> Result<Software> {
+    let needed: BTreeSet<&str> = manifests
+        .into_iter()
+        .flat_map(|manifest| &manifest.entries)
         .filter_map(|entry| workspace.package_of(entry.file.rsplit('/').next()?))
         .chain([KERNEL, INIT])
         .collect();

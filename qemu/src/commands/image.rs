@@ -60,7 +60,7 @@ impl Recipe {
         if !self.application.program.is_empty() {
             manifest::choose(&mut manifest, &self.application)?;
         }
-        let software = software::build_for(workspace, &manifest, Output::Stderr)?;
+        let software = software::build_for(workspace, [&manifest], Output::Stderr)?;
         BootImage::write(workspace, &software, &manifest, &self.manifest)
     }
 }

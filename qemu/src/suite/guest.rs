@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use init_protocol::manifest::Manifest;
+
 use super::{
     Plan,
     harness::Said,
@@ -55,24 +57,25 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     if boots.is_empty() {
         return Ok(());
     }
-    let software = software::build(workspace, Output::Stderr)?;
-    let image = |boot: &Boot| {
-        let mut manifest = manifest::read(workspace, &boot.test.manifest)?;
-        let application =
-            Application { program: boot.test.program.clone(), arguments: boot.test.arguments.clone() };
-        manifest::choose(&mut manifest, &application)?;
-        let name = format!("test-{}", boot.test.name.as_ref().unwrap_or(&boot.test.program));
-        BootImage::write(workspace, &software, &manifest, &name)
-    };
-    let mut ready = Vec::new();
+    let mut prepared = Vec::new();
     for boot in &boots {
-        let image = match image(boot) {
-            Ok(image) => image,
-            Err(failure) => {
-                report.broken(&boot.name, &failure);
-                continue;
-            }
-        };
+        match prepare(workspace, boot.test) {
+            Ok(manifest) => prepared.push((boot, manifest)),
+            Err(failure) => report.broken(&boot.name, &failure),
+        }
+    }
+    let manifests = prepared.iter().map(|(_, manifest)| manifest);
+    let software = software::build_for(workspace, manifests, Output::Stderr)?;
+    let mut ready = Vec::new();
+    for (boot, manifest) in prepared {
+        let image =
+            match BootImage::write(workspace, &software, &manifest, &format!("test-{}", boot.test.name())) {
+                Ok(image) => image,
+                Err(failure) => {
+                    report.broken(&boot.name, &failure);
+                    continue;
+                }
+            };
         let work = move || {
             if let Err(failure) = one(boot, image, plan, report) {
                 report.broken(&boot.name, &failure);
@@ -84,8 +87,15 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     Ok(())
 }
 
+fn prepare(workspace: &Workspace, test: &Test) -> Result<Manifest> {
+    let mut manifest = manifest::read(workspace, &test.manifest)?;
+    let application = Application { program: test.program.clone(), arguments: test.arguments.clone() };
+    manifest::choose(&mut manifest, &application)?;
+    Ok(manifest)
+}
+
 fn boots(test: &Test) -> impl Iterator<Item = Boot<'_>> {
-    let name = test.name.as_ref().unwrap_or(&test.program);
+    let name = test.name();
     test.modes.iter().flat_map(move |&mode| {
         test.cpus.iter().map(move |&cpus| {
             let word = match mode {
@@ -108,11 +118,15 @@ fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()
     };
     let mut said = Vec::new();
     let mut endings = LineEndings::default();
+    let begin = Instant::now();
+    // When each line ended.
+    let mut ends = Vec::new();
     let mut output = |bytes: &[u8]| {
-        said.extend(endings.convert(bytes));
+        let bytes = endings.convert(bytes);
+        ends.extend(bytes.iter().filter(|&&byte| byte == b'\n').map(|_| begin.elapsed()));
+        said.extend(bytes);
         Ok(())
     };
-    let begin = Instant::now();
     let outcome = machine.run(Console {
         input: Input::Script(test.input.repeat(test.input_times).into_bytes()),
         output: &mut output,
@@ -123,15 +137,18 @@ fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()
     let text = String::from_utf8_lossy(&said);
     let told = if test.harness { Said::read(&text) } else { Said::default() };
     let fault = fault(test, &outcome, &text, &told);
-    if fault.is_some() || told.tests.iter().any(|(_, why)| why.is_some()) {
+    if fault.is_some() || told.tests.iter().any(|test| test.why.is_some()) {
         let log = report.begin_log(&boot.name);
         fs::write(&log, text.as_bytes()).map_err(|error| {
             Failure::new(format!("write {}", log.display()), error, "check the folder's permissions")
         })?;
     }
-    for (name, why) in &told.tests {
-        let name = format!("{}/{name}", boot.name);
-        match why {
+    let mut before = Duration::ZERO;
+    for test in &told.tests {
+        let name = format!("{}/{}", boot.name, test.name);
+        let end = ends.get(test.line).copied().unwrap_or(time);
+        let time = end.saturating_sub(std::mem::replace(&mut before, end));
+        match &test.why {
             _ if !plan.wants(&name) => {}
             None => report.passed(&name, time),
             Some(why) => report.failed_see(&name, why, &report.log(&boot.name)),
@@ -148,7 +165,7 @@ fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()
 
 /// Why the boot as a whole is a failure.
 fn fault(test: &Test, outcome: &Outcome, text: &str, told: &Said) -> Option<String> {
-    let failed = u8::from(told.tests.iter().any(|(_, why)| why.is_some()));
+    let failed = u8::from(told.tests.iter().any(|test| test.why.is_some()));
     let expected = if test.harness && failed > 0 { failed } else { test.status };
     let harness = if test.harness { told.fault() } else { None };
     let ended = match outcome {

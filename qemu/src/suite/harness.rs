@@ -3,11 +3,22 @@
 //! `test NAME ok`, `test NAME FAILED why`, at last `tests done N`. These and the kernel's words share the console, so a
 //! line may have something before it; a line counts when the words are its end.
 
+/// A test that was told of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Its name.
+    pub name: String,
+    /// Why it failed, if it did.
+    pub why: Option<String>,
+    /// The line of the output, from 0.
+    pub line: usize,
+}
+
 /// What a boot said.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Said {
-    /// Tests and, for each that failed, why.
-    pub tests: Vec<(String, Option<String>)>,
+    /// Tests.
+    pub tests: Vec<Told>,
     /// The number in `tests done`.
     pub done: Option<usize>,
     /// The first line that tells of a panic, in the kernel or a program.
@@ -18,14 +29,14 @@ impl Said {
     /// Reads all that was said.
     pub fn read(output: &str) -> Said {
         let mut said = Said::default();
-        for line in output.lines() {
+        for (index, line) in output.lines().enumerate() {
             if said.panic.is_none() && (line.contains("panicked") || line.contains("KERNEL PANIC")) {
                 said.panic = Some(line.trim().to_owned());
             }
             if let Some(number) = after(line, "tests done ") {
                 said.done = number.trim().parse().ok();
-            } else if let Some(test) = after(line, "test ").and_then(test) {
-                said.tests.push(test);
+            } else if let Some((name, why)) = after(line, "test ").and_then(test) {
+                said.tests.push(Told { name, why, line: index });
             }
         }
         said
@@ -38,7 +49,7 @@ impl Said {
         }
         match self.done {
             None => Some(match self.tests.last() {
-                Some((last, _)) => format!("no `tests done`; the last test told of was {last}"),
+                Some(last) => format!("no `tests done`; the last test told of was {}", last.name),
                 None => "no test told of, no `tests done`".to_owned(),
             }),
             Some(0) => Some("it ran no test".to_owned()),
@@ -76,7 +87,9 @@ mod tests {
     #[test]
     fn results_are_read() {
         let said = Said::read("booting\r\ntest a ok\r\n[0.1] test b FAILED got 1, not 2\r\ntests done 2\r\n");
-        assert_eq!(said.tests, [("a".to_owned(), None), ("b".to_owned(), Some("got 1, not 2".to_owned()))]);
+        let told: Vec<_> =
+            said.tests.iter().map(|test| (test.line, test.name.as_str(), test.why.as_deref())).collect();
+        assert_eq!(told, [(1, "a", None), (2, "b", Some("got 1, not 2"))]);
         assert_eq!(said.fault(), None);
     }
 

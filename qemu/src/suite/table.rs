@@ -61,6 +61,13 @@ pub struct Test {
     pub long: bool,
 }
 
+impl Test {
+    /// What the report calls it.
+    pub fn name(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.program)
+    }
+}
+
 /// What executes the guest, as the table has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
