@@ -22,6 +22,11 @@ impl Context<'_> {
         self.now
     }
 
+    /// The monotonic clock in ns: later than [`Context::now`] by what the driver has done since.
+    pub fn clock(&self) -> u64 {
+        self.sources.clock()
+    }
+
     /// What to add to the monotonic time to get that since 1970, in ns.
     pub fn realtime_offset(&self) -> u64 {
         self.sources.realtime_offset()

@@ -18,6 +18,8 @@ pub trait Sources {
     fn note(&mut self, file: FileId, bits: u32, data: u32);
     /// Destroys the source; its users see `errno`. Nothing happens when it has none.
     fn retire(&mut self, file: FileId, errno: i32);
+    /// The monotonic clock, in ns.
+    fn clock(&self) -> u64;
     /// Realtime minus monotonic time, in ns.
     fn realtime_offset(&self) -> u64;
 }

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 /// Least time in ns between two wake-ups for one timer. A shorter period expires as often as it says, told in bundles:
 /// otherwise a timer of one nanosecond would keep its CPU from everybody.
-pub const LEAST_WAKE: u64 = 50_000;
+pub const LEAST_WAKE: u64 = 100_000;
 
 /// When a timer expires, in monotonic ns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -92,6 +92,31 @@ fn a_closed_timer_does_not_run() {
 }
 
 #[test]
+fn r26_a_thousand_greedy_timers_leave_most_of_the_cpu_to_others() {
+    let mut service = Service::new();
+    let files: Vec<FileId> = (0..1000).map(|_| service.open()).collect();
+    for &file in &files {
+        service.arm(file, 0, Some(0));
+    }
+    service.0.link().post_takes = 5_000;
+    let (mut now, mut worked) = (0, 0);
+    for _ in 0..100 {
+        service.0.link().clock.set(now);
+        service.0.engine.set_time(now);
+        service.0.engine.expired();
+        let end = service.0.link().clock.get();
+        worked += end - now;
+        now = service.0.engine.deadline();
+        assert!(now >= end);
+    }
+    assert!(worked <= now / 3 + 1, "{worked} of {now} ns");
+    // All get their turn, and what they count is no less for the waiting.
+    for &file in &files {
+        assert!(service.occurrences(file) > now / 2);
+    }
+}
+
+#[test]
 fn it_is_no_file() {
     let mut service = Service::new();
     assert_eq!(service.0.open("/dev/tty", O_RDWR, 1), Err(Error::new(ENOENT)));

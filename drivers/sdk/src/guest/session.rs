@@ -158,6 +158,10 @@ impl Sources for Session {
         }
     }
 
+    fn clock(&self) -> u64 {
+        rt::clock::now_ns()
+    }
+
     fn realtime_offset(&self) -> u64 {
         rt::hints().realtime_base.load(Relaxed)
     }

@@ -7,6 +7,7 @@ use driver_sdk::engine::{Answer, Engine, Request};
 use driver_sdk::link::{Link, Sources};
 use driver_sdk::{Direction, Driver, FileId, Level, Opening};
 use event_protocol::descriptor::{CURRENT, Control, ControlReply, NONBLOCK, Open, Opened, label};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A published source.
@@ -36,6 +37,9 @@ pub struct Fake {
     pub dead: BTreeSet<u64>,
     pub got: BTreeMap<u64, Got>,
     pub refuse_source: bool,
+    pub clock: Cell<u64>,
+    /// What each posted occurrence takes.
+    pub post_takes: u64,
     /// Tokens in the order of their replies.
     pub order: Vec<u64>,
     /// What was published when the last reply was sent.
@@ -70,6 +74,7 @@ impl Sources for Fake {
     }
 
     fn post(&mut self, file: FileId, occurrences: u64) {
+        self.clock.set(self.clock.get() + self.post_takes);
         if let Some(source) = self.sources.get_mut(&file).filter(|source| source.errno.is_none()) {
             source.occurrences += occurrences;
         }
@@ -81,6 +86,10 @@ impl Sources for Fake {
         if let Some(source) = self.sources.get_mut(&file) {
             source.errno.get_or_insert(errno);
         }
+    }
+
+    fn clock(&self) -> u64 {
+        self.clock.get()
     }
 
     fn realtime_offset(&self) -> u64 {
