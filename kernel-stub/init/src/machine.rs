@@ -5,7 +5,7 @@ use core::fmt;
 
 use abi::{
     Rights,
-    error::{EINVAL, Error, Result},
+    error::{EINVAL, ENOMEM, Error, Result},
     handle::Kind,
 };
 use init::{
@@ -18,23 +18,40 @@ use init_protocol::{
 };
 use rt::{
     ipc::{self, Transfer},
-    sys::{self, AnyHandle, Endpoint, Hardware, Notification, Object, Process},
+    sys::{self, AnyHandle, Endpoint, Notification, Object, Process},
 };
 
-use crate::{archive::Files, layout, loader::Loader, off};
+use crate::{archive::Files, layout, loader::Loader, off::Board};
 
 /// What init has.
 pub struct Machine {
     pub files: Files,
     pub endpoint: Endpoint,
     pub ends: Notification,
-    pub hardware: Hardware,
+    pub board: Board,
 }
 
 /// What a client may do with a service.
 const CLIENT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
 /// What anybody may do with a process that it can know of.
 const WATCH: Rights = Rights::READ.union(Rights::DUPLICATE).union(Rights::TRANSFER);
+
+/// Bytes that init keeps for itself, whatever is asked of it: without a heap it could serve nobody.
+const RESERVE: u64 = 4 << 20;
+
+impl Machine {
+    /// Whether init can pay for a program without giving its own room away.
+    fn afford(&self, quota: u64, cost: u64) -> core::result::Result<(), Failure> {
+        let refused = |error| Failure::Refused { what: "memory", error };
+        let own = self.board.own.status().map_err(refused)?;
+        let needed = quota.saturating_add(cost).saturating_add(RESERVE);
+        if needed <= own.quota_limit.saturating_sub(own.quota_used) {
+            Ok(())
+        } else {
+            Err(refused(Error::new(ENOMEM)))
+        }
+    }
+}
 
 fn is(handle: &AnyHandle, kind: Kind, rights: Rights) -> bool {
     handle.info().is_ok_and(|info| {
@@ -64,11 +81,12 @@ impl System for Machine {
         handles: Vec<(String, AnyHandle)>,
     ) -> core::result::Result<Process, Failure> {
         let image = self.files.program(plan.file)?;
+        self.afford(plan.quota, image.memory() + layout::COST)?;
         let cpus = rt::hints().cpu_count.load(core::sync::atomic::Ordering::Relaxed);
         let loader = Loader {
             endpoint: &self.endpoint,
             ends: &self.ends,
-            hardware: &self.hardware,
+            hardware: &self.board.hardware,
             cpus: (1 << cpus.min(abi::limits::MAX_CPUS as u32)) - 1,
         };
         loader.start(&image, plan, handles)
@@ -124,6 +142,6 @@ impl System for Machine {
     }
 
     fn power_off(&mut self, status: u8) {
-        off::off(&self.hardware, status)
+        self.board.off(status)
     }
 }

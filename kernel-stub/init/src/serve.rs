@@ -14,10 +14,10 @@ use init_protocol::{
 use rt::{
     Start,
     ipc::{self, Arrived, serve},
-    sys::{AnyHandle, Endpoint, Hardware, Notification, Object},
+    sys::{AnyHandle, Endpoint, Hardware, Notification, Object, Process},
 };
 
-use crate::{archive::Files, machine::Machine, off};
+use crate::{archive::Files, machine::Machine, off::Board};
 
 /// Status of a machine that cannot be set up at all.
 const BROKEN: u8 = 126;
@@ -25,17 +25,18 @@ const BROKEN: u8 = 126;
 /// Sets up the machine and serves for as long as it is on.
 pub fn main(start: &Start) -> i32 {
     let header = start.header();
-    let hardware = Hardware::from_handle(header.hardware);
+    let board =
+        Board { hardware: Hardware::from_handle(header.hardware), own: Process::from_handle(header.process) };
     let endpoint = match Endpoint::create() {
         Ok(endpoint) => endpoint,
         Err(error) => {
             rt::log!("init: no endpoint: {error}");
-            off::off(&hardware, BROKEN)
+            board.off(BROKEN)
         }
     };
-    let mut machine = match machine(header, hardware, &endpoint) {
+    let mut machine = match machine(header, board, &endpoint) {
         Ok(machine) => machine,
-        Err(hardware) => off::off(&hardware, BROKEN),
+        Err(board) => board.off(BROKEN),
     };
     let manifest = match machine.files.file(manifest::FILE) {
         Ok(file) => {
@@ -58,25 +59,21 @@ pub fn main(start: &Start) -> i32 {
     i32::from(BROKEN)
 }
 
-/// What init has, or the hardware to power off with.
-fn machine(
-    header: &StartHeader,
-    hardware: Hardware,
-    endpoint: &Endpoint,
-) -> core::result::Result<Machine, Hardware> {
+/// What init has, or the board to power off with.
+fn machine(header: &StartHeader, board: Board, endpoint: &Endpoint) -> core::result::Result<Machine, Board> {
     let files = match Files::new(header) {
         Ok(files) => files,
         Err(failure) => {
             rt::log!("init: the boot archive cannot be used: {failure}");
-            return Err(hardware);
+            return Err(board);
         }
     };
     let ends = Notification::create().and_then(|ends| ends.bind(None).map(|()| ends));
     match (ends, endpoint.duplicate()) {
-        (Ok(ends), Ok(endpoint)) => Ok(Machine { files, endpoint, ends, hardware }),
+        (Ok(ends), Ok(endpoint)) => Ok(Machine { files, endpoint, ends, board }),
         (Err(error), _) | (_, Err(error)) => {
             rt::log!("init: no notification: {error}");
-            Err(hardware)
+            Err(board)
         }
     }
 }
