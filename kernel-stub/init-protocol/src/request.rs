@@ -79,6 +79,8 @@ pub enum Request {
     OnPowerOff,
     /// The answer to the signal of [`OnPowerOff`](Request::OnPowerOff): → [`Reply::Done`].
     Drained,
+    /// What init has done since boot: → [`Reply::Counters`].
+    Counters,
 }
 
 /// What to start.
@@ -123,6 +125,33 @@ pub enum Reply {
         /// Bytes; the memory object is rounded up to whole pages, zero-filled.
         length: u64,
     },
+    /// What init has done.
+    Counters(Counters),
+}
+
+/// What init has done since boot, and has before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Requests heard.
+    pub requests: u64,
+    /// Requests answered at once with an error.
+    pub refused: u64,
+    /// Requests answered with `EAGAIN` because their process had too many waiting.
+    pub displaced: u64,
+    /// Processes started.
+    pub started: u64,
+    /// Processes that ended.
+    pub ended: u64,
+    /// Of these, by a processor exception.
+    pub faulted: u64,
+    /// Starts that failed.
+    pub unstarted: u64,
+    /// Programs started again after a failure.
+    pub restarted: u64,
+    /// Processes in the table now, ended ones whose parent has not been told included.
+    pub processes: u64,
+    /// Requests that wait now.
+    pub waiting: u64,
 }
 
 /// A line of the process table.

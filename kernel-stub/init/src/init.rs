@@ -6,7 +6,10 @@ use abi::{
     error::{ENODEV, Error},
     limits::FOREVER,
 };
-use init_protocol::{request::Reply, status::ExitStatus};
+use init_protocol::{
+    request::{Counters, Reply},
+    status::ExitStatus,
+};
 
 use crate::{
     System,
@@ -57,6 +60,7 @@ pub struct Init<S: System> {
     pub(crate) services: Services<S::Handle>,
     pub(crate) waiting: Waiting,
     pub(crate) power: Power<S::Handle>,
+    pub(crate) counters: Counters,
     /// Whether the manifest has nothing to run for.
     is_pointless: bool,
 }
@@ -84,6 +88,7 @@ impl<S: System> Init<S> {
             services,
             waiting: Waiting::default(),
             power: Power::new(),
+            counters: Counters::default(),
             is_pointless,
         }
     }
@@ -115,6 +120,7 @@ impl<S: System> Init<S> {
         let now = self.system.now();
         for index in 0..self.entries.len() {
             if matches!(self.entries[index].state, State::Resting(until) if until <= now) {
+                self.counters.restarted += 1;
                 self.start(index);
             }
         }
@@ -132,9 +138,10 @@ impl<S: System> Init<S> {
         self.settle();
     }
 
-    /// Number of processes in the table, and of requests that wait.
-    pub fn load(&self) -> (usize, usize) {
-        (self.processes.len(), self.waiting.len())
+    /// What has been done so far, and what there is now.
+    pub fn counters(&self) -> Counters {
+        let (processes, waiting) = (self.processes.len() as u64, self.waiting.len() as u64);
+        Counters { processes, waiting, ..self.counters }
     }
 
     /// Powers off when it is time to.
@@ -145,6 +152,8 @@ impl<S: System> Init<S> {
     }
 
     fn end(&mut self, pid: u32, status: ExitStatus) {
+        self.counters.ended += 1;
+        self.counters.faulted += u64::from(matches!(status, ExitStatus::Faulted { .. }));
         self.processes.end(pid, status);
         self.services.withdraw(pid);
         self.waiting.forget(pid);

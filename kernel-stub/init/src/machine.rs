@@ -42,7 +42,7 @@ const RESERVE: u64 = 4 << 20;
 impl Machine {
     /// Whether init can pay for a program without giving its own room away.
     fn afford(&self, quota: u64, cost: u64) -> core::result::Result<(), Failure> {
-        let refused = |error| Failure::Refused { what: "memory", error };
+        let refused = |error| Failure::Refused { what: "room for its quota", error };
         let own = self.board.own.status().map_err(refused)?;
         let needed = quota.saturating_add(cost).saturating_add(RESERVE);
         if needed <= own.quota_limit.saturating_sub(own.quota_used) {

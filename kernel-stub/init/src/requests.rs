@@ -26,6 +26,7 @@ impl<S: System> Init<S> {
     /// A message with a badge came. `request` is an error when it could not be read. Handles that are not wanted are
     /// closed.
     pub fn asked(&mut self, badge: u64, token: u64, request: Result<Request>, handles: Vec<S::Handle>) {
+        self.counters.requests += 1;
         let answer = match (self.processes.caller(badge), request) {
             (Some((pid, _)), Ok(request)) => self.answer(pid, token, request, handles),
             (Some(_), Err(error)) => Err(error),
@@ -34,7 +35,10 @@ impl<S: System> Init<S> {
         let answer = match answer {
             Ok(Now(reply, handle)) => Ok((reply, handle)),
             Ok(Later) => return self.settle(),
-            Err(error) => Err(error),
+            Err(error) => {
+                self.counters.refused += 1;
+                Err(error)
+            }
         };
         // A caller that is gone or cannot take the answer is not waited for.
         let _ = self.system.reply(token, answer);
@@ -72,6 +76,7 @@ impl<S: System> Init<S> {
                 self.power.drained(caller);
                 Ok(Now(Reply::Done, None))
             }
+            Request::Counters => Ok(Now(Reply::Counters(self.counters()), None)),
         }
     }
 
@@ -163,6 +168,7 @@ impl<S: System> Init<S> {
 
     fn wait_for(&mut self, caller: u32, token: u64, what: For) {
         if let Some(oldest) = self.waiting.add(caller, token, what) {
+            self.counters.displaced += 1;
             let _ = self.system.reply(oldest, Err(Error::new(EAGAIN)));
         }
     }

@@ -50,6 +50,7 @@ impl<S: System> Init<S> {
         };
         match self.system.spawn(&plan, Vec::new()) {
             Ok(process) => {
+                self.counters.started += 1;
                 let record = Record {
                     name: entry.name.clone(),
                     parent: INIT,
@@ -62,6 +63,7 @@ impl<S: System> Init<S> {
                 self.entries[index].state = State::Alive(pid);
             }
             Err(failure) => {
+                self.counters.unstarted += 1;
                 self.system.log(format_args!("{} ({}) is not started: {failure}", entry.name, entry.file));
                 if failure.is_passing() {
                     self.failed(index, 0, CANNOT_START);
@@ -102,7 +104,11 @@ impl<S: System> Init<S> {
             exit_bits: Processes::<S::Process>::exit_bits(pid),
         };
         let named = spawn.handles.iter().cloned().zip(handles).collect();
-        let process = self.system.spawn(&plan, named).map_err(|failure| failure.errno())?;
+        let process = self.system.spawn(&plan, named).map_err(|failure| {
+            self.counters.unstarted += 1;
+            failure.errno()
+        })?;
+        self.counters.started += 1;
         let share = self.system.share_process(&process, true);
         self.entries[index].lent = lent;
         self.entries[index].children += 1;

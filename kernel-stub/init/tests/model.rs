@@ -90,7 +90,7 @@ fn holds(m: &Machine, asked: &BTreeMap<u64, u32>) {
             && !state.gone.contains(token)
             && alive.iter().any(|body| body.pid == **caller)
     });
-    assert!(unanswered.count() <= m.init.load().1, "a request was lost");
+    assert!(unanswered.count() <= m.waiting(), "a request was lost");
 }
 
 proptest! {
@@ -133,7 +133,7 @@ proptest! {
                 None => break,
             }
         }
-        prop_assert_eq!(m.init.load(), (0, 0));
+        prop_assert_eq!((m.processes(), m.waiting()), (0, 0));
         prop_assert_eq!(m.world.0.borrow().open, 0, "handles are left");
     }
 
@@ -149,6 +149,6 @@ proptest! {
             m.end(children[index], status);
             prop_assert_eq!(m.world.answer(tokens[index]), Some(Ok((Reply::Ended(status), None))));
         }
-        prop_assert_eq!(m.init.load(), (1, 0));
+        prop_assert_eq!((m.processes(), m.waiting()), (1, 0));
     }
 }

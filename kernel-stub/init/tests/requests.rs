@@ -10,7 +10,7 @@ use init_protocol::{
     VERSION,
     limits::{CHILDREN, ENDED, LISTED, WAITING},
     manifest::{Entry, Kind},
-    request::{Reply, Request, Spawn},
+    request::{Counters, Reply, Request, Spawn},
 };
 use world::*;
 
@@ -89,7 +89,7 @@ fn connects_wait_in_order() {
     m.register(tty, "tty", 4).unwrap();
     assert_eq!(m.world.answer(first), None, "who is gone is not answered");
     assert_eq!(m.world.answer(second), Some(Ok((Reply::Done, Some(What::Service(4))))));
-    assert_eq!(m.init.load().1, 0);
+    assert_eq!(m.waiting(), 0);
 }
 
 #[test]
@@ -275,9 +275,9 @@ fn only_the_parents_wait_takes_the_status() {
 fn a_dead_callers_connect_is_forgotten() {
     let (mut m, shell) = shell(0);
     let token = m.connect(shell, "tty");
-    assert_eq!(m.init.load().1, 1);
+    assert_eq!(m.waiting(), 1);
     m.end(shell, OK);
-    assert_eq!(m.init.load().1, 0);
+    assert_eq!(m.waiting(), 0);
     let tty = m.world.pid("tty").unwrap();
     m.register(tty, "tty", 1).unwrap();
     assert_eq!(m.world.answer(token), None);
@@ -293,14 +293,14 @@ fn statuses_of_many_children_are_kept_within_limits() {
         m.end(pid, OK);
         pids.push(pid);
     }
-    assert_eq!(m.init.load().0, 2 + 1 + ENDED);
+    assert_eq!(m.processes(), 2 + 1 + ENDED);
     m.end(old, BAD);
     assert_eq!(m.get(shell, Request::Wait { pid: old }), Ok((Reply::Ended(BAD), None)), "ended last");
     assert_eq!(m.errno(shell, Request::Wait { pid: pids[0] }), ESRCH);
     let newest = *pids.last().unwrap();
     assert_eq!(m.get(shell, Request::Wait { pid: newest }), Ok((Reply::Ended(OK), None)));
     m.end(shell, OK);
-    assert_eq!(m.init.load().0, 1);
+    assert_eq!(m.processes(), 1);
 }
 
 #[test]
@@ -312,9 +312,9 @@ fn too_many_waits_answer_the_oldest() {
         let expected = (index < 2).then_some(Err(Error::new(EAGAIN)));
         assert_eq!(m.world.answer(token), expected, "{index}");
     }
-    assert_eq!(m.init.load().1, WAITING);
+    assert_eq!(m.waiting(), WAITING);
     m.end(shell, OK);
-    assert_eq!(m.init.load().1, 0, "waits of the dead are forgotten");
+    assert_eq!(m.waiting(), 0, "waits of the dead are forgotten");
 }
 
 #[test]
@@ -365,4 +365,31 @@ fn files() {
     assert_eq!(m.get(app, open("etc/motd")), Ok((Reply::File { length: 5 }, Some(What::File))));
     assert_eq!(m.errno(app, open("../etc")), ENOENT);
     assert_eq!(m.errno(app, open(&"x".repeat(233))), ENAMETOOLONG);
+}
+
+#[test]
+fn counters_count() {
+    let (mut m, shell) = shell(1);
+    let child = m.spawn(shell, "child").unwrap();
+    m.spawn(shell, "another").unwrap_err();
+    m.world.0.borrow_mut().fail = Some(no_memory());
+    m.ask(shell, Request::Wait { pid: child });
+    for _ in 0..WAITING {
+        m.connect(shell, "tty");
+    }
+    m.end(child, FAULT);
+    m.spawn(shell, "third").unwrap_err();
+    let expected = Counters {
+        requests: 5 + WAITING as u64,
+        refused: 2,
+        displaced: 1,
+        started: 3,
+        ended: 1,
+        faulted: 1,
+        unstarted: 1,
+        restarted: 0,
+        processes: 3,
+        waiting: WAITING as u64,
+    };
+    assert_eq!(m.get(shell, Request::Counters), Ok((Reply::Counters(expected), None)));
 }

@@ -44,6 +44,7 @@ fn a_failure_restarts_later_each_time_and_gives_up_at_the_limit() {
     m.end(m.world.pid("tty").unwrap(), BAD);
     assert_eq!(m.init.deadline(), FOREVER);
     assert_eq!(m.world.starts("tty"), 4);
+    assert_eq!(m.init.counters().restarted, 3);
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn a_restarted_parents_children_do_not_stay() {
     m.spawn(first, "b").unwrap();
     m.end(shell, FAULT);
     assert_eq!((m.world.pid("a"), m.world.pid("b")), (None, None));
-    assert_eq!(m.init.load(), (0, 0));
+    assert_eq!((m.processes(), m.waiting()), (0, 0));
     m.pass_to_deadline();
     let again = m.world.pid("shell").unwrap();
     m.spawn(again, "a").unwrap();

@@ -272,6 +272,16 @@ impl Machine {
         }
     }
 
+    /// Processes in the table.
+    pub fn processes(&self) -> usize {
+        self.init.counters().processes as usize
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> usize {
+        self.init.counters().waiting as usize
+    }
+
     /// A process ends, and init is told.
     pub fn end(&mut self, pid: u32, status: ExitStatus) {
         self.die(pid, status);

@@ -317,7 +317,7 @@ fn talk(start: &rt::Start) -> i32 {
             }
             // Mostly one of the requests that there are.
             if let Some(first) = bytes.first_mut() {
-                *first %= 14;
+                *first %= 15;
             }
         });
         let Ok(notification) = Notification::create() else { return 3 };
