@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod driver;
+pub mod echo;
 pub mod input;
 pub mod mode;
 pub mod output;

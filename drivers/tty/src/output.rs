@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 /// Bytes kept.
 pub const CAPACITY: usize = 16384;
 /// Of these, kept free for the echo: writers cannot silence the keyboard.
-pub const ECHO_RESERVE: usize = 1024;
+pub const ECHO_RESERVE: usize = 2048;
 
 /// The output queue, after NL → CR NL.
 pub struct Output {
@@ -49,9 +49,9 @@ impl Output {
     }
 
     /// Adds an echoed byte. The caller has looked at [`echo_space`](Output::echo_space).
-    pub fn echo(&mut self, byte: u8, newline: bool) {
-        if self.echo_space() >= 2 {
-            self.put(byte, newline);
+    pub fn echo(&mut self, byte: u8) {
+        if self.echo_space() > 0 {
+            self.put(byte, false);
         }
     }
 

@@ -3,16 +3,11 @@
 //! Nothing typed is ever lost. When nobody reads, the input fills until no further line fits; then the terminal has no
 //! room, and the [`Uart`](crate::uart::Uart) leaves the bytes with their sender.
 
+use crate::echo::{Echo, MAX_ECHO};
 use crate::input::{End, Input, Taken};
 use crate::mode::{Mode, control};
-use crate::output::{self, Output, advance};
+use crate::output::{self, Output};
 use crate::uart::Peer;
-
-/// Most columns that are erased one by one when a word or line is killed; longer ones are left behind with a newline,
-/// so that one keystroke needs a bounded echo.
-const MAX_ERASE: usize = 256;
-/// Echo that one received byte can need: `\b \b` for each erased column, or a few characters.
-const MAX_ECHO: usize = 3 * MAX_ERASE + 8;
 
 /// What a read finds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,8 +27,7 @@ pub struct Terminal {
     output: Output,
     /// When the interrupt character came that no reader has been told of.
     interrupted: Option<u64>,
-    /// Column at which the line being edited begins.
-    start: usize,
+    echo: Echo,
     /// Time of the interrupt being served.
     now: u64,
     arrivals: u32,
@@ -54,7 +48,7 @@ impl Terminal {
             input: Input::new(),
             output: Output::new(),
             interrupted: None,
-            start: 0,
+            echo: Echo::default(),
             now: 0,
             arrivals: 0,
             refused: 0,
@@ -108,7 +102,15 @@ impl Terminal {
         if self.output.space() < whole.len() + newlines {
             return 0;
         }
-        self.output.write(bytes, self.mode.newline_output)
+        if !self.shows_line() {
+            return self.output.write(bytes, self.mode.newline_output);
+        }
+        self.echo.begin_output(&self.input, &mut self.output);
+        let count = self.output.write(bytes, self.mode.newline_output);
+        if bytes[..count].ends_with(b"\n") {
+            self.echo.end_output(&self.input, &mut self.output);
+        }
+        count
     }
 
     /// Bytes that can be read.
@@ -157,6 +159,9 @@ impl Terminal {
     }
 
     fn edit(&mut self, byte: u8) {
+        if self.mode.echo {
+            self.echo.begin_key(&self.input, &mut self.output);
+        }
         match byte {
             control::DELETE | control::BACKSPACE => self.erase(1),
             control::KILL => self.erase(usize::MAX),
@@ -168,29 +173,15 @@ impl Terminal {
     }
 
     fn append(&mut self, byte: u8) {
-        if self.input.line_len() == 0 {
-            self.start = self.output.column();
-        }
         if !self.input.push(byte) {
             self.refused += 1;
-            return self.output.echo(control::BELL, false);
+            return self.output.echo(control::BELL);
         }
         if self.mode.echo {
-            self.show(byte);
+            Echo::show(&mut self.output, byte);
         }
         if byte == b'\n' {
             self.commit(End::Line);
-        }
-    }
-
-    fn show(&mut self, byte: u8) {
-        match byte {
-            b'\n' | b'\t' => self.output.echo(byte, self.mode.newline_output),
-            0..=0x1f | 0x7f => {
-                self.output.echo(b'^', false);
-                self.output.echo(byte ^ 0x40, false);
-            }
-            _ => self.output.echo(byte, false),
         }
     }
 
@@ -203,7 +194,7 @@ impl Terminal {
 
     /// Erases up to `characters` from the end of the line, and their columns from the screen.
     fn erase(&mut self, characters: usize) {
-        let end = self.line_end();
+        let end = self.echo.end(&self.input);
         for _ in 0..characters {
             // A whole UTF-8 character goes, its continuation bytes first.
             while self.input.line().next_back().is_some_and(is_continuation) {
@@ -213,27 +204,13 @@ impl Terminal {
                 break;
             }
         }
-        if !self.mode.echo {
-            return;
-        }
-        let columns = end - self.line_end().min(end);
-        if columns > MAX_ERASE {
-            self.show(control::KILL);
-            self.output.echo(b'\n', self.mode.newline_output);
-            return;
-        }
-        for byte in [control::BACKSPACE, b' ', control::BACKSPACE].into_iter().cycle().take(3 * columns) {
-            self.output.echo(byte, false);
+        if self.mode.echo {
+            self.echo.erase(end, &self.input, &mut self.output);
         }
     }
 
-    /// Column behind the line being edited.
-    fn line_end(&self) -> usize {
-        self.input.line().fold(self.start, |column, byte| match byte {
-            b'\t' => advance(column, byte),
-            0..=0x1f | 0x7f => column + 2,
-            _ => advance(column, byte),
-        })
+    fn shows_line(&self) -> bool {
+        self.mode.canonical && self.mode.echo
     }
 
     fn interrupt(&mut self) {
@@ -242,8 +219,8 @@ impl Terminal {
         self.interrupted = Some(self.now);
         self.arrivals = self.arrivals.wrapping_add(1);
         if self.mode.echo {
-            self.show(control::INTERRUPT);
-            self.output.echo(b'\n', self.mode.newline_output);
+            Echo::show(&mut self.output, control::INTERRUPT);
+            Echo::show(&mut self.output, b'\n');
         }
     }
 }
@@ -276,7 +253,7 @@ impl Peer for Terminal {
                     // Room was asked for, and raw bytes never stay in the line: it cannot be full.
                     _ = self.input.push(byte);
                     if self.mode.echo {
-                        self.show(byte);
+                        Echo::show(&mut self.output, byte);
                     }
                     self.commit(End::Open);
                 }

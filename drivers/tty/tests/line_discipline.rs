@@ -137,6 +137,42 @@ fn echo_stands_behind_the_prompt() {
 }
 
 #[test]
+fn what_programs_write_does_not_get_into_the_line_being_typed() {
+    let mut terminal = typed(b"wo");
+    terminal.write(b"hello\n");
+    type_in(&mut terminal, b"rld\n");
+    assert_eq!(shown(&mut terminal), "wo\r\nhello\r\nworld\r\n");
+    assert_eq!(lines(terminal), ["world\n"]);
+    // A prompt, and a program that writes byte by byte.
+    let mut terminal = typed(b"ab");
+    b"yes\n> ".iter().for_each(|&byte| _ = terminal.write(&[byte]));
+    assert_eq!(shown(&mut terminal), "ab\r\nyes\r\nab\r\n> ");
+    type_in(&mut terminal, b"\x7f");
+    assert_eq!(shown(&mut terminal), "ab\x08 \x08", "the next key shows it again");
+    // Nothing typed, or not shown: nothing added.
+    let mut terminal = typed(b"");
+    terminal.write(b"x");
+    terminal.write(b"y\n");
+    assert_eq!(shown(&mut terminal), "xy\r\n");
+    terminal.set_mode(Mode { echo: false, ..Mode::LINE });
+    type_in(&mut terminal, b"secret");
+    terminal.write(b"z\n");
+    assert_eq!(shown(&mut terminal), "z\r\n");
+}
+
+#[test]
+fn a_long_line_is_not_shown_again_for_every_line_of_a_program() {
+    let mut terminal = Terminal::new();
+    for _ in 0..300 {
+        type_in(&mut terminal, b"x");
+    }
+    _ = shown(&mut terminal);
+    terminal.write(b"a\nb\n");
+    terminal.write(b"c\n");
+    assert_eq!(shown(&mut terminal), "\r\na\r\nb\r\nc\r\n");
+}
+
+#[test]
 fn flow_control() {
     let mut terminal = typed(b"\x13");
     terminal.write(b"held");
