@@ -110,28 +110,33 @@ fn a_bad_tag_is_einval() -> Outcome {
 }
 
 fn callers_are_taken_in_order() -> Outcome {
-    let endpoint = Endpoint::create()?;
-    let mut callers = Vec::new();
-    for badge in 1..=5u64 {
-        let client = endpoint.with_badge(Rights::WRITE, badge)?;
-        callers.push(thread::spawn(move || client.call(words(1, [badge; 4]), soon()))?);
-        a_moment();
-    }
-    for badge in 1..=5 {
-        let received = loop {
-            let received = endpoint.recv(soon())?;
-            // A caller that has its answer closes its handle.
-            if received.closed().is_none() {
-                break received;
-            }
-        };
-        equal((received.badge, received.words), (badge, [badge; 4]))?;
-        Endpoint::reply(received.token, words(2, [badge * 2; 4]))?;
-    }
-    for (index, caller) in callers.into_iter().enumerate() {
-        equal(caller.join()??.words, [(index as u64 + 1) * 2; 4])?;
-    }
-    Ok(())
+    // On one CPU, a caller of a higher priority has got into its call when starting it returns: the order is certain.
+    let own = rt::block::current().priority();
+    let receiver = thread::Builder::new().cpus(1).priority(own - 1).spawn(move || -> Outcome {
+        let endpoint = Endpoint::create()?;
+        let mut callers = Vec::new();
+        for badge in 1..=5u64 {
+            let client = endpoint.with_badge(Rights::WRITE, badge)?;
+            let caller = move || client.call(words(1, [badge; 4]), soon());
+            callers.push(thread::Builder::new().cpus(1).priority(own).spawn(caller)?);
+        }
+        for badge in 1..=5 {
+            let received = loop {
+                let received = endpoint.recv(soon())?;
+                // A caller that has its answer closes its handle.
+                if received.closed().is_none() {
+                    break received;
+                }
+            };
+            equal((received.badge, received.words), (badge, [badge; 4]))?;
+            Endpoint::reply(received.token, words(2, [badge * 2; 4]))?;
+        }
+        for (index, caller) in callers.into_iter().enumerate() {
+            equal(caller.join()??.words, [(index as u64 + 1) * 2; 4])?;
+        }
+        Ok(())
+    })?;
+    receiver.join()?
 }
 
 fn a_call_nobody_takes_times_out() -> Outcome {

@@ -134,7 +134,7 @@ fn call(number: u64, arguments: [u64; 6]) -> abi::error::Result<u64> {
 fn a_bad_handle_is_ebadf_everywhere() -> Outcome {
     let mut stock = Stock::new()?;
     let stale = Notification::create()?.handle().0;
-    for bad in [stale, u64::MAX, 1 << 32, 0x7fff_ffff_ffff_ffff, 5] {
+    for bad in [stale, u64::MAX, 1 << 32 | 0xffff, 0x7fff_ffff_ffff_ffff, 5] {
         for site in SITES.iter().chain(SITES_WITH_SELF) {
             let mut arguments = stock.arguments(site.number);
             arguments[site.position] = bad;
