@@ -56,7 +56,7 @@ impl<M: Mapped> Directory<M> {
         if self.members.len() >= MAX_CLIENTS as usize {
             return Err(Error::new(EMFILE));
         }
-        let memory = Region::new(memory);
+        let memory = Arc::new(Region::new(memory));
         let index = self.members.insert(|index, generation| Member {
             session: Arc::new(Session::new(ClientId::new(0, index, generation), memory)),
             queues: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl<M: Mapped> Directory<M> {
         if memory.length() != layout.size() {
             return Err(Error::new(EINVAL));
         }
-        Ok(Arc::new(Bank { region: Region::new(memory), layout }))
+        Ok(Arc::new(Bank { region: Arc::new(Region::new(memory)), layout }))
     }
 
     /// A queue's memory. ENOENT: no such queue.

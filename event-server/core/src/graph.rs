@@ -70,9 +70,8 @@ impl<M: Mapped> Graph<M> {
 
     /// A source's cell.
     #[inline]
-    pub fn cell(&self, source: &Source) -> Result<&Cell, Fault> {
-        let page = self.pages.get(source.page).ok_or(Fault::Reference(u64::from(source.page)))?;
-        page.region.cell(source.cell)
+    pub fn cell(&self, source: &Source) -> Option<&Cell> {
+        self.pages.get(source.page)?.cells.get(source.cell as usize)
     }
 
     /// The event path: a driver says that a source changed. All notes on it that are true now are activated, and for
@@ -88,15 +87,17 @@ impl<M: Mapped> Graph<M> {
             None => return Ok(()),
             Some(_) => return Err(Fault::Reference(id.0)),
         }
-        self.activate_all(index, host)
+        self.activate_all(index, host);
+        Ok(())
     }
 
     /// Looks at a source's cell and activates its notes.
-    pub fn activate_all<H: Host>(&mut self, index: u32, host: &mut H) -> Result<(), Fault> {
+    #[inline]
+    pub fn activate_all<H: Host>(&mut self, index: u32, host: &mut H) {
         let Graph { sources, pages, knotes, notes, queues, stats, liars, shard, .. } = self;
-        let Some(source) = sources.get(index) else { return Ok(()) };
-        let page = pages.get(source.page).ok_or(Fault::Reference(u64::from(source.page)))?;
-        let cell = page.region.cell(source.cell)?;
+        let Some(source) = sources.get(index) else { return };
+        let Some(page) = pages.get(source.page) else { return };
+        let Some(cell) = page.cells.get(source.cell as usize) else { return };
         cell.begin_look();
         let bits = cell.take_note_bits();
         let mut at = source.first_knote;
@@ -113,7 +114,6 @@ impl<M: Mapped> Graph<M> {
             }
             at = knote.source_list.next;
         }
-        Ok(())
     }
 
     /// Activates one note if it is true.
@@ -125,7 +125,8 @@ impl<M: Mapped> Graph<M> {
             return Ok(());
         };
         let Some(page) = pages.get(source.page) else { return Ok(()) };
-        offer(*shard, queue, note, page.region.cell(source.cell)?, 0, stats, host)
+        let Some(cell) = page.cells.get(source.cell as usize) else { return Ok(()) };
+        offer(*shard, queue, note, cell, 0, stats, host)
     }
 
     /// Hangs a note on the knote of (queue, source), which is made when there is none.
@@ -247,7 +248,7 @@ impl<M: Mapped> Graph<M> {
         let now = source.interest();
         if now != before
             && let Some(page) = self.pages.get(source.page)
-            && let Ok(cell) = page.region.cell(source.cell)
+            && let Some(cell) = page.cells.get(source.cell as usize)
         {
             cell.set_interest(now);
         }
@@ -287,7 +288,7 @@ impl<M: Mapped> Graph<M> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn offer<M: Mapped, H: Host>(
     shard: u32,
     queue: &mut Queue<M>,
@@ -301,7 +302,7 @@ fn offer<M: Mapped, H: Host>(
         return Ok(());
     }
     stats.activations += 1;
-    if let Some(notification) = queue.choose()? {
+    if let Some(notification) = queue.choose() {
         stats.wakes += 1;
         host.signal(notification);
     }

@@ -2,16 +2,16 @@
 
 use abi::Handle;
 use event_protocol::badge::ClientId;
-use event_protocol::cell::CELLS_PER_PAGE;
-use event_protocol::shared::Region;
+use event_protocol::cell::{CELLS_PER_PAGE, Cell};
+use event_protocol::shared::View;
 
 /// A page.
 #[derive(Debug)]
 pub struct Page<M> {
     /// Its number among the pages of all shards.
     pub number: u64,
-    /// Mapped here.
-    pub region: Region<M>,
+    /// Its cells.
+    pub cells: View<M, [Cell]>,
     /// The memory object.
     pub handle: Handle,
     /// Whose cells it holds.
@@ -35,8 +35,8 @@ const _: () = assert!(CELLS_PER_PAGE == 64);
 
 impl<M> Page<M> {
     /// A page of free cells.
-    pub fn new(number: u64, region: Region<M>, handle: Handle, owners: Owners) -> Page<M> {
-        Page { number, region, handle, owners, used: 0 }
+    pub fn new(number: u64, cells: View<M, [Cell]>, handle: Handle, owners: Owners) -> Page<M> {
+        Page { number, cells, handle, owners, used: 0 }
     }
 
     /// Takes a free cell.

@@ -12,14 +12,14 @@ use event_protocol::shared::Region;
 #[derive(Debug)]
 pub struct Session<M> {
     id: ClientId,
-    memory: Region<M>,
+    memory: Arc<Region<M>>,
     /// Handle of each waiter's notification, 0 for none. Handles have generations, so a stale one signals nobody.
     notifications: [AtomicU64; MAX_WAITERS],
     ended: AtomicBool,
 }
 
 impl<M> Session<M> {
-    pub(crate) fn new(id: ClientId, memory: Region<M>) -> Session<M> {
+    pub(crate) fn new(id: ClientId, memory: Arc<Region<M>>) -> Session<M> {
         Session {
             id,
             memory,
@@ -34,8 +34,7 @@ impl<M> Session<M> {
     }
 
     /// Its memory: the waiters.
-    #[inline]
-    pub fn memory(&self) -> &Region<M> {
+    pub fn memory(&self) -> &Arc<Region<M>> {
         &self.memory
     }
 
@@ -65,7 +64,7 @@ impl<M> Session<M> {
 #[derive(Debug)]
 pub struct Bank<M> {
     /// The memory.
-    pub region: Region<M>,
+    pub region: Arc<Region<M>>,
     /// How it is divided.
     pub layout: BankLayout,
 }

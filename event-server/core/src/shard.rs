@@ -12,7 +12,7 @@ use event_protocol::control::limits::{MAX_CHANGES, MAX_DRIVERS, MAX_SOURCES};
 use event_protocol::control::lobby::Stats;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
-use event_protocol::shared::{Mapped, Region};
+use event_protocol::shared::{ChangedView, Mapped, Region};
 use hashbrown::HashMap;
 
 use crate::arena::{Arena, NONE};
@@ -49,7 +49,7 @@ struct Driver<M> {
     filters: Filters,
     cells: u32,
     sources: u32,
-    region: Region<M>,
+    changed: ChangedView<M>,
     drain: Drain,
 }
 
@@ -136,7 +136,7 @@ impl<M: Mapped> Shard<M> {
     #[inline]
     fn drain<H: Host<Memory = M>>(&mut self, slot: u32, host: &mut H) -> Result<bool, Fault> {
         let Some(Some(driver)) = self.drivers.get_mut(slot as usize) else { return Ok(true) };
-        let changed = driver.region.changed(driver.cells)?;
+        let changed = driver.changed.get();
         for _ in 0..BATCH {
             match driver.drain.pop(changed)? {
                 Some(source) => self.graph.look(slot, source, host)?,
@@ -178,11 +178,11 @@ impl<M: Mapped> Shard<M> {
             return Err(Error::new(EINVAL));
         }
         let slot = self.drivers.iter().position(Option::is_none).ok_or(Error::new(EMFILE))?;
-        let region = Region::new(memory);
-        region.changed(cells)?.begin();
+        let changed = Arc::new(Region::new(memory)).view_changed(cells)?;
+        changed.get().begin();
         self.driver_generation = self.driver_generation % GENERATION_MAX + 1;
         let id = DriverId::new(self.graph.shard, slot as u32, self.driver_generation);
-        self.drivers[slot] = Some(Driver { id, filters, cells, sources: 0, region, drain: Drain::new() });
+        self.drivers[slot] = Some(Driver { id, filters, cells, sources: 0, changed, drain: Drain::new() });
         Ok(id)
     }
 
@@ -254,10 +254,11 @@ impl<M: Mapped> Shard<M> {
             Some(cell) => (roomy, cell),
             None => {
                 let (memory, handle) = host.create_page()?;
+                let cells = Arc::new(Region::new(memory)).view_cells().inspect_err(|_| host.close(handle))?;
                 let shard = u64::from(self.graph.shard);
                 let page = self.graph.pages.insert(|index, generation| {
                     let number = shard << 56 | u64::from(generation) << 24 | u64::from(index);
-                    Page::new(number, Region::new(memory), handle, owners)
+                    Page::new(number, cells, handle, owners)
                 });
                 if owners.client.is_some() {
                     self.roomy.insert(owners, page);
@@ -270,7 +271,7 @@ impl<M: Mapped> Shard<M> {
             return Err(Error::new(ENOENT));
         };
         (source.page, source.cell) = (page, cell);
-        found.region.cell(cell)?.begin(source.id.generation());
+        found.cells.get(cell as usize).ok_or(Error::new(ENOENT))?.begin(source.id.generation());
         Ok(Created { source: source.id, page: found.number, cell, handle: found.handle })
     }
 
@@ -300,12 +301,11 @@ impl<M: Mapped> Shard<M> {
 
     fn end_source<H: Host<Memory = M>>(&mut self, index: u32, errno: u32, host: &mut H) {
         if let Some(source) = self.graph.sources.get(index)
-            && let Ok(cell) = self.graph.cell(source)
+            && let Some(cell) = self.graph.cell(source)
         {
             cell.end(errno);
         }
-        // The page is the shard's own: it has the cell.
-        let _ = self.graph.activate_all(index, host);
+        self.graph.activate_all(index, host);
         if let Some(source) = self.graph.sources.get_mut(index) {
             source.driver = None;
         }
@@ -447,15 +447,15 @@ impl<M: Mapped> Shard<M> {
         if let Some(index) = found {
             let current = self.graph.queues.get_mut(index).filter(|queue| queue.is_of(memory));
             if let Some(queue) = current {
-                queue.extend(memory);
+                queue.extend(self.graph.shard, memory)?;
                 return Ok(index);
             }
             // A queue that was closed through another shard, and its number used again.
             self.drop_queue(client, index);
         }
         let member = self.clients.get_mut(client).ok_or(Error::new(ENOTCONN))?;
-        let mut queue = Queue::new(client, number, member.session.clone());
-        queue.extend(memory);
+        let mut queue = Queue::new(client, number, member.session.clone(), memory)?;
+        queue.extend(self.graph.shard, memory)?;
         let index = self.graph.queues.insert(|_, _| queue);
         member.queues.push((number, index));
         Ok(index)

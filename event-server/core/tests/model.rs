@@ -170,7 +170,7 @@ fn pick<T>(of: &[T], index: Index) -> Option<usize> {
 }
 
 fn notification(client: usize, waiter: u32) -> Handle {
-    Handle(1 << 32 | (client as u64) << 8 | u64::from(waiter) + 1)
+    Handle(1 << 32 | (client as u64) << 8 | (u64::from(waiter) + 1))
 }
 
 impl World {

@@ -93,7 +93,7 @@ impl Entry {
 }
 
 /// Shard: activates a note. True when it is newly in the ring, so that a waiter has something to wake for.
-#[inline]
+#[inline(always)]
 pub fn activate(
     producer: &mut Producer,
     ring: Ring<'_>,

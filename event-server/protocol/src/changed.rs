@@ -70,6 +70,13 @@ impl<'a> Changed<'a> {
         Some(Changed { ring: Ring::new(&header.ring, entries)?, armed: &header.armed })
     }
 
+    /// A ring whose number of entries [`Changed::new`] has accepted before.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) const fn checked(header: &'a ChangedHeader, entries: &'a [AtomicU64]) -> Changed<'a> {
+        Changed { ring: Ring::checked(&header.ring, entries), armed: &header.armed }
+    }
+
     /// The server's first act on it: the shard sleeps.
     pub fn begin(&self) {
         self.armed.store(1, Ordering::Release);

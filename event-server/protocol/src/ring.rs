@@ -44,6 +44,19 @@ impl<'a> Ring<'a> {
         (count.is_power_of_two() && count <= 1 << 31).then_some(Ring { header, entries })
     }
 
+    /// A ring whose number of entries [`Ring::new`] has accepted before.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) const fn checked(header: &'a RingHeader, entries: &'a [AtomicU64]) -> Ring<'a> {
+        Ring { header, entries }
+    }
+
+    /// What it is made of.
+    #[cfg(not(loom))]
+    pub(crate) const fn parts(&self) -> (&'a RingHeader, &'a [AtomicU64]) {
+        (self.header, self.entries)
+    }
+
     /// Entries it holds.
     #[inline]
     pub fn capacity(&self) -> u32 {

@@ -13,6 +13,7 @@ use crate::ring::{Ring, RingHeader};
 use crate::slot::Slot;
 use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use alloc::sync::Arc;
+use core::ops::Deref;
 use core::ptr::NonNull;
 
 /// Memory that stays mapped at one address while the value lives, dropped when it goes.
@@ -136,6 +137,103 @@ impl<M: Mapped> Region<M> {
     #[inline]
     pub fn slots(&self, layout: BankLayout) -> Result<&[Slot], Fault> {
         self.slice(layout.slot(0), layout.slots() as usize)
+    }
+}
+
+/// Part of mapped memory as a `T`, checked once, that keeps the memory mapped: for paths on which a check for each look
+/// would be felt.
+#[derive(Debug)]
+pub struct View<M, T: ?Sized> {
+    part: NonNull<T>,
+    _memory: Arc<Region<M>>,
+}
+
+// SAFETY: a reference to atomics together with the memory that they lie in.
+unsafe impl<M: Send + Sync, T: Sync + ?Sized> Send for View<M, T> {}
+// SAFETY: as Send.
+unsafe impl<M: Send + Sync, T: Sync + ?Sized> Sync for View<M, T> {}
+
+impl<M, T: ?Sized> View<M, T> {
+    fn new(memory: &Arc<Region<M>>, part: &T) -> View<M, T> {
+        View { part: NonNull::from(part), _memory: memory.clone() }
+    }
+}
+
+impl<M, T: ?Sized> Deref for View<M, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: made of a reference into the memory (every caller of `new` passes what it borrowed from it), which
+        // stays mapped at its address while `_memory` lives (Mapped).
+        unsafe { self.part.as_ref() }
+    }
+}
+
+/// A ring that was checked once.
+#[derive(Debug)]
+pub struct RingView<M> {
+    header: View<M, RingHeader>,
+    entries: View<M, [AtomicU64]>,
+}
+
+impl<M> RingView<M> {
+    /// The ring.
+    #[inline]
+    pub fn get(&self) -> Ring<'_> {
+        Ring::checked(&self.header, &self.entries)
+    }
+}
+
+/// A driver session's ring that was checked once.
+#[derive(Debug)]
+pub struct ChangedView<M> {
+    header: View<M, ChangedHeader>,
+    entries: View<M, [AtomicU64]>,
+}
+
+impl<M> ChangedView<M> {
+    /// The ring.
+    #[inline]
+    pub fn get(&self) -> Changed<'_> {
+        Changed::checked(&self.header, &self.entries)
+    }
+}
+
+impl<M: Mapped> Region<M> {
+    /// A page's cells, as far as they fit.
+    pub fn view_cells(self: &Arc<Self>) -> Result<View<M, [Cell]>, Fault> {
+        Ok(View::new(self, self.slice(0, self.memory.length() / size_of::<Cell>())?))
+    }
+
+    /// [`Region::waiters`].
+    pub fn view_waiters(self: &Arc<Self>) -> Result<View<M, [Waiter]>, Fault> {
+        Ok(View::new(self, self.waiters()?))
+    }
+
+    /// [`Region::queue_header`].
+    pub fn view_queue_header(self: &Arc<Self>) -> Result<View<M, QueueHeader>, Fault> {
+        Ok(View::new(self, self.queue_header()?))
+    }
+
+    /// [`Region::slots`].
+    pub fn view_slots(self: &Arc<Self>, layout: BankLayout) -> Result<View<M, [Slot]>, Fault> {
+        Ok(View::new(self, self.slots(layout)?))
+    }
+
+    /// [`Region::ring`].
+    pub fn view_ring(self: &Arc<Self>, layout: BankLayout, shard: u32) -> Result<RingView<M>, Fault> {
+        let (header, entries) = self.ring(layout, shard)?.parts();
+        Ok(RingView { header: View::new(self, header), entries: View::new(self, entries) })
+    }
+
+    /// [`Region::changed`].
+    pub fn view_changed(self: &Arc<Self>, cells: u32) -> Result<ChangedView<M>, Fault> {
+        self.changed(cells)?;
+        Ok(ChangedView {
+            header: View::new(self, self.view(0)?),
+            entries: View::new(self, self.slice(ENTRIES_OFFSET, cells as usize)?),
+        })
     }
 }
 

@@ -88,51 +88,73 @@ impl Slot {
     }
 
     /// Which of the note's filters are true now. The one predicate that the server activates and clients harvest by.
-    #[inline]
+    #[inline(always)]
     pub fn active(&self, cell: &Cell) -> Filters {
-        if self.control.load(Ordering::Relaxed) & Control::ENABLED.bits() == 0 {
+        let control = self.control.load(Ordering::Relaxed);
+        if control & Control::ENABLED.bits() == 0 {
             return Filters::empty();
         }
-        self.condition(cell)
+        self.condition_as(control, cell)
     }
 
     /// [`Slot::active`] of a note whether enabled or not (R8).
     #[inline]
     pub fn condition(&self, cell: &Cell) -> Filters {
-        let edge = self.control.load(Ordering::Relaxed) & Control::EDGE.bits() != 0;
-        let wanted = Filters::from_bits_truncate(self.filters.load(Ordering::Relaxed));
-        let low_water = self.low_water.load(Ordering::Relaxed);
-        let mut news = Filters::all();
-        if edge {
-            // The arrival is counted before the level is stored, and read before it: a level never hides its edge.
-            let now = cell.activity_word();
-            let fresh = now ^ self.seen_activity.load(Ordering::Relaxed);
-            news.set(Filters::READ | Filters::EXCEPT, fresh as u32 != 0);
-            news.set(Filters::WRITE, fresh >> 32 != 0);
-            news.set(Filters::HANGUP, fresh != 0);
+        self.condition_as(self.control.load(Ordering::Relaxed), cell)
+    }
+
+    #[inline(always)]
+    fn condition_as(&self, control: u32, cell: &Cell) -> Filters {
+        let wanted = Filters::from_bits_retain(self.filters.load(Ordering::Relaxed));
+        // All ones in a half says that everything is news in that direction: the note is not edge-triggered, or
+        // something arrived. The arrival is counted before the level is stored and read before it: a level never hides
+        // its edge.
+        let mut news = u64::MAX;
+        if control & Control::EDGE.bits() != 0 {
+            news = cell.activity_word() ^ self.seen_activity.load(Ordering::Relaxed);
         }
+        let low_water = self.low_water.load(Ordering::Relaxed);
         let mut active = Filters::empty();
         if wanted.intersects(Filters::READ_SIDE) {
             let read = cell.level(Direction::Read);
-            active.set(Filters::READ, level::ready(read, low_water as u32));
-            active.set(Filters::EXCEPT, level::except_ready(read));
-            active.set(Filters::HANGUP, level::hangup_ready(read));
+            if news as u32 != 0 {
+                if level::ready(read, low_water as u32) {
+                    active = active.union(Filters::READ);
+                }
+                if level::except_ready(read) {
+                    active = active.union(Filters::EXCEPT);
+                }
+            }
+            if level::hangup_ready(read) && news != 0 {
+                active = active.union(Filters::HANGUP);
+            }
         }
         if wanted.intersects(Filters::WRITE_SIDE) {
             let write = cell.level(Direction::Write);
-            active.set(Filters::WRITE, level::ready(write, (low_water >> 32) as u32));
-            if level::hangup_ready(write) {
-                active.insert(Filters::HANGUP);
+            if news >> 32 != 0 && level::ready(write, (low_water >> 32) as u32) {
+                active = active.union(Filters::WRITE);
+            }
+            if level::hangup_ready(write) && news != 0 {
+                active = active.union(Filters::HANGUP);
             }
         }
         if wanted.intersects(Filters::COUNTED.union(Filters::NOTED)) {
-            let counted = cell.occurrences() != self.seen_occurrences.load(Ordering::Relaxed);
-            let noted = self.note_bits.load(Ordering::Acquire) != 0;
-            let gone = cell.level(Direction::Read).flags.contains(level::LevelFlags::GONE);
-            active.set(Filters::COUNTED, counted || gone);
-            active.set(Filters::NOTED, noted || gone);
+            active = active.union(self.counted_or_noted(cell));
         }
-        active & wanted & news
+        active.intersection(wanted)
+    }
+
+    /// Occurrences and note bits are news by their nature.
+    fn counted_or_noted(&self, cell: &Cell) -> Filters {
+        let mut active = Filters::empty();
+        let gone = cell.level(Direction::Read).flags.contains(level::LevelFlags::GONE);
+        if gone || cell.occurrences() != self.seen_occurrences.load(Ordering::Relaxed) {
+            active |= Filters::COUNTED;
+        }
+        if gone || self.note_bits.load(Ordering::Acquire) != 0 {
+            active |= Filters::NOTED;
+        }
+        active
     }
 
     /// Which use of the slot this is.
