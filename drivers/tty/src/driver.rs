@@ -26,6 +26,8 @@ pub struct Tty<R> {
     /// What is published, to tell changes from none.
     published: (Level, Level),
     arrivals: u32,
+    /// Space when writers were last looked at.
+    space: i64,
 }
 
 impl<R: Registers> Tty<R> {
@@ -39,6 +41,7 @@ impl<R: Registers> Tty<R> {
             files: Vec::new(),
             last: Read::Nothing,
             arrivals: 0,
+            space: 0,
         })
     }
 
@@ -75,9 +78,11 @@ impl<R: Registers> Tty<R> {
                 context.publish(file, Direction::Write, write, arrived);
             }
         }
-        if self.terminal.space() > 0 {
+        // Who waits was refused at the space of then: no more space, no news.
+        if write.amount > self.space {
             context.wake(Direction::Write, QUEUE);
         }
+        self.space = write.amount;
     }
 }
 
