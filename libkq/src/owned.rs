@@ -1,11 +1,15 @@
 //! Descriptors that close when dropped.
 
+use alloc::sync::Arc;
+use core::fmt;
 use core::time::Duration;
 
 use abi::error::Result;
 use event_protocol::descriptor::{Control, ControlReply};
 
-use crate::event::KEvent;
+use crate::event::{KEvent, Separate};
+use crate::kqueue::Kqueue;
+use crate::machine::Machine;
 use crate::platform::Read;
 
 /// An open file.
@@ -61,29 +65,33 @@ impl Drop for Descriptor {
 }
 
 /// An event queue. `kqueue(2)`.
-#[derive(Debug)]
-pub struct Queue(i32);
+pub struct Queue {
+    number: i32,
+    /// So that a wait need not look the number up.
+    queue: Arc<Kqueue<Machine>>,
+}
 
 impl Queue {
     /// A new one.
     pub fn new() -> Result<Queue> {
-        crate::kqueue().map(Queue)
+        let number = crate::kqueue()?;
+        Ok(Queue { number, queue: crate::process().queue(number)? })
     }
 
     /// Its number.
     pub fn number(&self) -> i32 {
-        self.0
+        self.number
     }
 
     /// Applies changes, up to the first that fails, which is the error.
     pub fn apply(&self, changes: &[KEvent]) -> Result<()> {
-        crate::kevent(self.0, changes, &mut [], Some(Duration::ZERO)).map(drop)
+        crate::kevent(self.number, changes, &mut [], Some(Duration::ZERO)).map(drop)
     }
 
     /// Waits for the first event up to `timeout` (`None`: for ever) and gives all that are ready and fit.
     #[inline]
     pub fn wait<'a>(&self, events: &'a mut [KEvent], timeout: Option<Duration>) -> Result<&'a [KEvent]> {
-        let count = crate::kevent(self.0, &[], events, timeout)?;
+        let count = self.queue.kevent(&mut Separate::new(&[], events), crate::process(), timeout)?;
         Ok(&events[..count])
     }
 }
@@ -91,6 +99,12 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         // As for a descriptor.
-        let _ = crate::close(self.0);
+        let _ = crate::close(self.number);
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Queue").field(&self.number).finish()
     }
 }

@@ -139,8 +139,9 @@ impl<P: Platform> Process<P> {
         self.table.lock().insert(Description::Queue(queue.clone())).inspect_err(|_| queue.close())
     }
 
+    /// The queue that a number stands for: `EBADF` when it is none.
     #[inline]
-    fn queue(&self, fd: i32) -> Result<Arc<Kqueue<P>>> {
+    pub fn queue(&self, fd: i32) -> Result<Arc<Kqueue<P>>> {
         match self.table.lock().get(fd)? {
             Description::Queue(queue) => Ok(queue.clone()),
             Description::File(_) => Err(Error::new(EBADF)),

@@ -39,8 +39,20 @@ pub enum After {
 
 /// What a note means to its interface.
 pub trait View<S> {
+    /// Puts the event of a note that is true and stays as it is ([`After::Stay`]) into `sink`, if there is room. False
+    /// when that is not so, or would take longer to find out: then [`deliver`](View::deliver) decides. Most looks are
+    /// at such notes, and all of this is meant to be inlined.
+    fn deliver_plain(&self, cell: &Cell, sink: &mut S) -> bool;
+
     /// Looks at the note and, when it is true, puts its event into `sink`, which has room.
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After;
+}
+
+/// A harvest that is not at its end.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// The last note to look at; `None`: news must be taken first.
+    last: Option<u32>,
 }
 
 /// A note.
@@ -255,18 +267,55 @@ impl<M: Mapped, V> Queue<M, V> {
         Ok(())
     }
 
-    /// Looks at every note that may be true, once, and puts the events of those that are into `sink`. Notes that were
-    /// retired are appended to `retired`. `EPROTO`: the server wrote nonsense into shared memory.
-    #[inline]
-    pub fn harvest<S: Sink>(&mut self, sink: &mut S, retired: &mut Vec<u32>) -> Result<()>
+    /// The part of a harvest that most harvests consist of: no news, and notes that are true and stay. Tells whether the
+    /// ready list has anything after it; an error when that was not all, and [`harvest`](Queue::harvest) does the rest.
+    #[inline(always)]
+    pub fn harvest_plain<S: Sink>(&mut self, sink: &mut S) -> Result<bool, Unfinished>
     where
         V: View<S>,
     {
-        let pending = self.header.take_pending();
-        if pending != 0 {
-            self.drain(pending)?;
+        if self.header.looks_pending() {
+            return Err(Unfinished { last: None });
         }
-        let Some(last) = self.ready.last() else { return Ok(()) };
+        let Some(last) = self.ready.last() else { return Ok(false) };
+        let Queue { entries, ready, .. } = self;
+        while let Some(index) = ready.first() {
+            match entries.get(index as usize) {
+                Some(Entry { note: Some(Note { cell: Some(cell), view, .. }), .. })
+                    if view.deliver_plain(cell, sink) => {}
+                _ => return Err(Unfinished { last: Some(last) }),
+            }
+            ready.rotate(index);
+            if index == last {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks at every note that may be true, once, and puts the events of those that are into `sink`. Notes that were
+    /// retired are appended to `retired`. `EPROTO`: the server wrote nonsense into shared memory.
+    pub fn harvest<S: Sink>(
+        &mut self,
+        unfinished: Unfinished,
+        sink: &mut S,
+        retired: &mut Vec<u32>,
+    ) -> Result<()>
+    where
+        V: View<S>,
+    {
+        let last = match unfinished.last {
+            // What was told already stands behind it.
+            Some(last) => last,
+            None => {
+                let pending = self.header.take_pending();
+                if pending != 0 {
+                    self.drain(pending)?;
+                }
+                let Some(last) = self.ready.last() else { return Ok(()) };
+                last
+            }
+        };
         let Queue { entries, ready, .. } = self;
         let mut looked_again = None;
         while let Some(index) = ready.first() {

@@ -7,8 +7,8 @@ pub trait Lists {
     /// Change number `index`.
     fn change(&self, index: usize) -> Option<KEvent>;
 
-    /// Appends an event; the caller has seen that there is [room](Lists::room).
-    fn put(&mut self, event: KEvent);
+    /// Appends an event, if there is [room](Lists::room): tells whether.
+    fn put(&mut self, event: KEvent) -> bool;
 
     /// Events that fit still.
     fn room(&self) -> usize;
@@ -39,10 +39,14 @@ impl Lists for Separate<'_> {
     }
 
     #[inline]
-    fn put(&mut self, event: KEvent) {
-        if let Some(place) = self.events.get_mut(self.used) {
-            *place = event;
-            self.used += 1;
+    fn put(&mut self, event: KEvent) -> bool {
+        match self.events.get_mut(self.used) {
+            Some(place) => {
+                *place = event;
+                self.used += 1;
+                true
+            }
+            None => false,
         }
     }
 
@@ -80,11 +84,13 @@ impl Lists for Shared<'_> {
         self.list[..self.changes].get(index).copied()
     }
 
-    fn put(&mut self, event: KEvent) {
-        if self.used < self.events {
+    fn put(&mut self, event: KEvent) -> bool {
+        let room = self.used < self.events;
+        if room {
             self.list[self.used] = event;
             self.used += 1;
         }
+        room
     }
 
     fn room(&self) -> usize {

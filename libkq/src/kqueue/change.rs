@@ -55,7 +55,7 @@ impl<P: Platform> Kqueue<P> {
     /// Does what needs no message; `None` when the change needs one.
     fn change_here(&self, change: &KEvent) -> Option<Result<()>> {
         let mut core = self.core.lock();
-        if self.closed.load(Ordering::Relaxed) {
+        if core.closed {
             return Some(Err(Error::new(EBADF)));
         }
         let add = change.flags.contains(EventFlags::ADD);
@@ -188,7 +188,7 @@ impl<P: Platform> Kqueue<P> {
         let (key, filters) = (note.key(), note.filters());
         let (index, name) = {
             let mut core = self.core.lock();
-            if self.closed.load(Ordering::Relaxed) {
+            if core.closed {
                 return Err(Error::new(EBADF));
             }
             let terms = note.terms();

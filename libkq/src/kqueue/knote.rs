@@ -252,25 +252,16 @@ fn finish(event: &mut KEvent, level: level::Level, cell: &Cell) {
 }
 
 impl<P: Platform, S: Sink + Lists> View<S> for KNote<P> {
-    #[inline]
-    fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After {
-        if let (Some(direction), Some(cell)) = (self.plain, cell) {
-            let level = cell.level(direction);
-            if level.flags.is_empty() {
-                if !level::ready(level, self.low_water) {
-                    return After::Drop;
-                }
-                sink.put(KEvent { data: level.amount, ..self.event });
-                return After::Stay;
-            }
-        }
-        self.deliver_any(slot, cell, sink)
+    #[inline(always)]
+    fn deliver_plain(&self, cell: &Cell, sink: &mut S) -> bool {
+        let Some(direction) = self.plain else { return false };
+        let level = cell.level(direction);
+        level.flags.is_empty()
+            && level::ready(level, self.low_water)
+            && sink.put(KEvent { data: level.amount, ..self.event })
     }
-}
 
-impl<P: Platform> KNote<P> {
-    #[inline(never)]
-    fn deliver_any(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut impl Lists) -> After {
+    fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After {
         if !self.enabled {
             return After::Drop;
         }

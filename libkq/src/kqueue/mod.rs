@@ -12,7 +12,7 @@ mod wait;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::error::{EBADF, Error, Result};
 use event_protocol::activation::QueueHeader;
@@ -20,13 +20,13 @@ use event_protocol::control::client::QueueNumber;
 use event_protocol::shared::Kept;
 use hashbrown::HashMap;
 
-use crate::engine::Queue;
+use crate::engine::{Queue, Unfinished};
 use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists};
 use crate::file::File;
 use crate::platform::Platform;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use knote::KNote;
 
 /// Notes for which a fresh queue has memory.
@@ -43,7 +43,6 @@ pub struct Kqueue<P: Platform> {
     core: Mutex<Core<P>>,
     /// Shards that have seen a note of this queue.
     shards: AtomicU64,
-    closed: AtomicBool,
 }
 
 /// What the core lock guards.
@@ -55,6 +54,7 @@ struct Core<P: Platform> {
     retired: Vec<u32>,
     /// The waiter that was woken last, for rotation.
     last_woken: u32,
+    closed: bool,
 }
 
 /// How to find the file behind a number.
@@ -73,6 +73,7 @@ impl<P: Platform> Kqueue<P> {
             keys: HashMap::new(),
             retired: Vec::new(),
             last_woken: 0,
+            closed: false,
         };
         Ok(Kqueue {
             platform: platform.clone(),
@@ -82,7 +83,6 @@ impl<P: Platform> Kqueue<P> {
             order: Mutex::new(()),
             core: Mutex::new(core),
             shards: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
         })
     }
 
@@ -134,17 +134,32 @@ impl<P: Platform> Kqueue<P> {
     #[inline]
     fn collect<L: Lists>(&self, lists: &mut L) -> Result<()> {
         let mut core = self.core.lock();
-        if self.closed.load(Ordering::Relaxed) {
+        if core.closed {
             return Err(Error::new(EBADF));
         }
+        match core.queue.harvest_plain(&mut Events(lists)) {
+            Ok(false) => {}
+            // R13: what is still on the list may be somebody else's to take.
+            Ok(true) => self.hand_on(core),
+            Err(unfinished) => self.collect_rest(core, unfinished, lists)?,
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn collect_rest<L: Lists>(
+        &self,
+        mut core: MutexGuard<'_, Core<P>>,
+        unfinished: Unfinished,
+        lists: &mut L,
+    ) -> Result<()> {
         let Core { queue, retired, .. } = &mut *core;
         let before = retired.len();
-        queue.harvest(&mut Events(lists), retired)?;
+        queue.harvest(unfinished, &mut Events(lists), retired)?;
         if retired.len() != before {
             core.forget_users(before)?;
         }
         if core.queue.has_ready() {
-            // R13: what is still on the list may be somebody else's to take.
             self.hand_on(core);
         }
         Ok(())
@@ -155,7 +170,7 @@ impl<P: Platform> Kqueue<P> {
         let _order = self.order.lock();
         let notes = {
             let mut core = self.core.lock();
-            self.closed.store(true, Ordering::Relaxed);
+            core.closed = true;
             self.wake_all(&mut core);
             core.clear()
         };
@@ -209,8 +224,8 @@ impl<L: Lists> Lists for Events<'_, L> {
     }
 
     #[inline]
-    fn put(&mut self, event: KEvent) {
-        self.0.put(event);
+    fn put(&mut self, event: KEvent) -> bool {
+        self.0.put(event)
     }
 
     #[inline]
