@@ -47,6 +47,9 @@ pub struct Test {
     /// `input` is typed so many times.
     #[serde(default = "once")]
     pub input_times: usize,
+    /// Typed at last.
+    #[serde(default)]
+    pub input_end: String,
     /// The status that the machine ends with.
     #[serde(default)]
     pub status: u8,
@@ -65,6 +68,11 @@ impl Test {
     /// What the report calls it.
     pub fn name(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.program)
+    }
+
+    /// All that is typed.
+    pub fn typed(&self) -> Vec<u8> {
+        (self.input.repeat(self.input_times) + &self.input_end).into_bytes()
     }
 }
 
