@@ -3,7 +3,7 @@
 use abi::Handle;
 use event_protocol::badge::ClientId;
 use event_protocol::cell::{CELLS_PER_PAGE, Cell};
-use event_protocol::shared::View;
+use event_protocol::shared::Kept;
 
 /// A page.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub struct Page<M> {
     /// Its number among the pages of all shards.
     pub number: u64,
     /// Its cells.
-    pub cells: View<M, [Cell]>,
+    pub cells: Kept<M, [Cell]>,
     /// The memory object.
     pub handle: Handle,
     /// Whose cells it holds.
@@ -35,7 +35,7 @@ const _: () = assert!(CELLS_PER_PAGE == 64);
 
 impl<M> Page<M> {
     /// A page of free cells.
-    pub fn new(number: u64, cells: View<M, [Cell]>, handle: Handle, owners: Owners) -> Page<M> {
+    pub fn new(number: u64, cells: Kept<M, [Cell]>, handle: Handle, owners: Owners) -> Page<M> {
         Page { number, cells, handle, owners, used: 0 }
     }
 

@@ -9,7 +9,7 @@ use event_protocol::cell::Cell;
 use event_protocol::fault::Fault;
 use event_protocol::park::{Waiter, choose};
 use event_protocol::ring::Producer;
-use event_protocol::shared::{Mapped, RingView, View};
+use event_protocol::shared::{Kept, KeptRing, Mapped};
 use event_protocol::slot::Slot;
 
 use crate::arena::NONE;
@@ -26,8 +26,8 @@ pub struct Queue<M> {
     /// Its knotes in this shard.
     pub first_knote: u32,
     session: Arc<Session<M>>,
-    header: View<M, QueueHeader>,
-    waiters: View<M, [Waiter]>,
+    header: Kept<M, QueueHeader>,
+    waiters: Kept<M, [Waiter]>,
     banks: Vec<BankEnd<M>>,
     /// Whom this shard chose last.
     last_chosen: u32,
@@ -36,8 +36,8 @@ pub struct Queue<M> {
 #[derive(Debug)]
 struct BankEnd<M> {
     bank: Arc<Bank<M>>,
-    slots: View<M, [Slot]>,
-    ring: RingView<M>,
+    slots: Kept<M, [Slot]>,
+    ring: KeptRing<M>,
     producer: Producer,
     /// Note of each slot, or NONE.
     notes: Vec<u32>,
@@ -56,8 +56,8 @@ impl<M: Mapped> Queue<M> {
             client,
             number,
             first_knote: NONE,
-            header: first.region.view_queue_header()?,
-            waiters: session.memory().view_waiters()?,
+            header: first.region.keep_queue_header()?,
+            waiters: session.memory().keep_waiters()?,
             session,
             banks: Vec::new(),
             last_chosen: 0,
@@ -76,8 +76,8 @@ impl<M: Mapped> Queue<M> {
     pub fn extend(&mut self, shard: u32, memory: &QueueMemory<M>) -> Result<(), Fault> {
         for bank in memory.banks.iter().skip(self.banks.len()) {
             self.banks.push(BankEnd {
-                slots: bank.region.view_slots(bank.layout)?,
-                ring: bank.region.view_ring(bank.layout, shard)?,
+                slots: bank.region.keep_slots(bank.layout)?,
+                ring: bank.region.keep_ring(bank.layout, shard)?,
                 producer: Producer::new(),
                 notes: vec![NONE; bank.layout.slots() as usize],
                 bank: bank.clone(),

@@ -12,7 +12,7 @@ use event_protocol::control::limits::{MAX_CHANGES, MAX_DRIVERS, MAX_SOURCES};
 use event_protocol::control::lobby::Stats;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
-use event_protocol::shared::{ChangedView, Mapped, Region};
+use event_protocol::shared::{KeptChanged, Mapped, Region};
 use hashbrown::HashMap;
 
 use crate::arena::{Arena, NONE};
@@ -49,7 +49,7 @@ struct Driver<M> {
     filters: Filters,
     cells: u32,
     sources: u32,
-    changed: ChangedView<M>,
+    changed: KeptChanged<M>,
     drain: Drain,
 }
 
@@ -178,7 +178,7 @@ impl<M: Mapped> Shard<M> {
             return Err(Error::new(EINVAL));
         }
         let slot = self.drivers.iter().position(Option::is_none).ok_or(Error::new(EMFILE))?;
-        let changed = Arc::new(Region::new(memory)).view_changed(cells)?;
+        let changed = Arc::new(Region::new(memory)).keep_changed(cells)?;
         changed.get().begin();
         self.driver_generation = self.driver_generation % GENERATION_MAX + 1;
         let id = DriverId::new(self.graph.shard, slot as u32, self.driver_generation);
@@ -254,7 +254,7 @@ impl<M: Mapped> Shard<M> {
             Some(cell) => (roomy, cell),
             None => {
                 let (memory, handle) = host.create_page()?;
-                let cells = Arc::new(Region::new(memory)).view_cells().inspect_err(|_| host.close(handle))?;
+                let cells = Arc::new(Region::new(memory)).keep_cells().inspect_err(|_| host.close(handle))?;
                 let shard = u64::from(self.graph.shard);
                 let page = self.graph.pages.insert(|index, generation| {
                     let number = shard << 56 | u64::from(generation) << 24 | u64::from(index);

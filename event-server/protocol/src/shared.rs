@@ -140,122 +140,25 @@ impl<M: Mapped> Region<M> {
     }
 }
 
-/// Part of mapped memory as a `T`, checked once, that keeps the memory mapped: for paths on which a check for each look
-/// would be felt.
-#[derive(Debug)]
-pub struct View<M, T: ?Sized> {
-    part: NonNull<T>,
-    _memory: Arc<Region<M>>,
-}
-
-// SAFETY: a reference to atomics together with the memory that they lie in.
-unsafe impl<M: Send + Sync, T: Sync + ?Sized> Send for View<M, T> {}
-// SAFETY: as Send.
-unsafe impl<M: Send + Sync, T: Sync + ?Sized> Sync for View<M, T> {}
-
-impl<M, T: ?Sized> View<M, T> {
-    fn new(memory: &Arc<Region<M>>, part: &T) -> View<M, T> {
-        View { part: NonNull::from(part), _memory: memory.clone() }
-    }
-}
-
-impl<M, T: ?Sized> Deref for View<M, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: made of a reference into the memory (every caller of `new` passes what it borrowed from it), which
-        // stays mapped at its address while `_memory` lives (Mapped).
-        unsafe { self.part.as_ref() }
-    }
-}
-
-/// A ring that was checked once.
-#[derive(Debug)]
-pub struct RingView<M> {
-    header: View<M, RingHeader>,
-    entries: View<M, [AtomicU64]>,
-}
-
-impl<M> RingView<M> {
-    /// The ring.
-    #[inline]
-    pub fn get(&self) -> Ring<'_> {
-        Ring::checked(&self.header, &self.entries)
-    }
-}
-
-/// A driver session's ring that was checked once.
-#[derive(Debug)]
-pub struct ChangedView<M> {
-    header: View<M, ChangedHeader>,
-    entries: View<M, [AtomicU64]>,
-}
-
-impl<M> ChangedView<M> {
-    /// The ring.
-    #[inline]
-    pub fn get(&self) -> Changed<'_> {
-        Changed::checked(&self.header, &self.entries)
-    }
-}
-
-impl<M: Mapped> Region<M> {
-    /// A page's cells, as far as they fit.
-    pub fn view_cells(self: &Arc<Self>) -> Result<View<M, [Cell]>, Fault> {
-        Ok(View::new(self, self.slice(0, self.memory.length() / size_of::<Cell>())?))
-    }
-
-    /// [`Region::waiters`].
-    pub fn view_waiters(self: &Arc<Self>) -> Result<View<M, [Waiter]>, Fault> {
-        Ok(View::new(self, self.waiters()?))
-    }
-
-    /// [`Region::queue_header`].
-    pub fn view_queue_header(self: &Arc<Self>) -> Result<View<M, QueueHeader>, Fault> {
-        Ok(View::new(self, self.queue_header()?))
-    }
-
-    /// [`Region::slots`].
-    pub fn view_slots(self: &Arc<Self>, layout: BankLayout) -> Result<View<M, [Slot]>, Fault> {
-        Ok(View::new(self, self.slots(layout)?))
-    }
-
-    /// [`Region::ring`].
-    pub fn view_ring(self: &Arc<Self>, layout: BankLayout, shard: u32) -> Result<RingView<M>, Fault> {
-        let (header, entries) = self.ring(layout, shard)?.parts();
-        Ok(RingView { header: View::new(self, header), entries: View::new(self, entries) })
-    }
-
-    /// [`Region::changed`].
-    pub fn view_changed(self: &Arc<Self>, cells: u32) -> Result<ChangedView<M>, Fault> {
-        self.changed(cells)?;
-        Ok(ChangedView {
-            header: View::new(self, self.view(0)?),
-            entries: View::new(self, self.slice(ENTRIES_OFFSET, cells as usize)?),
-        })
-    }
-}
-
 /// A view that keeps its memory mapped, for those who look often: it was checked when it was made.
 #[derive(Debug)]
-pub struct Kept<M, T> {
+pub struct Kept<M, T: ?Sized> {
     view: NonNull<T>,
     region: Arc<Region<M>>,
 }
 
 // SAFETY: a `Kept` is a shared reference to memory that its region keeps mapped: it may go where both may.
-unsafe impl<M: Send + Sync, T: Sync> Send for Kept<M, T> {}
+unsafe impl<M: Send + Sync, T: Sync + ?Sized> Send for Kept<M, T> {}
 // SAFETY: as above.
-unsafe impl<M: Send + Sync, T: Sync> Sync for Kept<M, T> {}
+unsafe impl<M: Send + Sync, T: Sync + ?Sized> Sync for Kept<M, T> {}
 
-impl<M, T> Clone for Kept<M, T> {
+impl<M, T: ?Sized> Clone for Kept<M, T> {
     fn clone(&self) -> Self {
         Kept { view: self.view, region: self.region.clone() }
     }
 }
 
-impl<M, T> core::ops::Deref for Kept<M, T> {
+impl<M, T: ?Sized> Deref for Kept<M, T> {
     type Target = T;
 
     #[inline(always)]
@@ -266,8 +169,38 @@ impl<M, T> core::ops::Deref for Kept<M, T> {
     }
 }
 
+/// A ring that was checked once.
+#[derive(Debug)]
+pub struct KeptRing<M> {
+    header: Kept<M, RingHeader>,
+    entries: Kept<M, [AtomicU64]>,
+}
+
+impl<M> KeptRing<M> {
+    /// The ring.
+    #[inline]
+    pub fn get(&self) -> Ring<'_> {
+        Ring::checked(&self.header, &self.entries)
+    }
+}
+
+/// A driver session's ring that was checked once.
+#[derive(Debug)]
+pub struct KeptChanged<M> {
+    header: Kept<M, ChangedHeader>,
+    entries: Kept<M, [AtomicU64]>,
+}
+
+impl<M> KeptChanged<M> {
+    /// The ring.
+    #[inline]
+    pub fn get(&self) -> Changed<'_> {
+        Changed::checked(&self.header, &self.entries)
+    }
+}
+
 impl<M: Mapped> Region<M> {
-    fn keep<T>(self: &Arc<Self>, view: &T) -> Kept<M, T> {
+    fn keep<T: ?Sized>(self: &Arc<Self>, view: &T) -> Kept<M, T> {
         Kept { view: NonNull::from(view), region: self.clone() }
     }
 
@@ -276,15 +209,43 @@ impl<M: Mapped> Region<M> {
         Ok(self.keep(self.cell(index)?))
     }
 
+    /// All cells of a page, kept.
+    pub fn keep_cells(self: &Arc<Self>) -> Result<Kept<M, [Cell]>, Fault> {
+        Ok(self.keep(self.slice(0, self.memory.length() / size_of::<Cell>())?))
+    }
+
+    /// [`Region::waiters`], kept.
+    pub fn keep_waiters(self: &Arc<Self>) -> Result<Kept<M, [Waiter]>, Fault> {
+        Ok(self.keep(self.waiters()?))
+    }
+
     /// [`Region::queue_header`], kept.
     pub fn keep_queue_header(self: &Arc<Self>) -> Result<Kept<M, QueueHeader>, Fault> {
         Ok(self.keep(self.queue_header()?))
+    }
+
+    /// [`Region::slots`], kept.
+    pub fn keep_slots(self: &Arc<Self>, layout: BankLayout) -> Result<Kept<M, [Slot]>, Fault> {
+        Ok(self.keep(self.slots(layout)?))
     }
 
     /// A slot of [`Region::slots`], kept.
     pub fn keep_slot(self: &Arc<Self>, layout: BankLayout, slot: u32) -> Result<Kept<M, Slot>, Fault> {
         let slots = self.slots(layout)?;
         Ok(self.keep(slots.get(slot as usize).ok_or(Fault::Reference(u64::from(slot)))?))
+    }
+
+    /// [`Region::ring`], kept.
+    pub fn keep_ring(self: &Arc<Self>, layout: BankLayout, shard: u32) -> Result<KeptRing<M>, Fault> {
+        let (header, entries) = self.ring(layout, shard)?.parts();
+        Ok(KeptRing { header: self.keep(header), entries: self.keep(entries) })
+    }
+
+    /// [`Region::changed`], kept.
+    pub fn keep_changed(self: &Arc<Self>, cells: u32) -> Result<KeptChanged<M>, Fault> {
+        self.changed(cells)?;
+        let entries = self.slice(ENTRIES_OFFSET, cells as usize)?;
+        Ok(KeptChanged { header: self.keep(self.view(0)?), entries: self.keep(entries) })
     }
 }
 
