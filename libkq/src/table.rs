@@ -63,7 +63,8 @@ impl<T> Table<T> {
 
     /// What `fd` stands for.
     pub fn get(&self, fd: i32) -> Result<&T> {
-        match usize::try_from(fd).ok().and_then(|index| self.numbers.get(index)) {
+        // A negative number becomes one that is beyond any table.
+        match self.numbers.get(fd as u32 as usize) {
             Some(Number { state: State::Open(item), .. }) => Ok(item),
             _ => Err(Error::new(EBADF)),
         }

@@ -279,7 +279,8 @@ impl<M: Mapped, V> Queue<M, V> {
         }
         let Some(last) = self.ready.last() else { return Ok(false) };
         let Queue { entries, ready, .. } = self;
-        while let Some(index) = ready.first() {
+        let mut next = ready.first();
+        while let Some(index) = next {
             match entries.get(index as usize) {
                 Some(Entry { note: Some(Note { cell: Some(cell), view, .. }), .. })
                     if view.deliver_plain(cell, sink) => {}
@@ -289,6 +290,7 @@ impl<M: Mapped, V> Queue<M, V> {
             if index == last {
                 break;
             }
+            next = ready.first();
         }
         Ok(true)
     }
