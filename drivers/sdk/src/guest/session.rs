@@ -1,6 +1,6 @@
 //! The driver's session with the event server, and its replies to clients.
 
-use super::cells::{Cells, Place};
+use super::cells::{Cells, OwnCell};
 use super::mapped::Shared;
 use crate::driver::Opening;
 use crate::files::FileId;
@@ -10,6 +10,7 @@ use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
@@ -21,7 +22,7 @@ use event_protocol::descriptor::{self, Opened};
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
-use event_protocol::shared::Region;
+use event_protocol::shared::KeptChanged;
 use rt::ipc::{self, Transfer, call_postcard};
 use rt::sys::{AnyHandle, Endpoint, Memory, Notification, Object};
 
@@ -31,7 +32,7 @@ const DESCRIPTOR: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::
 struct Source {
     file: FileId,
     id: SourceId,
-    place: Place,
+    cell: OwnCell,
     /// Descriptor and watch handles, until the client has them.
     handles: Option<(Endpoint, AnyHandle)>,
 }
@@ -41,8 +42,7 @@ pub struct Session {
     server: Endpoint,
     doorbell: Notification,
     doorbell_bits: u64,
-    ring: Region<Shared>,
-    ring_cells: u32,
+    ring: KeptChanged<Shared>,
     publisher: Publisher,
     cells: Cells,
     sources: Vec<Option<Source>>,
@@ -63,7 +63,7 @@ impl Session {
         let (_, mut handles) = ask(&any, &lobby::Request::Shard { shard }, vec![])?;
         let lobby: Endpoint = handles.object(0)?;
         let memory = Memory::create(size)?;
-        let ring = Shared::map(&memory)?;
+        let ring = Arc::new(Shared::map(&memory)?).keep_changed(cells)?;
         let attach = lobby::Request::Attach { name: String::from(name), filters, cells };
         let (reply, mut handles) = ask(&lobby, &attach, vec![Transfer::moved(memory)])?;
         let lobby::Reply::Attached { doorbell_bits, .. } = reply else { return Err(Error::new(EBADMSG)) };
@@ -72,7 +72,6 @@ impl Session {
             doorbell: handles.object(1)?,
             doorbell_bits,
             ring,
-            ring_cells: cells,
             publisher: Publisher::new(),
             cells: Cells::default(),
             sources: vec![],
@@ -100,6 +99,13 @@ impl Session {
         answer
     }
 
+    fn destroy(&mut self, source: SourceId, errno: i32) {
+        let request = driver::Request::DestroySource { source, errno: errno.unsigned_abs() };
+        if let Err(error) = self.ask(&request, vec![]) {
+            rt::log!("{}: {source:?} cannot be destroyed: {error}", rt::start::program());
+        }
+    }
+
     fn source(&mut self, file: FileId) -> Option<&mut Source> {
         self.sources.get_mut(file.index())?.as_mut().filter(|source| source.file == file)
     }
@@ -112,14 +118,10 @@ impl Session {
         publish: impl FnOnce(&mut Publisher, Changed<'_>, &Cell, SourceId) -> Result<Told, Fault>,
     ) {
         let Some(Some(source)) = self.sources.get(file.index()) else { return };
-        let (Some(cell), Ok(changed)) = (self.cells.get(source.place), self.ring.changed(self.ring_cells))
-        else {
-            return;
-        };
         if source.file != file {
             return;
         }
-        match publish(&mut self.publisher, changed, cell, source.id) {
+        match publish(&mut self.publisher, self.ring.get(), &source.cell, source.id) {
             Ok(Told::Nothing) => {}
             // A doorbell fails only with its server, which the next request tells.
             Ok(Told::Ring) => _ = self.doorbell.signal(self.doorbell_bits),
@@ -150,11 +152,8 @@ impl Sources for Session {
         if self.source(file).is_none() {
             return;
         }
-        let Some(source) = self.sources[file.index()].take() else { return };
-        self.cells.remove(source.place);
-        let request = driver::Request::DestroySource { source: source.id, errno: errno.unsigned_abs() };
-        if let Err(error) = self.ask(&request, vec![]) {
-            rt::log!("{}: source {:?} cannot be destroyed: {error}", rt::start::program(), source.id);
+        if let Some(source) = self.sources[file.index()].take() {
+            self.destroy(source.id, errno);
         }
     }
 
@@ -191,14 +190,16 @@ impl Link for Session {
         let driver::Reply::Created { source: id, page, cell } = reply else {
             return Err(Error::new(EBADMSG));
         };
-        let memory: Memory = handles.object(0)?;
-        let watch: AnyHandle = handles.object(1)?;
-        let place = self.cells.add(page, &memory, cell)?;
+        let mut own = || -> Result<(OwnCell, AnyHandle)> {
+            let memory: Memory = handles.object(0)?;
+            Ok((self.cells.open(page, &memory, cell)?, handles.object(1)?))
+        };
+        let (cell, watch) = own().inspect_err(|_| self.destroy(id, 0))?;
         if self.sources.len() <= file.index() {
             self.sources.resize_with(file.index() + 1, || None);
         }
         let slot = &mut self.sources[file.index()];
-        let source = slot.insert(Source { file, id, place, handles: None });
+        let source = slot.insert(Source { file, id, cell, handles: None });
         source.handles = Some((self.endpoint.with_badge(DESCRIPTOR, file.badge())?, watch));
         Ok(())
     }
