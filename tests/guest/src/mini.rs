@@ -215,7 +215,8 @@ pub fn waits() -> &'static [u8] {
         "mov eax, {wait}",
         "mov r12, {forever}",
         "syscall",
-        "2: jmp 2b";
+        "2: pause",
+        "jmp 2b";
         wait = const abi::number::SYS_NOTIFICATION_WAIT,
         forever = const FOREVER as i64,
     )
@@ -233,9 +234,10 @@ pub fn exits() -> &'static [u8] {
     )
 }
 
-/// Instructions that never end and never enter the kernel; word 0 counts.
+/// Instructions that never end and never enter the kernel; word 0 counts. (Where one host thread emulates all CPUs, `pause`
+/// is what lets the others have their turn.)
 pub fn spins() -> &'static [u8] {
-    crate::instructions!("2: inc qword ptr [rdi]", "jmp 2b")
+    crate::instructions!("2: inc qword ptr [rdi]", "pause", "jmp 2b")
 }
 
 /// Instructions that call the endpoint in word 0 with label 1 and word 1, and then end with the result register as the

@@ -129,7 +129,8 @@ fn a_process_without_handles_goes_on() -> Outcome {
     let handles = [word.handle()];
     let code = guest_tests::instructions!(
         "mov rbx, rdi",
-        "2: cmp qword ptr [rbx + 8], 0",
+        "2: pause",
+        "cmp qword ptr [rbx + 8], 0",
         "je 2b",
         "mov rdi, [rbx]",
         "mov esi, 1",

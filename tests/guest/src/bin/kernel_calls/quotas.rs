@@ -82,7 +82,8 @@ fn repeats() -> &'static [u8] {
         "inc qword ptr [rbx + 8]",
         "jmp 2b",
         "3: mov [rbx + 16], rax",
-        "4: jmp 4b",
+        "4: pause",
+        "jmp 4b",
     )
 }
 
