@@ -16,7 +16,6 @@
 extern crate alloc;
 
 pub mod arena;
-mod change;
 pub mod directory;
 pub mod graph;
 pub mod host;

@@ -1,13 +1,13 @@
 //! Random lives of drivers, clients, sources and notes against a reference that knows nothing of rings and words: what
 //! should be active is, nothing else is, and nothing is left when all have gone.
 
+mod kernel;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use abi::Handle;
-use abi::error::Result;
 use event_core::directory::Directory;
-use event_core::host::{Host, Peer};
 use event_core::session::Session;
 use event_core::shard::Shard;
 use event_protocol::activation::{BankLayout, take};
@@ -15,53 +15,20 @@ use event_protocol::badge::{ClientId, DriverId, SourceId};
 use event_protocol::cell::Direction;
 use event_protocol::changed::{Publisher, Told, memory_size};
 use event_protocol::control::client::{Change, View};
-use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::park::{End, SESSION_SIZE};
 use event_protocol::ring::Consumer;
 use event_protocol::shared::{Owned, Region};
 use event_protocol::slot::{Control, Terms};
+use kernel::{Kernel, Memory};
 use proptest::prelude::*;
 use proptest::sample::Index;
-
-type Memory = Arc<Owned>;
 
 const CELLS: u32 = 16;
 const SLOTS: u32 = 64;
 const QUEUES: u32 = 2;
 const WAITERS: u32 = 2;
-
-#[derive(Default)]
-struct Kernel {
-    next: u64,
-    pages: BTreeMap<Handle, Memory>,
-    signalled: Vec<Handle>,
-    lies: Vec<(Peer, Fault)>,
-}
-
-impl Host for Kernel {
-    type Memory = Memory;
-
-    fn create_page(&mut self) -> Result<(Memory, Handle)> {
-        self.next += 1;
-        let (memory, handle) = (Arc::new(Owned::new(4096)), Handle(self.next));
-        self.pages.insert(handle, memory.clone());
-        Ok((memory, handle))
-    }
-
-    fn close(&mut self, handle: Handle) {
-        assert!(self.pages.remove(&handle).is_some(), "closed twice");
-    }
-
-    fn signal(&mut self, notification: Handle) {
-        self.signalled.push(notification);
-    }
-
-    fn ended(&mut self, who: Peer, fault: Fault) {
-        self.lies.push((who, fault));
-    }
-}
 
 struct Driver {
     id: DriverId,

@@ -6,14 +6,14 @@ use event_protocol::control::limits::MAX_NOTES;
 use event_protocol::filter::Filters;
 use event_protocol::shared::Mapped;
 
+use super::Shard;
 use crate::arena::NONE;
 use crate::host::Host;
-use crate::shard::Shard;
 use crate::source::Note;
 
 impl<M: Mapped> Shard<M> {
     /// Applies one change of a client to one of its queues.
-    pub(crate) fn apply<H: Host<Memory = M>>(
+    pub(super) fn apply<H: Host<Memory = M>>(
         &mut self,
         client: u32,
         queue: u32,

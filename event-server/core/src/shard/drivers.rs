@@ -1,0 +1,219 @@
+//! What a shard does for drivers: sessions, sources and their ends (R56, R57).
+
+use abi::Handle;
+use abi::error::{EINVAL, EMFILE, ENODEV, ENOENT, ENOTCONN, Error, Result};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use event_protocol::badge::{ClientId, DriverId, GENERATION_MAX, SourceId};
+use event_protocol::changed::{Drain, memory_size};
+use event_protocol::control::limits::MAX_SOURCES;
+use event_protocol::filter::Filters;
+use event_protocol::shared::{Mapped, Region};
+
+use super::{Driver, Shard};
+use crate::arena::NONE;
+use crate::host::Host;
+use crate::page::{Owners, Page};
+use crate::source::Source;
+
+/// A source for its driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Created {
+    /// The source.
+    pub source: SourceId,
+    /// Number of the page.
+    pub page: u64,
+    /// Cell in the page.
+    pub cell: u32,
+    /// The page's memory object; stays the shard's.
+    pub handle: Handle,
+}
+
+impl<M: Mapped> Shard<M> {
+    /// A driver introduces itself with memory for so many cells. Its doorbell bit is 1 << the id's index.
+    pub fn attach(&mut self, memory: M, filters: Filters, cells: u32) -> Result<DriverId> {
+        if memory_size(cells) != Some(memory.length()) || !Filters::all().contains(filters) {
+            return Err(Error::new(EINVAL));
+        }
+        let slot = self.drivers.iter().position(Option::is_none).ok_or(Error::new(EMFILE))?;
+        let changed = Arc::new(Region::new(memory)).keep_changed(cells)?;
+        changed.get().begin();
+        self.driver_generation = self.driver_generation % GENERATION_MAX + 1;
+        let id = DriverId::new(self.graph.shard, slot as u32, self.driver_generation);
+        self.drivers[slot] = Some(Driver { id, filters, cells, sources: 0, changed, drain: Drain::new() });
+        Ok(id)
+    }
+
+    fn driver_slot(&self, id: DriverId) -> Result<u32> {
+        match self.drivers.get(id.index()) {
+            Some(Some(driver)) if driver.id == id => Ok(id.index() as u32),
+            _ => Err(Error::new(ENOTCONN)),
+        }
+    }
+
+    /// Makes a source for a client, whose session the caller has found alive, or for whoever gets the watch handle. The
+    /// watch handle is the caller's to make; [`Shard::watch_closed`] follows when the last is closed.
+    pub fn create_source<H: Host<Memory = M>>(
+        &mut self,
+        id: DriverId,
+        filters: Filters,
+        client: Option<ClientId>,
+        low_water: (u32, u32),
+        host: &mut H,
+    ) -> Result<Created> {
+        let slot = self.driver_slot(id)?;
+        // What the ring still holds of sources that are no more makes room for the new one's entry.
+        if let Err(fault) = self.drain(slot, host) {
+            self.driver_lied(slot, fault, host);
+        }
+        let driver = self.drivers[slot as usize].as_mut().ok_or(Error::new(ENOTCONN))?;
+        if filters.is_empty() || !driver.filters.contains(filters) {
+            return Err(Error::new(EINVAL));
+        }
+        if driver.sources >= driver.cells {
+            return Err(Error::new(EMFILE));
+        }
+        if self.made_for.get(&client).is_some_and(|&made| made >= MAX_SOURCES) {
+            return Err(Error::new(EMFILE));
+        }
+        driver.sources += 1;
+        *self.made_for.entry(client).or_insert(0) += 1;
+        let shard = self.graph.shard;
+        let owners = Owners { driver: slot, generation: id.generation(), client };
+        let index = self.graph.sources.insert(|index, generation| {
+            Source::new(SourceId::new(shard, index, generation), slot, client, filters, low_water)
+        });
+        match self.place(index, owners, host) {
+            Ok(created) => Ok(created),
+            Err(error) => {
+                self.graph.sources.remove(index);
+                self.unmake(client);
+                if let Some(driver) = self.drivers[slot as usize].as_mut() {
+                    driver.sources -= 1;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn unmake(&mut self, client: Option<ClientId>) {
+        if let Some(made) = self.made_for.get_mut(&client) {
+            *made -= 1;
+            if *made == 0 {
+                self.made_for.remove(&client);
+            }
+        }
+    }
+
+    /// Gives a source its cell.
+    fn place<H: Host<Memory = M>>(&mut self, index: u32, owners: Owners, host: &mut H) -> Result<Created> {
+        let roomy = self.roomy.get(&owners).copied().unwrap_or(NONE);
+        let (page, cell) = match self.graph.pages.get_mut(roomy).and_then(Page::take) {
+            Some(cell) => (roomy, cell),
+            None => {
+                let (memory, handle) = host.create_page()?;
+                let cells = Arc::new(Region::new(memory)).keep_cells().inspect_err(|_| host.close(handle))?;
+                let shard = u64::from(self.graph.shard);
+                let page = self.graph.pages.insert(|index, generation| {
+                    let number = shard << 56 | u64::from(generation) << 24 | u64::from(index);
+                    Page::new(number, cells, handle, owners)
+                });
+                if owners.client.is_some() {
+                    self.roomy.insert(owners, page);
+                }
+                (page, self.graph.pages.get_mut(page).and_then(Page::take).unwrap_or(0))
+            }
+        };
+        let (Some(source), Some(found)) = (self.graph.sources.get_mut(index), self.graph.pages.get(page))
+        else {
+            return Err(Error::new(ENOENT));
+        };
+        (source.page, source.cell) = (page, cell);
+        found.cells.get(cell as usize).ok_or(Error::new(ENOENT))?.begin(source.id.generation());
+        Ok(Created { source: source.id, page: found.number, cell, handle: found.handle })
+    }
+
+    /// A driver's source is no more (R57). Its notes fire once more, and the cell is used again when no watch handle is
+    /// left.
+    pub fn destroy_source<H: Host<Memory = M>>(
+        &mut self,
+        id: DriverId,
+        source: SourceId,
+        errno: u32,
+        host: &mut H,
+    ) -> Result<()> {
+        let slot = self.driver_slot(id)?;
+        let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
+        if found.driver != Some(slot) {
+            return Err(Error::new(ENOENT));
+        }
+        self.end_source(index, errno, host);
+        if let Some(driver) = self.drivers[slot as usize].as_mut() {
+            driver.sources -= 1;
+        }
+        if !self.graph.liars.is_empty() {
+            self.end_liars(host);
+        }
+        Ok(())
+    }
+
+    fn end_source<H: Host<Memory = M>>(&mut self, index: u32, errno: u32, host: &mut H) {
+        if let Some(source) = self.graph.sources.get(index)
+            && let Some(cell) = self.graph.cell(source)
+        {
+            cell.end(errno);
+        }
+        self.graph.activate_all(index, host);
+        if let Some(source) = self.graph.sources.get_mut(index) {
+            source.driver = None;
+        }
+        self.free_if_unused(index, host);
+    }
+
+    /// The last handle of a driver's session is closed, or it lied: its sources are no more, and their users see
+    /// ENODEV.
+    pub fn driver_closed<H: Host<Memory = M>>(&mut self, id: DriverId, host: &mut H) {
+        let Ok(slot) = self.driver_slot(id) else { return };
+        let sources = self.graph.sources.iter();
+        let sources: Vec<u32> = sources.filter(|(_, s)| s.driver == Some(slot)).map(|(i, _)| i).collect();
+        for index in sources {
+            self.end_source(index, ENODEV as u32, host);
+        }
+        self.drivers[slot as usize] = None;
+        if !self.graph.liars.is_empty() {
+            self.end_liars(host);
+        }
+    }
+
+    /// The last watch handle of a source is closed: nobody can be told of it any more.
+    pub fn watch_closed<H: Host<Memory = M>>(&mut self, id: SourceId, host: &mut H) {
+        let Some((index, _)) = self.graph.source(id) else { return };
+        self.graph.remove_notes_of_source(index, |_| true);
+        self.adoptions.retain(|&(_, source)| source != index);
+        if let Some(source) = self.graph.sources.get_mut(index) {
+            source.watched = false;
+        }
+        self.free_if_unused(index, host);
+    }
+
+    fn free_if_unused<H: Host<Memory = M>>(&mut self, index: u32, host: &mut H) {
+        let unused = |source: &Source| source.driver.is_none() && !source.watched;
+        if !self.graph.sources.get(index).is_some_and(unused) {
+            return;
+        }
+        let Some(source) = self.graph.sources.remove(index) else { return };
+        self.unmake(source.client);
+        let Some(page) = self.graph.pages.get_mut(source.page) else { return };
+        let owners = page.owners;
+        if !page.give_back(source.cell) {
+            self.roomy.insert(owners, source.page);
+            return;
+        }
+        if self.roomy.get(&owners) == Some(&source.page) {
+            self.roomy.remove(&owners);
+        }
+        if let Some(page) = self.graph.pages.remove(source.page) {
+            host.close(page.handle);
+        }
+    }
+}

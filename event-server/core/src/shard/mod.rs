@@ -1,0 +1,159 @@
+//! A shard: what the server's thread on one CPU knows and does.
+
+mod change;
+mod clients;
+mod drivers;
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use event_protocol::badge::{ClientId, DriverId};
+use event_protocol::changed::Drain;
+use event_protocol::control::limits::MAX_DRIVERS;
+use event_protocol::control::lobby::Stats;
+use event_protocol::fault::Fault;
+use event_protocol::filter::Filters;
+use event_protocol::shared::{KeptChanged, Mapped};
+use hashbrown::HashMap;
+
+pub use drivers::Created;
+
+use crate::arena::Arena;
+use crate::graph::Graph;
+use crate::host::{Host, Peer};
+use crate::page::Owners;
+use crate::session::Session;
+
+/// Entries taken from one driver's ring before others are heard again.
+const BATCH: usize = 256;
+
+/// A shard.
+#[derive(Debug)]
+pub struct Shard<M> {
+    /// Sources, notes and queues.
+    graph: Graph<M>,
+    drivers: Vec<Option<Driver<M>>>,
+    driver_generation: u32,
+    clients: Arena<Client<M>>,
+    client_slots: HashMap<ClientId, u32>,
+    /// (slot of a client, source) pairs: the client may have notes on the source.
+    adoptions: BTreeSet<(u32, u32)>,
+    /// Sources for each client, also those that only it still holds on to.
+    made_for: HashMap<Option<ClientId>, u32>,
+    /// A page that may have a free cell.
+    roomy: HashMap<Owners, u32>,
+}
+
+#[derive(Debug)]
+struct Driver<M> {
+    id: DriverId,
+    filters: Filters,
+    cells: u32,
+    sources: u32,
+    changed: KeptChanged<M>,
+    drain: Drain,
+}
+
+/// A client that this shard knows.
+#[derive(Debug)]
+struct Client<M> {
+    session: Arc<Session<M>>,
+    /// (the client's number, index) of its queues here.
+    queues: Vec<(u32, u32)>,
+}
+
+impl<M: Mapped> Shard<M> {
+    /// Shard `number` without anybody.
+    pub fn new(number: u32) -> Shard<M> {
+        Shard {
+            graph: Graph::new(number),
+            drivers: (0..MAX_DRIVERS).map(|_| None).collect(),
+            driver_generation: 0,
+            clients: Arena::default(),
+            client_slots: HashMap::new(),
+            adoptions: BTreeSet::new(),
+            made_for: HashMap::new(),
+            roomy: HashMap::new(),
+        }
+    }
+
+    /// The books.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            clients: self.clients.len() as u64,
+            drivers: self.drivers.iter().flatten().count() as u64,
+            sources: self.graph.sources.len() as u64,
+            pages: self.graph.pages.len() as u64,
+            knotes: self.graph.knotes.len() as u64,
+            notes: self.graph.notes.len() as u64,
+            queues: self.graph.queues.len() as u64,
+            ..self.graph.stats
+        }
+    }
+
+    /// Counts a request.
+    pub fn count_request(&mut self) {
+        self.graph.stats.requests += 1;
+    }
+}
+
+/// The event path.
+impl<M: Mapped> Shard<M> {
+    /// The doorbell rang: takes what the drivers of these bits have to tell. Returns the bits of those that had more to
+    /// tell than is taken at once, to be given to the next call.
+    #[inline]
+    pub fn doorbell<H: Host<Memory = M>>(&mut self, bits: u64, host: &mut H) -> u64 {
+        self.graph.stats.doorbells += 1;
+        let (mut rest, mut unfinished) = (bits, 0);
+        while rest != 0 {
+            let slot = rest.trailing_zeros();
+            rest &= rest - 1;
+            match self.drain(slot, host) {
+                Ok(true) => {}
+                Ok(false) => unfinished |= 1 << slot,
+                Err(fault) => self.driver_lied(slot, fault, host),
+            }
+        }
+        if !self.graph.liars.is_empty() {
+            self.end_liars(host);
+        }
+        unfinished
+    }
+
+    /// Whether a driver's ring is empty and it will ring the doorbell for the next entry.
+    #[inline]
+    fn drain<H: Host<Memory = M>>(&mut self, slot: u32, host: &mut H) -> Result<bool, Fault> {
+        let Some(Some(driver)) = self.drivers.get_mut(slot as usize) else { return Ok(true) };
+        let changed = driver.changed.get();
+        for _ in 0..BATCH {
+            match driver.drain.pop(changed)? {
+                Some(source) => self.graph.look(slot, source, host)?,
+                None if driver.drain.arm(changed) => return Ok(true),
+                None => {}
+            }
+        }
+        Ok(false)
+    }
+
+    #[cold]
+    fn driver_lied<H: Host<Memory = M>>(&mut self, slot: u32, fault: Fault, host: &mut H) {
+        if let Some(Some(driver)) = self.drivers.get(slot as usize) {
+            let id = driver.id;
+            self.graph.stats.lies += 1;
+            host.ended(Peer::Driver(id), fault);
+            self.driver_closed(id, host);
+        }
+    }
+
+    /// Ends the sessions of clients whose rings were found to be impossible.
+    #[cold]
+    fn end_liars<H: Host<Memory = M>>(&mut self, host: &mut H) {
+        while let Some((client, fault)) = self.graph.liars.pop() {
+            if let Some(id) = self.clients.get(client).map(|client| client.session.id()) {
+                self.graph.stats.lies += 1;
+                host.ended(Peer::Client(id), fault);
+                self.client_closed(id);
+            }
+        }
+    }
+}
