@@ -6,7 +6,7 @@
 //!
 //! Programs use [`Queue`], [`Descriptor`] and [`KEvent`], or the functions of the same names as the system calls, which
 //! deal in numbers. Below them, in layers: [`mod@event`] (the vocabulary), [`engine`] (notes, ready list, harvest, for
-//! every interface), [`mod@kqueue`] (the kevent view over it), [`process`] (descriptor numbers), [`platform`] (what all
+//! every interface), [`mod@kqueue`] (the kevent view over it), [`mod@process`] (descriptor numbers), [`platform`] (what all
 //! of this asks of the world) and [`machine`], which is the world. All but the last runs, and is tested, on the host.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]

@@ -142,9 +142,17 @@ impl<P: Platform> Process<P> {
     /// The queue that a number stands for: `EBADF` when it is none.
     #[inline]
     pub fn queue(&self, fd: i32) -> Result<Arc<Kqueue<P>>> {
-        match self.table.lock().get(fd)? {
-            Description::Queue(queue) => Ok(queue.clone()),
-            Description::File(_) => Err(Error::new(EBADF)),
+        let table = self.table.lock();
+        match table.get(fd) {
+            Ok(Description::Queue(queue)) => {
+                let queue = queue.clone();
+                drop(table);
+                Ok(queue)
+            }
+            _ => {
+                drop(table);
+                Err(Error::new(EBADF))
+            }
         }
     }
 

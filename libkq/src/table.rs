@@ -174,11 +174,10 @@ mod tests {
                         let got = table.insert_at(fd, next);
                         if !(0..LIMIT).contains(&fd) {
                             prop_assert_eq!(got, Err(Error::new(EBADF)));
-                        } else if model.contains_key(&fd) {
-                            prop_assert_eq!(got, Err(Error::new(EBUSY)));
                         } else {
-                            prop_assert_eq!(got, Ok(()));
-                            model.insert(fd, Some(next));
+                            let taken = model.contains_key(&fd);
+                            prop_assert_eq!(got, if taken { Err(Error::new(EBUSY)) } else { Ok(()) });
+                            model.entry(fd).or_insert(Some(next));
                         }
                     }
                     Step::BeginClose(fd) => match model.get_mut(&fd) {

@@ -10,6 +10,11 @@ pub trait Lists {
     /// Appends an event, if there is [room](Lists::room): tells whether.
     fn put(&mut self, event: KEvent) -> bool;
 
+    /// The same with other data than the event's: what a level note has to report.
+    fn put_with(&mut self, event: &KEvent, data: i64) -> bool {
+        self.put(KEvent { data, ..*event })
+    }
+
     /// Events that fit still.
     fn room(&self) -> usize;
 
@@ -43,6 +48,19 @@ impl Lists for Separate<'_> {
         match self.events.get_mut(self.used) {
             Some(place) => {
                 *place = event;
+                self.used += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    #[inline(always)]
+    fn put_with(&mut self, event: &KEvent, data: i64) -> bool {
+        match self.events.get_mut(self.used) {
+            Some(place) => {
+                *place = *event;
+                place.data = data;
                 self.used += 1;
                 true
             }

@@ -1,5 +1,5 @@
 //! `NOTE_*`: the filter-specific flags of [`KEvent::fflags`](crate::KEvent::fflags). `kqueue(2)`; the numbers are
-//! FreeBSD's, [`OOB`](crate::event::note::OOB) is DragonFly's.
+//! FreeBSD's, [`OOB`] is DragonFly's.
 
 /// READ, WRITE: ready at `data` bytes or more, for this note only (R24).
 pub const LOWAT: u32 = 0x0001;

@@ -258,7 +258,7 @@ impl<P: Platform, S: Sink + Lists> View<S> for KNote<P> {
         let level = cell.level(direction);
         level.flags.is_empty()
             && level::ready(level, self.low_water)
-            && sink.put(KEvent { data: level.amount, ..self.event })
+            && sink.put_with(&self.event, level.amount)
     }
 
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After {

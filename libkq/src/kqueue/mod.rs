@@ -228,6 +228,11 @@ impl<L: Lists> Lists for Events<'_, L> {
         self.0.put(event)
     }
 
+    #[inline(always)]
+    fn put_with(&mut self, event: &KEvent, data: i64) -> bool {
+        self.0.put_with(event, data)
+    }
+
     #[inline]
     fn room(&self) -> usize {
         self.0.room()
