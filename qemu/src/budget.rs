@@ -32,7 +32,7 @@ pub fn parse(text: &str, cpus: u32) -> Result<BTreeMap<String, u64>, String> {
     Ok(tables.remove(&format!("smp-{cpus}")).unwrap_or_default())
 }
 
-/// What is above its budget or, with one, missing; of the names that begin with `only`.
+/// What is above its budget or, with one, missing; of the names with `only` in them.
 pub fn exceeded(
     figures: &BTreeMap<String, Figure>,
     budgets: &BTreeMap<String, u64>,
@@ -45,7 +45,7 @@ pub fn exceeded(
         }
         Some(_) => None,
     };
-    budgets.iter().filter(|(name, _)| name.starts_with(only)).filter_map(judge).collect()
+    budgets.iter().filter(|(name, _)| name.contains(only)).filter_map(judge).collect()
 }
 
 /// Where two measurements differ.
