@@ -300,3 +300,69 @@ proptest! {
         prop_assert_eq!(world.shard.stats().drivers, 1 - ended);
     }
 }
+
+#[test]
+fn r34_a_queue_closes_with_its_notes_whatever_went_before() {
+    let mut world = World::new();
+    let (client, driver) = (world.client(), world.driver());
+    let id = client.session.id();
+    for gone in 0..4 {
+        for slot in 0..4 {
+            let (source, cell) = world.shared_source(&driver);
+            world.shard.adopt(id, source).unwrap();
+            world.add(&client, source, &cell, slot).unwrap();
+        }
+        world.change(&client, Change::Delete { bank: 0, slot: gone, generation: 1 }).unwrap();
+        world.shard.close_queue(id, 0).unwrap();
+        let stats = world.shard.stats();
+        assert_eq!((stats.notes, stats.knotes, stats.queues), (0, 0, 0));
+    }
+}
+
+#[test]
+fn a_queue_whose_number_is_used_again_has_no_notes_of_the_old_one() {
+    let mut world = World::new();
+    let (client, driver) = (world.client(), world.driver());
+    let id = client.session.id();
+    let (source, cell) = world.shared_source(&driver);
+    world.shard.adopt(id, source).unwrap();
+    world.add(&client, source, &cell, 0).unwrap();
+    // Closed through another shard: this one has not heard of it.
+    world.directory.close_queue(id, 0).unwrap();
+    let memory = Arc::new(Owned::new(client.layout.size()));
+    world.directory.create_queue(id, 0, SLOTS, memory).unwrap();
+    assert_eq!(world.change(&client, add(source, 0, 0, Filters::READ)), Ok(()));
+    assert_eq!((world.shard.stats().notes, world.shard.stats().queues), (1, 1));
+}
+
+#[test]
+fn a_cell_used_again_finds_room_in_the_ring() {
+    let mut world = World::new();
+    let (client, mut driver) = (world.client(), world.driver());
+    let region = Region::new(driver.memory.clone());
+    for _ in 0..3 * CELLS {
+        let (source, cell) = world.shared_source(&driver);
+        world.shard.adopt(client.session.id(), source).unwrap();
+        world.add(&client, source, &cell, 0).unwrap();
+        let changed = region.changed(CELLS).unwrap();
+        let told = driver.publisher.publish(changed, &cell, source, Direction::Read, Level::new(1), true);
+        assert!(told.is_ok(), "the doorbell was not answered, and still there is room");
+        world.shard.destroy_source(driver.id, source, 0, &mut world.kernel).unwrap();
+        world.shard.watch_closed(source, &mut world.kernel);
+        let _ = client.slot(0).settle(&Cell::default());
+    }
+}
+
+#[test]
+fn a_session_that_is_over_opens_nothing_more() {
+    let mut world = World::new();
+    let client = world.client();
+    let id = client.session.id();
+    world.shard.client_closed(id);
+    assert_eq!(world.directory.session(id).unwrap_err().errno, ENOTCONN);
+    assert_eq!(world.directory.queue(id, 0).unwrap_err().errno, ENOTCONN);
+    world.directory.end(id);
+    let next = world.client();
+    assert_ne!(next.session.id(), id, "the id is never somebody else's");
+    assert!(world.directory.end(id).is_empty() && world.directory.session(next.session.id()).is_ok());
+}

@@ -328,10 +328,15 @@ impl World {
         let Some(member) = self.clients[client].as_mut() else { return };
         let words = &member.memory.waiters().unwrap()[waiter as usize];
         if let Some(on) = member.parked.remove(&waiter) {
-            let Some(queue) = member.queues.get(&on) else { return };
-            let header = queue.bank.queue_header().unwrap();
+            let Some(queue) = member.queues.get_mut(&on) else { return };
+            let parked = queue.bank.queue_header().unwrap().parked();
             let was_chosen = words.is_chosen();
-            assert_eq!(words.withdraw(header.parked(), waiter) == End::Chosen, was_chosen);
+            let end = words.withdraw(parked, waiter);
+            assert_eq!(end == End::Chosen, was_chosen);
+            if end == End::Chosen {
+                // It owes a harvest.
+                drain(queue);
+            }
             return;
         }
         let Some(queue) = member.queues.get_mut(&number) else { return };

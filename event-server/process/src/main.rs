@@ -1,7 +1,7 @@
 //! The event server's process: one pinned thread per CPU, each with a [`Shard`](event_core::shard::Shard), an endpoint
 //! and a doorbell.
 //!
-//! All decisions are the core's; here are messages, handles and memory. The loop of a shard is in [`serve`].
+//! All decisions are the core's; here are messages, handles and memory. The loop of a shard is in `serve`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![deny(unsafe_code)]
 
