@@ -11,6 +11,10 @@ pub struct Id<T> {
 }
 
 impl<T> Id<T> {
+    pub(crate) const fn new(index: u32, generation: u32) -> Self {
+        Id { index, generation, of: PhantomData }
+    }
+
     /// Position in the arena.
     pub const fn index(self) -> u32 {
         self.index
@@ -51,7 +55,8 @@ struct Slot<T> {
 
 /// A growing set of `T`. Insertion allocates one chunk for every 32 objects; nothing else allocates.
 pub struct Arena<T> {
-    chunks: Vec<Box<[Slot<T>]>>,
+    /// Chunks have a constant size, so that a masked position needs no check.
+    chunks: Vec<Box<[Slot<T>; CHUNK]>>,
     free: u32,
     len: u32,
     limit: u32,
@@ -73,12 +78,14 @@ impl<T> Arena<T> {
         self.len == 0
     }
 
+    #[inline(always)]
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
-        self.chunks.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
+        self.chunks.get(index as usize / CHUNK).map(|chunk| &chunk[index as usize % CHUNK])
     }
 
+    #[inline(always)]
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
-        self.chunks.get_mut(index as usize / CHUNK)?.get_mut(index as usize % CHUNK)
+        self.chunks.get_mut(index as usize / CHUNK).map(|chunk| &mut chunk[index as usize % CHUNK])
     }
 
     /// Adds an object; `None` when the arena is at its limit (the value is dropped).
@@ -107,32 +114,35 @@ impl<T> Arena<T> {
             return None;
         }
         let end = (first + CHUNK as u32).min(self.limit);
-        let chunk = (first..end)
-            .map(|i| Slot { generation: 1, next_free: if i + 1 < end { i + 1 } else { NONE }, value: None })
-            .collect();
-        self.chunks.push(chunk);
+        let slot = |i| Slot { generation: 1, next_free: if i + 1 < end { i + 1 } else { NONE }, value: None };
+        let chunk: Box<[Slot<T>]> = (first..first + CHUNK as u32).map(slot).collect();
+        self.chunks.push(chunk.try_into().ok()?);
         self.free = first;
         Some(())
     }
 
     /// The object, unless the id is stale.
+    #[inline(always)]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         let slot = self.slot(id.index)?;
         if slot.generation == id.generation { slot.value.as_ref() } else { None }
     }
 
     /// The object for change, unless the id is stale.
+    #[inline(always)]
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
         let slot = self.slot_mut(id.index)?;
         if slot.generation == id.generation { slot.value.as_mut() } else { None }
     }
 
     /// The object at a position, whatever its generation.
+    #[inline(always)]
     pub fn at(&self, index: u32) -> Option<&T> {
         self.slot(index)?.value.as_ref()
     }
 
     /// The object at a position for change, whatever its generation.
+    #[inline(always)]
     pub fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slot_mut(index)?.value.as_mut()
     }

@@ -1,9 +1,6 @@
 //! Deadlines of waiting threads: a binary heap per CPU that knows where each thread is in it.
 
-use crate::{
-    arena::Arena,
-    thread::{DeadlineSlot, Thread},
-};
+use crate::{thread::DeadlineSlot, thread_table::ThreadTable};
 use alloc::vec::Vec;
 
 /// The deadlines that one CPU's timer serves, earliest first.
@@ -34,13 +31,13 @@ impl DeadlineQueue {
     }
 
     /// Adds a thread that has no deadline yet.
-    pub fn insert(&mut self, threads: &mut Arena<Thread>, cpu: u8, index: u32, at: u64) {
+    pub fn insert(&mut self, threads: &mut ThreadTable, cpu: u8, index: u32, at: u64) {
         self.heap.push((at, index));
         self.sift_up(threads, cpu, self.heap.len() - 1);
     }
 
     /// Removes the deadline at a position.
-    pub fn remove(&mut self, threads: &mut Arena<Thread>, cpu: u8, position: u32) {
+    pub fn remove(&mut self, threads: &mut ThreadTable, cpu: u8, position: u32) {
         let position = position as usize;
         if position >= self.heap.len() {
             return;
@@ -55,13 +52,13 @@ impl DeadlineQueue {
         }
     }
 
-    fn note(&self, threads: &mut Arena<Thread>, cpu: u8, position: usize) {
+    fn note(&self, threads: &mut ThreadTable, cpu: u8, position: usize) {
         if let Some(thread) = threads.at_mut(self.heap[position].1) {
             thread.deadline = Some(DeadlineSlot { cpu, position: position as u32 });
         }
     }
 
-    fn sift_up(&mut self, threads: &mut Arena<Thread>, cpu: u8, mut position: usize) {
+    fn sift_up(&mut self, threads: &mut ThreadTable, cpu: u8, mut position: usize) {
         while position > 0 {
             let parent = (position - 1) / 2;
             if self.heap[parent].0 <= self.heap[position].0 {
@@ -74,7 +71,7 @@ impl DeadlineQueue {
         self.note(threads, cpu, position);
     }
 
-    fn sift_down(&mut self, threads: &mut Arena<Thread>, cpu: u8, mut position: usize) {
+    fn sift_down(&mut self, threads: &mut ThreadTable, cpu: u8, mut position: usize) {
         loop {
             let left = 2 * position + 1;
             let Some(&(mut least, _)) = self.heap.get(left) else { break };

@@ -8,7 +8,7 @@ use crate::{
     thread::{Outcome, Wait},
     thread_queue::ThreadQueue,
 };
-use abi::error::{EINVAL, EPERM, EPIPE, ESRCH, Error, Result};
+use abi::error::{EINVAL, EPIPE, ESRCH, Error, Result};
 
 /// An endpoint.
 pub struct Endpoint {
@@ -65,32 +65,30 @@ const TOKEN_INDEX_BITS: u32 = 16;
 
 impl Objects {
     /// The thread that would take a message now: `EPIPE` when nobody ever will.
-    #[inline]
+    #[inline(always)]
     pub fn receiver(&self, endpoint: Id<Endpoint>) -> Result<Option<u32>> {
         let endpoint = self.endpoints.get(endpoint).filter(|e| e.owner.is_some()).ok_or(Error::new(EPIPE))?;
         Ok(endpoint.receivers.front())
     }
 
-    /// Gives the caller's message to `receiver`, which [`Objects::receiver`] named. The caller waits for the reply.
-    /// Returns the reply token.
-    #[inline]
-    pub fn call(&mut self, caller: u32, endpoint: Id<Endpoint>, receiver: u32) -> u64 {
-        let server = match self.endpoints.get_mut(endpoint) {
-            Some(endpoint) => {
-                endpoint.receivers.remove(&mut self.threads, receiver);
-                endpoint.owner
-            }
-            None => None,
-        };
-        self.end_wait(receiver);
-        self.await_reply(caller, server)
+    /// Gives the caller's message to the thread that [`Objects::receiver`] names, if there is one: the caller waits for
+    /// the reply now. Returns that thread and the reply token. `EPIPE` as there.
+    #[inline(always)]
+    pub fn call(&mut self, caller: u32, endpoint: Id<Endpoint>) -> Result<Option<(u32, u64)>> {
+        let endpoint = self.endpoints.get_mut(endpoint).ok_or(Error::new(EPIPE))?;
+        let server = endpoint.owner.ok_or(Error::new(EPIPE))?;
+        let Some((receiver, thread)) = endpoint.receivers.pop(&mut self.threads) else { return Ok(None) };
+        if thread.deadline.is_some() {
+            self.drop_deadline(receiver);
+        }
+        Ok(Some((receiver, self.await_reply(caller, server))))
     }
 
-    #[inline]
-    fn await_reply(&mut self, caller: u32, server: Option<Id<Process>>) -> u64 {
+    #[inline(always)]
+    fn await_reply(&mut self, caller: u32, server: Id<Process>) -> u64 {
         self.calls += 1;
         let token = self.calls << TOKEN_INDEX_BITS | u64::from(caller);
-        if let (Some(thread), Some(server)) = (self.threads.at_mut(caller), server) {
+        if let Some(thread) = self.threads.at_mut(caller) {
             thread.wait = Wait::Reply { server };
             thread.token = token;
         }
@@ -100,13 +98,13 @@ impl Objects {
     /// Makes the caller wait until somebody receives.
     pub fn queue_call(&mut self, caller: u32, id: Id<Endpoint>, badge: u64) {
         if let Some(endpoint) = self.endpoints.get_mut(id) {
-            endpoint.callers.push(&mut self.threads, caller);
-            self.set_wait(caller, Wait::Call { endpoint: id, badge });
+            endpoint.callers.push(&mut self.threads, caller, Wait::Call { endpoint: id, badge });
         }
     }
 
-    /// What a receive by `thread` finds: the bound notification first, then closed badges, then callers in order.
-    #[inline]
+    /// What a receive by `thread` finds: the bound notification first, then closed badges, then callers in order. The
+    /// caller has seen the right to receive, which only the endpoint's owner has.
+    #[inline(always)]
     pub fn receive(&mut self, thread: u32, process: Id<Process>, id: Id<Endpoint>) -> Result<Received> {
         if let Some(bound) = self.threads.at(thread).and_then(|thread| thread.bound) {
             let bits = self.poll_notification(bound);
@@ -115,30 +113,26 @@ impl Objects {
             }
         }
         let endpoint = self.endpoints.get_mut(id).ok_or(Error::new(EINVAL))?;
-        if endpoint.owner != Some(process) {
-            return Err(Error::new(EPERM));
-        }
         if let Some(badge) = endpoint.notices.0 {
             let value = self.take_notice(id, badge);
             return Ok(Received::Closed(value));
         }
         if let Some(caller) = endpoint.callers.front() {
-            endpoint.callers.remove(&mut self.threads, caller);
             let badge = match self.threads.at(caller).map(|thread| thread.wait) {
                 Some(Wait::Call { badge, .. }) => badge,
                 _ => 0,
             };
             // Its deadline stays: it covers the reply too.
-            let token = self.await_reply(caller, Some(process));
+            endpoint.callers.pop(&mut self.threads);
+            let token = self.await_reply(caller, process);
             return Ok(Received::Message { caller, badge, token });
         }
-        endpoint.receivers.push(&mut self.threads, thread);
-        self.set_wait(thread, Wait::Recv { endpoint: id });
+        endpoint.receivers.push(&mut self.threads, thread, Wait::Recv { endpoint: id });
         Ok(Received::Blocked)
     }
 
     /// The caller that a token names, if it still waits for a reply of `process`: `ESRCH`.
-    #[inline]
+    #[inline(always)]
     pub fn reply_target(&self, process: Id<Process>, token: u64) -> Result<u32> {
         let caller = (token & ((1 << TOKEN_INDEX_BITS) - 1)) as u32;
         match self.threads.at(caller) {

@@ -19,8 +19,7 @@ pub fn bucket(process: Id<Process>, address: u64) -> usize {
 impl Objects {
     /// Makes the thread wait for a wake of this word. The kernel has checked the word under the same lock.
     pub fn wait_futex(&mut self, thread: u32, process: Id<Process>, address: u64) {
-        self.futexes[bucket(process, address)].push(&mut self.threads, thread);
-        self.set_wait(thread, Wait::Futex { address });
+        self.futexes[bucket(process, address)].push(&mut self.threads, thread, Wait::Futex { address });
     }
 
     /// Wakes up to `count` threads that wait for this word, longest first, and returns how many.

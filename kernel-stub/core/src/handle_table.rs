@@ -20,6 +20,7 @@ pub struct Entry {
 
 impl Entry {
     /// The entry if it has all of `rights`: `EPERM`.
+    #[inline]
     pub fn needs(self, rights: Rights) -> Result<Entry> {
         if self.rights.contains(rights) { Ok(self) } else { Err(Error::new(EPERM)) }
     }
@@ -41,7 +42,7 @@ const NONE: u32 = u32::MAX;
 
 /// Handles by index and generation.
 pub struct HandleTable {
-    chunks: Vec<Box<[Slot]>>,
+    chunks: Vec<Box<[Slot; CHUNK]>>,
     free: u32,
     len: u32,
     charge: Charge,
@@ -63,12 +64,14 @@ impl HandleTable {
         self.len == 0
     }
 
+    #[inline(always)]
     fn slot(&self, index: u32) -> Option<&Slot> {
-        self.chunks.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
+        self.chunks.get(index as usize / CHUNK).map(|chunk| &chunk[index as usize % CHUNK])
     }
 
+    #[inline(always)]
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot> {
-        self.chunks.get_mut(index as usize / CHUNK)?.get_mut(index as usize % CHUNK)
+        self.chunks.get_mut(index as usize / CHUNK).map(|chunk| &mut chunk[index as usize % CHUNK])
     }
 
     /// Makes sure that one more handle fits: `ENOMEM` beyond the quota, `EMFILE` beyond the limit.
@@ -86,7 +89,8 @@ impl HandleTable {
             generation: 1,
             next_free: if i + 1 < CHUNK { (first + i + 1) as u32 } else { NONE },
         };
-        self.chunks.push((0..CHUNK).map(slot).collect());
+        let chunk: Box<[Slot]> = (0..CHUNK).map(slot).collect();
+        self.chunks.push(chunk.try_into().map_err(|_| Error::new(EMFILE))?);
         self.free = first as u32;
         Ok(())
     }
@@ -105,11 +109,11 @@ impl HandleTable {
     }
 
     /// Looks a handle up: `EBADF` when there is none of that index and generation.
-    #[inline]
-    pub fn get(&self, handle: Handle) -> Result<Entry> {
+    #[inline(always)]
+    pub fn get(&self, handle: Handle) -> Result<&Entry> {
         match self.slot(handle.index()) {
             Some(Slot { entry: Some(entry), generation, .. }) if *generation == handle.generation() => {
-                Ok(*entry)
+                Ok(entry)
             }
             _ => Err(Error::new(EBADF)),
         }

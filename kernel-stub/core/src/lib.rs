@@ -28,6 +28,7 @@ pub mod quota;
 pub mod run_queue;
 pub mod thread;
 pub mod thread_queue;
+pub mod thread_table;
 pub mod transfer;
 
 pub use objects::Objects;

@@ -26,22 +26,32 @@ pub struct Notification {
 
 impl Objects {
     /// ORs bits into the word. Returns the thread that this wakes, with what to put in its registers.
+    #[inline(always)]
     pub fn signal(&mut self, id: Id<Notification>, bits: u64) -> Option<(u32, Outcome)> {
         let notification = self.notifications.get_mut(id)?;
-        if let Some(waiter) = notification.waiters.front() {
+        if let Some((waiter, thread)) = notification.waiters.pop(&mut self.threads) {
             // A thread waits only while the word is zero, so the bits are all there is.
-            notification.waiters.remove(&mut self.threads, waiter);
-            self.end_wait(waiter);
+            if thread.deadline.is_some() {
+                self.drop_deadline(waiter);
+            }
             return Some((waiter, Outcome::Bits(bits)));
         }
         if let Some(bound) = notification.bound
-            && let Some(thread) = self.threads.at(bound)
+            && let Some(thread) = self.threads.at_mut(bound)
             && let Wait::Recv { endpoint } = thread.wait
         {
+            thread.wait = Wait::Not;
+            let timed = thread.deadline.is_some();
             if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                endpoint.receivers.remove(&mut self.threads, bound);
+                if endpoint.receivers.front() == Some(bound) {
+                    endpoint.receivers.pop(&mut self.threads);
+                } else {
+                    endpoint.receivers.remove(&mut self.threads, bound);
+                }
             }
-            self.end_wait(bound);
+            if timed {
+                self.drop_deadline(bound);
+            }
             return Some((bound, Outcome::NotificationMessage(bits)));
         }
         notification.word |= bits;
@@ -49,18 +59,19 @@ impl Objects {
     }
 
     /// Takes the bits, if there are any.
+    #[inline(always)]
     pub fn poll_notification(&mut self, id: Id<Notification>) -> u64 {
         self.notifications.get_mut(id).map_or(0, |notification| core::mem::take(&mut notification.word))
     }
 
     /// Takes the bits, or makes the thread wait for some (`None`).
+    #[inline(always)]
     pub fn wait_notification(&mut self, thread: u32, id: Id<Notification>) -> Result<Option<u64>> {
         let notification = self.notifications.get_mut(id).ok_or(Error::new(EINVAL))?;
         if notification.word != 0 {
             return Ok(Some(core::mem::take(&mut notification.word)));
         }
-        notification.waiters.push(&mut self.threads, thread);
-        self.set_wait(thread, Wait::Notification { notification: id });
+        notification.waiters.push(&mut self.threads, thread, Wait::Notification { notification: id });
         Ok(None)
     }
 

@@ -13,6 +13,7 @@ use crate::{
     quota::{Account, Charge},
     thread::{NO_THREAD, Outcome, Thread, Wait},
     thread_queue::ThreadQueue,
+    thread_table::ThreadTable,
 };
 use abi::{
     Handle, Rights,
@@ -28,7 +29,7 @@ pub const MAX_THREADS: u32 = 4096;
 /// Every object, and the threads between two waits.
 pub struct Objects {
     /// Threads.
-    pub threads: Arena<Thread>,
+    pub threads: ThreadTable,
     /// Processes.
     pub processes: Arena<Process>,
     /// Endpoints.
@@ -49,6 +50,8 @@ pub struct Objects {
     pub woken: ThreadQueue,
     /// What the kernel has to free.
     pub garbage: Vec<Garbage>,
+    /// `woken` or `garbage` is not empty: one thing to look at before the lock is given up.
+    pub unsettled: bool,
     /// Calls so far: reply tokens never repeat.
     pub calls: u64,
     /// Handles in all processes.
@@ -67,7 +70,7 @@ impl Objects {
     /// No objects.
     pub const fn new() -> Self {
         Objects {
-            threads: Arena::new(MAX_THREADS),
+            threads: ThreadTable::new(MAX_THREADS),
             processes: Arena::new(1 << 16),
             endpoints: Arena::new(1 << 20),
             badges: Arena::new(1 << 24),
@@ -78,6 +81,7 @@ impl Objects {
             deadlines: [const { DeadlineQueue::new() }; MAX_CPUS],
             woken: ThreadQueue::new(),
             garbage: Vec::new(),
+            unsettled: false,
             calls: 0,
             handle_count: 0,
             watches: 0,
@@ -95,19 +99,21 @@ impl Objects {
     }
 
     /// Looks a handle of a process up.
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, process: Id<Process>, handle: Handle) -> Result<Entry> {
         match self.processes.get(process) {
-            Some(process) => process.handles.get(handle),
+            Some(process) => process.handles.get(handle).copied(),
             None => Err(Error::new(EBADF)),
         }
     }
 
     // ---- waits
 
-    pub(crate) fn set_wait(&mut self, thread: u32, wait: Wait) {
-        if let Some(thread) = self.threads.at_mut(thread) {
-            thread.wait = wait;
+    /// Drops the deadline of a thread that has one.
+    #[cold]
+    pub(crate) fn drop_deadline(&mut self, index: u32) {
+        if let Some(slot) = self.threads.at(index).and_then(|thread| thread.deadline) {
+            self.deadlines[slot.cpu as usize].remove(&mut self.threads, slot.cpu, slot.position);
         }
     }
 
@@ -122,12 +128,12 @@ impl Objects {
     }
 
     /// Ends a wait of a thread that is in no queue any more.
-    #[inline]
+    #[inline(always)]
     pub fn end_wait(&mut self, index: u32) {
         let Some(thread) = self.threads.at_mut(index) else { return };
         thread.wait = Wait::Not;
-        if let Some(slot) = thread.deadline {
-            self.deadlines[slot.cpu as usize].remove(&mut self.threads, slot.cpu, slot.position);
+        if thread.deadline.is_some() {
+            self.drop_deadline(index);
         }
     }
 
@@ -164,13 +170,18 @@ impl Objects {
         if let Some(thread) = self.threads.at_mut(index) {
             thread.outcome = outcome;
         }
-        self.woken.push(&mut self.threads, index);
+        self.woken.push(&mut self.threads, index, Wait::Not);
+        self.unsettled = true;
+    }
+
+    fn discard(&mut self, garbage: Garbage) {
+        self.garbage.push(garbage);
+        self.unsettled = true;
     }
 
     /// The next thread to make ready, with what its wait ended with.
     pub fn next_woken(&mut self) -> Option<(u32, Outcome)> {
-        let index = self.woken.pop(&mut self.threads)?;
-        self.threads.at(index).map(|thread| (index, thread.outcome))
+        self.woken.pop(&mut self.threads).map(|(index, thread)| (index, thread.outcome))
     }
 
     // ---- handles
@@ -250,7 +261,7 @@ impl Objects {
                     if let Some(notification) = irq.notification {
                         self.release_notification(notification);
                     }
-                    self.garbage.push(Garbage::Irq(irq));
+                    self.discard(Garbage::Irq(irq));
                 }
             }
             Object::Hardware => {}
@@ -402,7 +413,7 @@ impl Objects {
             memory.references == 0
         });
         if last && let Some(memory) = self.memories.remove(id) {
-            self.garbage.push(Garbage::Memory(memory));
+            self.discard(Garbage::Memory(memory));
         }
     }
 
@@ -485,7 +496,7 @@ impl Objects {
         for watch in watches {
             self.fire(watch);
         }
-        self.garbage.push(Garbage::ThreadBlock { block, index });
+        self.discard(Garbage::ThreadBlock { block, index });
         self.unlink_sibling(process, index, sibling);
         let last = match self.processes.get_mut(process) {
             Some(process) => {
@@ -590,7 +601,7 @@ impl Objects {
             }
             index = thread.sibling;
         }
-        self.garbage.push(Garbage::Abandoned(id));
+        self.discard(Garbage::Abandoned(id));
     }
 
     fn forget_thread(&mut self, id: Id<Thread>) {

@@ -104,3 +104,27 @@ pub struct DeadlineSlot {
     /// Its position there.
     pub position: u32,
 }
+
+impl Thread {
+    /// What a position without a thread holds: dead, waiting nowhere.
+    pub(crate) const fn vacant() -> Thread {
+        Thread {
+            process: Id::new(u32::MAX, 0),
+            block: 0,
+            wait: Wait::Not,
+            outcome: Outcome::Success,
+            next: NO_THREAD,
+            prev: NO_THREAD,
+            bound: None,
+            token: 0,
+            deadline: None,
+            dead: true,
+            suspended: true,
+            parked: true,
+            handles: 0,
+            watches: Vec::new(),
+            sibling: NO_THREAD,
+            charge: None,
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! First-in-first-out queues of threads, linked through the threads themselves.
 
 use crate::{
-    arena::Arena,
-    thread::{NO_THREAD, Thread},
+    thread::{NO_THREAD, Thread, Wait},
+    thread_table::ThreadTable,
 };
 
 /// A queue of threads. A thread is in at most one.
@@ -25,57 +25,62 @@ impl ThreadQueue {
     }
 
     /// Whether no thread is in it.
+    #[inline(always)]
     pub const fn is_empty(&self) -> bool {
         self.head == NO_THREAD
     }
 
     /// The thread that has waited longest.
+    #[inline(always)]
     pub const fn front(&self) -> Option<u32> {
         if self.head == NO_THREAD { None } else { Some(self.head) }
     }
 
-    /// Appends a thread.
-    pub fn push(&mut self, threads: &mut Arena<Thread>, index: u32) {
+    /// Appends a thread that from now on waits for `wait`.
+    #[inline(always)]
+    pub fn push(&mut self, threads: &mut ThreadTable, index: u32, wait: Wait) {
         let tail = self.tail;
-        if let Some(thread) = threads.at_mut(index) {
-            thread.next = NO_THREAD;
-            thread.prev = tail;
-        }
-        match threads.at_mut(tail) {
-            Some(last) if tail != NO_THREAD => last.next = index,
-            _ => self.head = index,
-        }
+        let Some(thread) = threads.at_mut(index) else { return };
+        thread.next = NO_THREAD;
+        thread.prev = tail;
+        thread.wait = wait;
         self.tail = index;
+        if tail == NO_THREAD {
+            self.head = index;
+        } else if let Some(last) = threads.at_mut(tail) {
+            last.next = index;
+        }
     }
 
-    /// Takes the thread that has waited longest.
-    pub fn pop(&mut self, threads: &mut Arena<Thread>) -> Option<u32> {
+    /// Takes the thread that has waited longest; it waits for nothing now, but may still have a deadline.
+    #[inline(always)]
+    pub fn pop<'a>(&mut self, threads: &'a mut ThreadTable) -> Option<(u32, &'a mut Thread)> {
         let index = self.front()?;
-        self.remove(threads, index);
-        Some(index)
+        let next = threads.at(index)?.next;
+        self.head = next;
+        if next == NO_THREAD {
+            self.tail = NO_THREAD;
+        } else if let Some(thread) = threads.at_mut(next) {
+            thread.prev = NO_THREAD;
+        }
+        let thread = threads.at_mut(index)?;
+        thread.wait = Wait::Not;
+        Some((index, thread))
     }
 
     /// Takes a thread that is in this queue out of it.
-    pub fn remove(&mut self, threads: &mut Arena<Thread>, index: u32) {
+    pub fn remove(&mut self, threads: &mut ThreadTable, index: u32) {
         let Some(thread) = threads.at_mut(index) else { return };
         let (next, prev) = (thread.next, thread.prev);
         thread.next = NO_THREAD;
         thread.prev = NO_THREAD;
-        match prev {
-            NO_THREAD => self.head = next,
-            _ => {
-                if let Some(thread) = threads.at_mut(prev) {
-                    thread.next = next;
-                }
-            }
+        match threads.at_mut(prev) {
+            Some(thread) => thread.next = next,
+            None => self.head = next,
         }
-        match next {
-            NO_THREAD => self.tail = prev,
-            _ => {
-                if let Some(thread) = threads.at_mut(next) {
-                    thread.prev = prev;
-                }
-            }
+        match threads.at_mut(next) {
+            Some(thread) => thread.prev = prev,
+            None => self.tail = prev,
         }
     }
 }

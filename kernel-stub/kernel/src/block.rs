@@ -36,6 +36,8 @@ pub struct ThreadBlock {
     pub root: u64,
     /// Address space and ports; alive as long as the process has threads.
     pub owner: NonNull<ProcessBlock>,
+    /// Its process has I/O ports.
+    pub has_ports: bool,
     /// Its IPC buffer in the direct map, if it has one.
     pub buffer: Option<NonNull<IpcBuffer>>,
     /// The memory object that the buffer lies in; the block counts as a reference.
@@ -71,6 +73,8 @@ impl ThreadBlock {
             process,
             root,
             owner,
+            // SAFETY: the process is alive, so its block is.
+            has_ports: !unsafe { owner.as_ref() }.ports().is_empty(),
             buffer: buffer.map(|(pointer, _)| pointer),
             buffer_memory: buffer.map(|(_, memory)| memory),
         }
@@ -100,6 +104,7 @@ impl ThreadBlock {
     ///
     /// # Safety
     /// The rule at the top of this module.
+    #[inline(always)]
     pub unsafe fn set_outcome(&self, outcome: Outcome) {
         // SAFETY: the caller keeps the rule, so nobody else accesses the frame.
         let frame = unsafe { &mut *self.frame() };
@@ -122,7 +127,7 @@ impl ThreadBlock {
 }
 
 /// Puts a received message into registers.
-#[inline]
+#[inline(always)]
 pub fn deliver(frame: &mut Frame, message: Message, badge: u64, token: u64) {
     frame.rdi = badge;
     frame.rsi = token;
@@ -130,7 +135,7 @@ pub fn deliver(frame: &mut Frame, message: Message, badge: u64, token: u64) {
 }
 
 /// Puts a reply into registers.
-#[inline]
+#[inline(always)]
 pub fn deliver_reply(frame: &mut Frame, message: Message) {
     frame.rax = message.tag.0;
     frame.rdx = message.words[0];
@@ -152,10 +157,10 @@ pub fn set_block(index: u32, block: *mut ThreadBlock) {
 /// # Safety
 /// The thread exists and cannot end meanwhile: the caller holds the objects lock, or the thread is running or about to
 /// run on this CPU.
-#[inline]
+#[inline(always)]
 pub unsafe fn block(index: u32) -> &'static ThreadBlock {
     // SAFETY: the pointer was entered when the thread was made and stays until it ends, which the caller excludes.
-    unsafe { &*BLOCKS[index as usize].load(Ordering::Relaxed) }
+    unsafe { &*BLOCKS[index as usize % MAX_THREADS as usize].load(Ordering::Relaxed) }
 }
 
 /// The thread of this index has ended: nobody finds its block any more.

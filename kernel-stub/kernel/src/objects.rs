@@ -8,7 +8,9 @@ use crate::{
     sched::{self, Whereabouts},
 };
 use abi::status::{ProcessStatus, State};
+use alloc::vec::Vec;
 use core::{
+    mem::ManuallyDrop,
     ops::{Deref, DerefMut},
     sync::atomic::Ordering,
 };
@@ -25,61 +27,59 @@ static OBJECTS: Mutex<Ipc, Objects> = Mutex::new(Objects::new());
 /// The locked objects. Dropping it makes the threads ready whose waits have ended on the side and frees, without the
 /// lock, what nobody refers to any more.
 pub struct ObjectsGuard<'a> {
-    guard: Option<MutexGuard<'a, Ipc, Objects>>,
+    guard: ManuallyDrop<MutexGuard<'a, Ipc, Objects>>,
 }
 
 /// Locks the objects. No lock of this or a higher level is held: kernel entries are not nested.
-#[inline]
+#[inline(always)]
 pub fn lock() -> ObjectsGuard<'static> {
-    ObjectsGuard { guard: Some(OBJECTS.lock_first()) }
+    ObjectsGuard { guard: ManuallyDrop::new(OBJECTS.lock_first()) }
 }
 
 impl ObjectsGuard<'_> {
     /// Right to take locks that come after the objects lock.
-    #[inline]
+    #[inline(always)]
     pub fn token(&mut self) -> LockToken<'_, Ipc> {
-        match &mut self.guard {
-            Some(guard) => guard.split().1,
-            None => unreachable!(),
-        }
+        self.guard.split().1
     }
 }
 
 impl Deref for ObjectsGuard<'_> {
     type Target = Objects;
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &Objects {
-        match &self.guard {
-            Some(guard) => guard,
-            None => unreachable!(),
-        }
+        &self.guard
     }
 }
 
 impl DerefMut for ObjectsGuard<'_> {
-    #[inline]
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut Objects {
-        match &mut self.guard {
-            Some(guard) => guard,
-            None => unreachable!(),
-        }
+        &mut self.guard
     }
 }
 
 impl Drop for ObjectsGuard<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if !self.woken.is_empty() || !self.garbage.is_empty() {
-            settle(self);
+        let garbage = if self.unsettled { Some(settle(self)) } else { None };
+        // SAFETY: this is the only place that drops it, and nothing uses it afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.guard) };
+        if let Some(garbage) = garbage {
+            sweep(garbage);
         }
     }
 }
 
 #[cold]
-fn settle(objects: &mut ObjectsGuard<'_>) {
+fn settle(objects: &mut ObjectsGuard<'_>) -> Vec<Garbage> {
     sched::make_woken_ready(objects);
-    let garbage = core::mem::take(&mut objects.garbage);
-    objects.guard = None;
+    objects.unsettled = false;
+    core::mem::take(&mut objects.garbage)
+}
+
+#[cold]
+fn sweep(garbage: Vec<Garbage>) {
     for item in garbage {
         match item {
             Garbage::Memory(memory) => pages::free(memory),

@@ -18,7 +18,7 @@
 use crate::{
     arch::{self, cpu::PerCpu},
     block::{self, FRAME_END, ThreadBlock},
-    lock::{self, Ipc, LockToken, Mutex},
+    lock::{self, Ipc, LockToken, Mutex, MutexGuard},
     objects::{self, ObjectsGuard},
     reaper,
 };
@@ -41,6 +41,8 @@ pub struct CpuLocal {
     /// What [`LOADED`] says, without the shared line.
     root: Cell<u64>,
     fs_base: Cell<u64>,
+    /// The running thread may use I/O ports.
+    has_ports: Cell<bool>,
     /// When the LAPIC timer will fire; `u64::MAX` when it is off.
     armed: Cell<u64>,
     /// The running thread's slice ends then, if others of its priority are ready; 0 for not set.
@@ -60,6 +62,7 @@ impl CpuLocal {
             current: Cell::new(core::ptr::null()),
             root: Cell::new(0),
             fs_base: Cell::new(0),
+            has_ports: Cell::new(false),
             armed: Cell::new(u64::MAX),
             slice_end: Cell::new(0),
             reaper: reaper::Reaper::new(),
@@ -67,17 +70,18 @@ impl CpuLocal {
     }
 }
 
-/// Pseudo-threads behind the real ones: one reaper per CPU.
-const SCHEDULABLES: usize = MAX_THREADS as usize + MAX_CPUS;
+/// Behind the real threads there are pseudo-threads, one reaper per CPU. A power of two, so that an index is masked
+/// instead of checked.
+const TABLE_LENGTH: usize = (MAX_THREADS as usize + MAX_CPUS).next_power_of_two();
 
-static TABLE: Table = Table([const { Schedulable::new() }; SCHEDULABLES]);
+static TABLE: Table = Table([const { Schedulable::new() }; TABLE_LENGTH]);
 
-struct Table([Schedulable; SCHEDULABLES]);
+struct Table([Schedulable; TABLE_LENGTH]);
 
 /// What the scheduler knows of a thread.
 #[inline]
 pub fn schedulable(index: u32) -> &'static Schedulable {
-    &TABLE.0[index as usize]
+    &TABLE.0[index as usize % TABLE_LENGTH]
 }
 
 /// The page-table root that each CPU has loaded, 0 for the kernel's own.
@@ -114,7 +118,7 @@ pub enum Next {
 }
 
 /// Saves the FP state of the running thread, which is about to become visible as blocked or ready.
-#[inline]
+#[inline(always)]
 pub fn save_current(thread: &ThreadBlock) {
     // SAFETY: the block belongs to the thread that runs on this CPU.
     unsafe { arch::fpu::save(thread.fx()) };
@@ -184,7 +188,7 @@ fn enqueue(index: u32, number: u8, mut token: LockToken<'_, Ipc>) {
 }
 
 /// Makes a woken thread ready, or says that it should run now in place of the caller, who stays ready.
-#[inline]
+#[inline(always)]
 pub fn wake(caller: &ThreadBlock, woken: u32, mut token: LockToken<'_, Ipc>) -> Next {
     let this = arch::cpu::this_cpu();
     let thread = schedulable(woken);
@@ -202,7 +206,7 @@ pub fn wake(caller: &ThreadBlock, woken: u32, mut token: LockToken<'_, Ipc>) -> 
 }
 
 /// Whether a thread that was just woken may run on this CPU in place of one that blocks; claims it for this CPU if so.
-#[inline]
+#[inline(always)]
 pub fn claim(woken: u32, token: LockToken<'_, Ipc>) -> Next {
     let number = arch::cpu::this_cpu().number as u8;
     let thread = schedulable(woken);
@@ -230,42 +234,61 @@ pub fn wake_from_interrupt(objects: &mut ObjectsGuard<'_>, index: u32, outcome: 
     make_ready(index, objects.token());
 }
 
-/// Goes on as `next` says. Returns with a thread current.
-#[inline]
-pub fn go(next: Next) {
-    match next {
-        Next::Same => {}
-        Next::Switch(woken) => switch_or_better(woken),
-        Next::Schedule => schedule(),
-    }
-}
-
-fn switch_or_better(woken: u32) {
+/// Makes a thread current that was just woken and is in no queue, unless a better one is ready.
+#[inline(never)]
+pub fn switch_or_better(woken: u32) {
     let this = arch::cpu::this_cpu();
-    let priority = schedulable(woken).priority();
-    {
-        let mut token = LockToken::at_kernel_entry();
-        let mut queue = this.local.run_queue.lock(&mut token);
-        if queue.has_above(priority) {
-            queue.push_front(&TABLE.0, woken);
-            drop(queue);
-            schedule();
-            return;
-        }
-        announce(this, woken, &queue);
-    }
-    if !switch_to(this, woken) {
-        schedule();
+    // The contended case is apart, so that this one needs no registers saved across a call.
+    match this.local.run_queue.try_lock() {
+        Some(queue) => switch_with(this, woken, queue),
+        None => switch_after_wait(this, woken),
     }
 }
 
-#[inline]
-fn announce(this: &PerCpu, index: u32, queue: &RunQueue) {
+#[cold]
+#[inline(never)]
+fn switch_after_wait(this: &PerCpu, woken: u32) {
+    let mut token = LockToken::at_kernel_entry();
+    switch_with(this, woken, this.local.run_queue.lock(&mut token));
+}
+
+#[inline(always)]
+fn switch_with(this: &PerCpu, woken: u32, queue: MutexGuard<'_, lock::RunQueue, RunQueue>) {
+    let priority = schedulable(woken).priority();
+    if queue.has_above(priority) {
+        return switch_to_better(woken, queue);
+    }
+    announce(this, woken, priority, &queue);
+    drop(queue);
+    // SAFETY: the thread was just woken for this CPU: it can only end here.
+    let thread = unsafe { block::block(woken) };
+    if thread.attention.load(Ordering::Relaxed) {
+        return attend_and_schedule(thread);
+    }
+    load(this, thread);
+}
+
+#[cold]
+#[inline(never)]
+fn switch_to_better(woken: u32, mut queue: MutexGuard<'_, lock::RunQueue, RunQueue>) {
+    queue.push_front(&TABLE.0, woken);
+    drop(queue);
+    schedule();
+}
+
+#[cold]
+#[inline(never)]
+fn attend_and_schedule(thread: &ThreadBlock) {
+    leave_current();
+    objects::attend(thread);
+    schedule();
+}
+
+#[inline(always)]
+fn announce(this: &PerCpu, index: u32, priority: u8, queue: &RunQueue) {
     let hint = this.hint();
-    let priority = schedulable(index).priority();
     hint.priority.store(u32::from(priority), Ordering::Relaxed);
     hint.running.store(index + 1, Ordering::Relaxed);
-    hint.queue_length.store(queue.len(), Ordering::Relaxed);
     this.local.slice_end.set(if queue.has_equal(priority) { SLICE_DUE } else { 0 });
 }
 
@@ -273,6 +296,7 @@ fn announce(this: &PerCpu, index: u32, queue: &RunQueue) {
 const SLICE_DUE: u64 = 1;
 
 /// Picks the best ready thread and makes it current; idles until there is one.
+#[inline(never)]
 pub fn schedule() {
     let this = arch::cpu::this_cpu();
     this.local.current.set(core::ptr::null());
@@ -282,7 +306,8 @@ pub fn schedule() {
             let mut queue = this.local.run_queue.lock(&mut token);
             let next = queue.pop(&TABLE.0);
             if let Some(index) = next {
-                announce(this, index, &queue);
+                this.hint().queue_length.store(queue.len(), Ordering::Relaxed);
+                announce(this, index, schedulable(index).priority(), &queue);
             }
             next
         };
@@ -332,7 +357,7 @@ fn steal(this: &PerCpu) -> bool {
 fn idle(this: &PerCpu) {
     if this.local.root.get() != 0 {
         this.local.root.set(0);
-        LOADED[this.number as usize].swap(0, Ordering::SeqCst);
+        LOADED[this.number as usize % MAX_CPUS].swap(0, Ordering::SeqCst);
         arch::load_kernel_root();
     }
     let hint = this.hint();
@@ -347,29 +372,33 @@ fn idle(this: &PerCpu) {
     hint.idle.store(0, Ordering::SeqCst);
 }
 
-/// Makes a thread that is in no queue current. `false` when it must not run: it has been dealt with.
-#[inline]
+/// Makes a thread that was taken from this CPU's queue current. `false` when it must not run: it has been dealt with.
 fn switch_to(this: &PerCpu, index: u32) -> bool {
-    // SAFETY: the thread was taken from the run queue or woken for this CPU: it can only end here.
+    // SAFETY: the thread was taken from this CPU's run queue: it can only end here.
     let thread = unsafe { block::block(index) };
     if thread.attention.load(Ordering::Relaxed) {
-        this.local.current.set(core::ptr::null());
-        leave_root(this);
+        leave_current();
         objects::attend(thread);
         return false;
     }
-    schedulable(index).set_cpu(this.number as u8);
+    load(this, thread);
+    true
+}
+
+/// Loads everything of a thread but the registers, which the way out of the kernel does.
+#[inline(always)]
+fn load(this: &PerCpu, thread: &'static ThreadBlock) {
     this.local.current.set(thread);
     this.set_frame_end(thread.frame() as u64 + FRAME_END);
     if thread.root != this.local.root.get() {
         this.local.root.set(thread.root);
-        LOADED[this.number as usize].swap(thread.root, Ordering::SeqCst);
+        LOADED[this.number as usize % MAX_CPUS].swap(thread.root, Ordering::SeqCst);
         arch::write_cr3(thread.root);
         let switches = &this.hint().switches;
         switches.store(switches.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        // SAFETY: the process lives as long as its thread.
-        let ports = unsafe { thread.owner.as_ref() }.ports();
-        arch::gdt::io_allow(ports);
+        if thread.has_ports || this.local.has_ports.get() {
+            switch_ports(this, thread);
+        }
     }
     let fs_base = thread.fs_base();
     if fs_base != this.local.fs_base.get() {
@@ -381,13 +410,20 @@ fn switch_to(this: &PerCpu, index: u32) -> bool {
     if this.local.slice_end.get() == SLICE_DUE {
         start_slice(this);
     }
-    true
+}
+
+#[cold]
+#[inline(never)]
+fn switch_ports(this: &PerCpu, thread: &ThreadBlock) {
+    // SAFETY: the process lives as long as its thread.
+    arch::gdt::io_allow(unsafe { thread.owner.as_ref() }.ports());
+    this.local.has_ports.set(thread.has_ports);
 }
 
 /// Loads the kernel's own page tables, so that those of a process that may end now are in nobody's CR3 here.
 fn leave_root(this: &PerCpu) {
     this.local.root.set(0);
-    LOADED[this.number as usize].swap(0, Ordering::SeqCst);
+    LOADED[this.number as usize % MAX_CPUS].swap(0, Ordering::SeqCst);
     arch::load_kernel_root();
 }
 
@@ -404,6 +440,7 @@ pub fn leave_address_space() {
 }
 
 #[cold]
+#[inline(never)]
 fn start_slice(this: &PerCpu) {
     let end = arch::clock::now_ns() + SLICE_NS;
     this.local.slice_end.set(end);

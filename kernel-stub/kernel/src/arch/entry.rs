@@ -250,7 +250,7 @@ machine_check_entry:
 );
 
 unsafe extern "C" {
-    fn handle_syscall(frame: *mut Frame);
+    fn handle_syscall(block: *mut u8);
     fn handle_exception(vector: u64, error: u64, frame: *mut Frame);
     safe fn handle_interrupt(vector: u64);
     fn syscall_entry();

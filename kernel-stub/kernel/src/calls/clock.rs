@@ -22,7 +22,8 @@ struct TimeSpec {
 }
 
 /// `SYS_CLOCK_GETTIME`
-pub fn get_time(call: &mut Call<'_>) -> Outcome {
+pub fn get_time(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let now = arch::clock::now_ns();
         let ns = match call.frame.rdi as usize {
@@ -41,7 +42,8 @@ pub fn get_time(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_FUTEX`
-pub fn futex(call: &mut Call<'_>) -> Outcome {
+pub fn futex(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     match call.frame.rsi as usize {
         FUTEX_WAIT => {
             let mut objects = objects::lock();
@@ -53,7 +55,7 @@ pub fn futex(call: &mut Call<'_>) -> Outcome {
             let count = u32::try_from(call.frame.rdx).unwrap_or(u32::MAX);
             Ok(u64::from(objects.wake_futex(call.process(), call.frame.rdi, count)))
         }),
-        _ => Outcome::Return(abi::mux(Err(Error::new(EINVAL)))),
+        _ => Error::new(EINVAL).into(),
     }
 }
 

@@ -6,12 +6,14 @@ use abi::{Handle, Rights, handle::HandleInfo, handle::Kind};
 use kernel_core::object::Object;
 
 /// `SYS_CLOSE`
-pub fn close(call: &mut Call<'_>) -> Outcome {
+pub fn close(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| objects.close(call.process(), Handle(call.frame.rdi)).map(|()| 0))
 }
 
 /// `SYS_HANDLE_DUP`
-pub fn duplicate(call: &mut Call<'_>) -> Outcome {
+pub fn duplicate(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         crate::pages::spare()?;
         let mask = Rights::from_bits_truncate(call.frame.rsi as u32);
@@ -20,7 +22,8 @@ pub fn duplicate(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_HANDLE_GRANT`
-pub fn grant(call: &mut Call<'_>) -> Outcome {
+pub fn grant(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         crate::pages::spare()?;
         let to = call.object(objects, call.frame.rdi, Kind::Process, Rights::CONTROL)?;
@@ -31,7 +34,8 @@ pub fn grant(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_HANDLE_INFO`
-pub fn info(call: &mut Call<'_>) -> Outcome {
+pub fn info(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let entry = objects.lookup(call.process(), Handle(call.frame.rdi))?;
         let (badge, detail) = match entry.object {

@@ -12,7 +12,8 @@ use abi::{
 use kernel_core::{irq::Irq, object::Object};
 
 /// `SYS_IRQ_CREATE`
-pub fn irq_create(call: &mut Call<'_>) -> Outcome {
+pub fn irq_create(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
         let (gsi, flags) = (call.frame.rsi, call.frame.rdx);
@@ -45,7 +46,8 @@ pub fn irq_create(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_IRQ_BIND`
-pub fn irq_bind(call: &mut Call<'_>) -> Outcome {
+pub fn irq_bind(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let line = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object;
         let target = call.object(objects, call.frame.rsi, Kind::Notification, Rights::WRITE)?.object;
@@ -72,7 +74,8 @@ pub fn irq_bind(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_IRQ_ACK`
-pub fn irq_ack(call: &mut Call<'_>) -> Outcome {
+pub fn irq_ack(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let Object::Irq(line) = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object
         else {
@@ -90,7 +93,8 @@ pub fn irq_ack(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_PORT_GRANT`
-pub fn port_grant(call: &mut Call<'_>) -> Outcome {
+pub fn port_grant(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
         let target = call.process_or_own(objects, call.frame.rsi, Rights::CONTROL)?;

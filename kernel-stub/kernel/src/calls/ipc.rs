@@ -3,6 +3,7 @@
 
 use super::{Call, Outcome};
 use crate::{
+    arch::frame::Frame,
     block::{self, ThreadBlock, deliver, deliver_reply},
     objects::{self, ObjectsGuard},
     sched::{self, Next},
@@ -18,13 +19,15 @@ use kernel_core::{
 };
 
 /// `SYS_ENDPOINT_CREATE`
-pub fn create(call: &mut Call<'_>) -> Outcome {
+pub fn create(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     super::simple(call, |call, objects| {
         crate::pages::spare()?;
         objects.create_endpoint(call.process()).map(|handle| handle.0)
     })
 }
 
+#[inline(always)]
 fn endpoint(
     call: &Call<'_>,
     objects: &ObjectsGuard<'_>,
@@ -39,15 +42,22 @@ fn endpoint(
     }
 }
 
-#[inline]
-fn message(call: &Call<'_>) -> Result<Message> {
-    let frame = &call.frame;
-    let tag = Tag(frame.rsi);
-    if tag.is_valid_from_user() {
-        Ok(Message { tag, words: [frame.rdx, frame.r10, frame.r8, frame.r9] })
+/// The tag of the caller's message: `EINVAL` when it is none.
+#[inline(always)]
+fn tag(call: &Call<'_>) -> Result<Tag> {
+    let tag = Tag(call.frame.rsi);
+    // The common case at one stroke: words only, a user's label.
+    if tag.0 & !(0x7fff_ffff << 16) == 0 || tag.is_valid_from_user() {
+        Ok(tag)
     } else {
         Err(Error::new(EINVAL))
     }
+}
+
+/// The message in a caller's registers.
+#[inline(always)]
+fn message(frame: &Frame) -> Message {
+    Message { tag: Tag(frame.rsi), words: [frame.rdx, frame.r10, frame.r8, frame.r9] }
 }
 
 /// Moves bytes and handles of a message from one thread's buffer to another's. All or nothing.
@@ -77,48 +87,45 @@ fn payload(objects: &mut ObjectsGuard<'_>, from: &ThreadBlock, to: &ThreadBlock,
 }
 
 /// `SYS_CALL`
-pub fn call(call: &mut Call<'_>) -> Outcome {
-    match begin_call(call) {
-        Ok(next) => {
-            sched::go(next);
-            Outcome::Done
-        }
-        Err(error) => Outcome::Return(abi::mux(Err(error))),
+pub fn call(mut call: Call<'_>) -> Outcome {
+    match begin_call(&mut call) {
+        Ok(next) => next.into(),
+        Err(error) => error.into(),
     }
 }
 
-#[inline]
+#[inline(always)]
 fn begin_call(call: &mut Call<'_>) -> Result<Next> {
-    let message = message(call)?;
-    let deadline = call.frame.r12;
+    let tag = tag(call)?;
     let mut objects = objects::lock();
     let (id, badge) = endpoint(call, &objects, call.frame.rdi, Rights::WRITE)?;
-    let next = match objects.receiver(id)? {
-        Some(receiver) => {
-            // SAFETY: the objects lock is held, and a thread that waits has not ended.
-            let target = unsafe { block::block(receiver) };
-            if !message.tag.is_words_only() {
-                payload(&mut objects, call.thread, target, message.tag)?;
-            }
-            let token = objects.call(call.thread.index, id, receiver);
+    if !tag.is_words_only()
+        && let Some(receiver) = objects.receiver(id)?
+    {
+        // SAFETY: the objects lock is held, and a thread that waits has not ended.
+        payload(&mut objects, call.thread, unsafe { block::block(receiver) }, tag)?;
+    }
+    let next = match objects.call(call.thread.index, id)? {
+        Some((receiver, token)) => {
             // SAFETY: the receiver waited until now, and the objects lock is held.
-            deliver(unsafe { &mut *target.frame() }, message, badge, token);
+            let target = unsafe { &mut *block::block(receiver).frame() };
+            deliver(target, message(call.frame), badge, token);
             sched::save_current(call.thread);
             sched::claim(receiver, objects.token())
         }
-        None if deadline == 0 => return Err(Error::new(ETIMEDOUT)),
+        None if call.frame.r12 == 0 => return Err(Error::new(ETIMEDOUT)),
         None => {
             sched::save_current(call.thread);
             objects.queue_call(call.thread.index, id, badge);
             Next::Schedule
         }
     };
-    set_deadline(&mut objects, call.thread, deadline);
+    set_deadline(&mut objects, call.thread, call.frame.r12);
     Ok(leave(&mut objects, call.thread, next))
 }
 
 /// The thread has begun to wait: if its end is wanted, it ends here.
-#[inline]
+#[inline(always)]
 pub fn leave(objects: &mut ObjectsGuard<'_>, thread: &ThreadBlock, next: Next) -> Next {
     if thread.attention.load(core::sync::atomic::Ordering::Relaxed) {
         objects::attend_waiting(objects, thread);
@@ -127,7 +134,7 @@ pub fn leave(objects: &mut ObjectsGuard<'_>, thread: &ThreadBlock, next: Next) -
 }
 
 /// Gives the wait that the running thread has begun a deadline.
-#[inline]
+#[inline(always)]
 pub fn set_deadline(objects: &mut ObjectsGuard<'_>, thread: &ThreadBlock, deadline: u64) {
     if deadline != abi::limits::FOREVER {
         let cpu = crate::arch::cpu::this_cpu().number as u8;
@@ -138,7 +145,8 @@ pub fn set_deadline(objects: &mut ObjectsGuard<'_>, thread: &ThreadBlock, deadli
 }
 
 /// `SYS_RECV`
-pub fn receive(call: &mut Call<'_>) -> Outcome {
+pub fn receive(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let deadline = call.frame.r12;
     let mut objects = objects::lock();
     let result = endpoint(call, &objects, call.frame.rdi, Rights::RECEIVE)
@@ -147,26 +155,25 @@ pub fn receive(call: &mut Call<'_>) -> Outcome {
 }
 
 /// Puts the result of a receive into registers or gives the CPU away.
+#[inline(always)]
 pub fn finish(call: &mut Call<'_>, objects: ObjectsGuard<'_>, result: Result<Next>) -> Outcome {
     drop(objects);
     match result {
         Ok(Next::Same) => {
             sched::after_wakes();
-            Outcome::Done
+            Outcome::DONE
         }
-        Ok(next) => {
-            sched::go(next);
-            Outcome::Done
-        }
+        Ok(next) => next.into(),
         Err(error) => {
             call.frame.rax = abi::mux(Err(error));
             sched::after_wakes();
-            Outcome::Done
+            Outcome::DONE
         }
     }
 }
 
 /// Receives on an endpoint. `woken` is a thread that was just woken, is in no queue yet, and runs if the caller blocks.
+#[inline(always)]
 pub fn begin_receive(
     call: &mut Call<'_>,
     objects: &mut ObjectsGuard<'_>,
@@ -216,9 +223,7 @@ pub fn begin_receive(
                 // SAFETY: the objects lock is held, and the caller waits for a reply.
                 let source = unsafe { block::block(caller) };
                 // SAFETY: the same; its registers hold the message since it called.
-                let frame = unsafe { &*source.frame() };
-                let message =
-                    Message { tag: Tag(frame.rsi), words: [frame.rdx, frame.r10, frame.r8, frame.r9] };
+                let message = message(unsafe { &*source.frame() });
                 if !message.tag.is_words_only()
                     && let Err(error) = payload(objects, source, call.thread, message.tag)
                 {
@@ -234,56 +239,54 @@ pub fn begin_receive(
     }
 }
 
-/// Delivers a reply. Returns the caller that it wakes, which is in no queue yet.
-#[inline]
-fn send_reply(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, token: u64, message: Message) -> Result<u32> {
+/// Delivers the caller's message as a reply. Returns the thread that it wakes, which is in no queue yet.
+#[inline(always)]
+fn send_reply(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, token: u64, tag: Tag) -> Result<u32> {
     let caller = objects.reply_target(call.process(), token)?;
     // SAFETY: the objects lock is held, and the caller waits for the reply.
     let target = unsafe { block::block(caller) };
-    if !message.tag.is_words_only() {
-        payload(objects, call.thread, target, message.tag)?;
+    if !tag.is_words_only() {
+        payload(objects, call.thread, target, tag)?;
     }
     objects.end_wait(caller);
     // SAFETY: the caller waited until now, and the objects lock is held.
-    deliver_reply(unsafe { &mut *target.frame() }, message);
+    deliver_reply(unsafe { &mut *target.frame() }, message(call.frame));
     Ok(caller)
 }
 
 /// `SYS_REPLY`
-pub fn reply(call: &mut Call<'_>) -> Outcome {
-    let result = message(call).and_then(|message| {
+pub fn reply(call: Call<'_>) -> Outcome {
+    let result = tag(&call).and_then(|tag| {
         let mut objects = objects::lock();
-        let caller = send_reply(call, &mut objects, call.frame.rdi, message)?;
+        let caller = send_reply(&call, &mut objects, call.frame.rdi, tag)?;
         call.frame.rax = 0;
         Ok(sched::wake(call.thread, caller, objects.token()))
     });
     match result {
-        Ok(next) => {
-            sched::go(next);
-            Outcome::Done
-        }
-        Err(error) => Outcome::Return(abi::mux(Err(error))),
+        Ok(next) => next.into(),
+        Err(error) => error.into(),
     }
 }
 
 /// `SYS_REPLY_RECV`
-pub fn reply_receive(call: &mut Call<'_>) -> Outcome {
-    let message = match message(call) {
-        Ok(message) => message,
-        Err(error) => return Outcome::Return(abi::mux(Err(error))),
+pub fn reply_receive(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
+    let tag = match tag(call) {
+        Ok(tag) => tag,
+        Err(error) => return error.into(),
     };
-    let (deadline, token) = (call.frame.r12, call.frame.r13);
     let mut objects = objects::lock();
     let id = match endpoint(call, &objects, call.frame.rdi, Rights::RECEIVE) {
         Ok((id, _)) => id,
-        Err(error) => return Outcome::Return(abi::mux(Err(error))),
+        Err(error) => return error.into(),
     };
-    let woken = match send_reply(call, &mut objects, token, message) {
+    let woken = match send_reply(call, &mut objects, call.frame.r13, tag) {
         Ok(caller) => Some(caller),
         // The caller has gone: nobody misses the reply.
         Err(error) if error.errno == abi::error::ESRCH => None,
-        Err(error) => return Outcome::Return(abi::mux(Err(error))),
+        Err(error) => return error.into(),
     };
+    let deadline = call.frame.r12;
     let result = begin_receive(call, &mut objects, id, deadline, woken);
     finish(call, objects, result)
 }

@@ -16,7 +16,8 @@ use abi::{
 use kernel_core::object::Object;
 
 /// `SYS_MEMORY_CREATE`
-pub fn create(call: &mut Call<'_>) -> Outcome {
+pub fn create(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let result = make(call);
     result.into()
 }
@@ -54,7 +55,8 @@ fn insert(
 }
 
 /// `SYS_MEMORY_PHYSICAL`
-pub fn physical(call: &mut Call<'_>) -> Outcome {
+pub fn physical(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let result = make_physical(call);
     result.into()
 }
@@ -79,7 +81,8 @@ fn make_physical(call: &Call<'_>) -> Result<u64> {
 }
 
 /// `SYS_MEMORY_MAP`
-pub fn map(call: &mut Call<'_>) -> Outcome {
+pub fn map(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let result = place(call);
     result.into()
 }
@@ -133,7 +136,8 @@ fn place(call: &Call<'_>) -> Result<u64> {
 }
 
 /// `SYS_MEMORY_UNMAP`
-pub fn unmap(call: &mut Call<'_>) -> Outcome {
+pub fn unmap(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let owner = {
         let objects = objects::lock();
         call.process_or_own(&objects, call.frame.rdi, Rights::CONTROL)
@@ -144,7 +148,8 @@ pub fn unmap(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_MEMORY_ADDRESS`
-pub fn address(call: &mut Call<'_>) -> Outcome {
+pub fn address(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let entry = call.object(objects, call.frame.rdi, Kind::Memory, Rights::PHYSICAL)?;
         let Object::Memory(id) = entry.object else { return Err(Error::new(EINVAL)) };

@@ -17,12 +17,12 @@ use crate::{
     arch::frame::Frame,
     block::ThreadBlock,
     objects::{self, ObjectsGuard},
-    sched,
+    sched::{self, Next},
     space::ProcessBlock,
 };
 use abi::{
     Handle, Rights,
-    error::{EINVAL, ENOSYS, Error, Result},
+    error::{EINVAL, Error, Result},
     handle::Kind,
     number::*,
 };
@@ -36,18 +36,57 @@ pub struct Call<'a> {
     pub thread: &'static ThreadBlock,
 }
 
-/// What a handler leaves behind.
-pub enum Outcome {
-    /// This in the result register of the caller, which runs on.
-    Return(u64),
-    /// The registers are as they should be, and so is the current thread.
+/// What a handler leaves behind. Two words, so that it travels in registers.
+pub struct Outcome {
+    then: Then,
+    value: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Then {
+    Return,
     Done,
+    Switch,
+    Schedule,
+}
+
+impl Outcome {
+    /// The registers are as they should be, and so is the current thread.
+    pub const DONE: Outcome = Outcome { then: Then::Done, value: 0 };
+
+    /// The registers are as they should be, and the caller has left the CPU.
+    pub const SCHEDULE: Outcome = Outcome { then: Then::Schedule, value: 0 };
+
+    /// This in the result register of the caller, which runs on.
+    #[inline(always)]
+    pub const fn value(value: u64) -> Outcome {
+        Outcome { then: Then::Return, value }
+    }
 }
 
 impl From<Result<u64>> for Outcome {
-    #[inline]
+    #[inline(always)]
     fn from(result: Result<u64>) -> Outcome {
-        Outcome::Return(abi::mux(result))
+        Outcome::value(abi::mux(result))
+    }
+}
+
+impl From<Error> for Outcome {
+    #[inline(always)]
+    fn from(error: Error) -> Outcome {
+        Outcome::value(abi::mux(Err(error)))
+    }
+}
+
+impl From<Next> for Outcome {
+    #[inline(always)]
+    fn from(next: Next) -> Outcome {
+        match next {
+            Next::Same => Outcome::DONE,
+            Next::Switch(woken) => Outcome { then: Then::Switch, value: u64::from(woken) },
+            Next::Schedule => Outcome::SCHEDULE,
+        }
     }
 }
 
@@ -92,7 +131,7 @@ impl Call<'_> {
     }
 }
 
-type Handler = fn(&mut Call<'_>) -> Outcome;
+type Handler = fn(Call<'_>) -> Outcome;
 
 /// Handlers in the order of the native numbers.
 static NATIVE: [Handler; NATIVE_COUNT as usize] = {
@@ -155,24 +194,30 @@ fn redox_call(number: u64) -> Option<Handler> {
     }
 }
 
-/// The entry code saved the registers of the running thread in its block and calls this.
+/// The entry code saved the registers of the running thread in its block, where they come first, and calls this.
+///
+/// # Safety
+/// `block` is the running thread's.
 #[unsafe(no_mangle)]
-extern "C" fn handle_syscall(frame: &mut Frame) {
-    let Some(thread) = sched::current() else { return };
+unsafe extern "C" fn handle_syscall(block: *mut u8) {
+    let block = block.cast::<ThreadBlock>();
+    // SAFETY: the thread runs on this CPU, so its block stays, and its registers are this CPU's alone; the block's
+    // other fields do not overlap them.
+    let (thread, frame) = unsafe { (&*block, &mut *(*block).frame()) };
     let number = frame.rax;
+    let result = &raw mut frame.rax;
     let handler = match NATIVE.get(number.wrapping_sub(CLASS_NATIVE) as usize) {
         Some(handler) => *handler,
-        None => match redox_call(number) {
-            Some(handler) => handler,
-            None => {
-                frame.rax = abi::mux(Err(Error::new(ENOSYS)));
-                return;
-            }
-        },
+        None => redox_call(number).unwrap_or(observe::unknown),
     };
-    let mut call = Call { frame, thread };
-    if let Outcome::Return(value) = handler(&mut call) {
-        call.frame.rax = value;
+    let Outcome { then, value } = handler(Call { frame, thread });
+    if then == Then::Return {
+        // SAFETY: the thread is still the running one.
+        unsafe { result.write(value) };
+    } else if then == Then::Switch {
+        sched::switch_or_better(value as u32);
+    } else if then == Then::Schedule {
+        sched::schedule();
     }
 }
 
@@ -188,5 +233,5 @@ pub fn simple(
     // The result must be in the registers before somebody better takes the CPU.
     call.frame.rax = abi::mux(result);
     sched::after_wakes();
-    Outcome::Done
+    Outcome::DONE
 }

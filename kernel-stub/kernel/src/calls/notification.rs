@@ -14,14 +14,15 @@ use abi::{
 use kernel_core::{arena::Id, notification::Notification, object::Object};
 
 /// `SYS_NOTIFICATION_CREATE`
-pub fn create(call: &mut Call<'_>) -> Outcome {
+pub fn create(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     super::simple(call, |call, objects| {
         crate::pages::spare()?;
         objects.create_notification(call.process()).map(|handle| handle.0)
     })
 }
 
-#[inline]
+#[inline(always)]
 fn notification(
     call: &Call<'_>,
     objects: &ObjectsGuard<'_>,
@@ -37,7 +38,7 @@ fn notification(
 }
 
 /// Signals as the caller's handle allows. Returns the thread that this wakes, with its outcome in its registers.
-#[inline]
+#[inline(always)]
 fn send(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, handle: u64, bits: u64) -> Result<Option<u32>> {
     let (id, mask) = notification(call, objects, handle, Rights::WRITE)?;
     let bits = if mask == 0 { bits } else { bits & mask };
@@ -52,23 +53,24 @@ fn send(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, handle: u64, bits: u64)
 }
 
 /// `SYS_NOTIFICATION_SIGNAL`
-pub fn signal(call: &mut Call<'_>) -> Outcome {
+pub fn signal(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let mut objects = objects::lock();
     let next = match send(call, &mut objects, call.frame.rdi, call.frame.rsi) {
-        Ok(None) => return Outcome::Return(0),
+        Ok(None) => return Outcome::value(0),
         Ok(Some(woken)) => {
             call.frame.rax = 0;
             sched::wake(call.thread, woken, objects.token())
         }
-        Err(error) => return Outcome::Return(abi::mux(Err(error))),
+        Err(error) => return error.into(),
     };
     drop(objects);
-    sched::go(next);
-    Outcome::Done
+    next.into()
 }
 
 /// `SYS_NOTIFICATION_POLL`
-pub fn poll(call: &mut Call<'_>) -> Outcome {
+pub fn poll(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let mut objects = objects::lock();
     let result = notification(call, &objects, call.frame.rdi, Rights::READ).map(|(id, _)| {
         call.frame.rdi = objects.poll_notification(id);
@@ -78,7 +80,8 @@ pub fn poll(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_NOTIFICATION_WAIT`
-pub fn wait(call: &mut Call<'_>) -> Outcome {
+pub fn wait(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let deadline = call.frame.r12;
     let mut objects = objects::lock();
     let result = notification(call, &objects, call.frame.rdi, Rights::READ)
@@ -87,6 +90,7 @@ pub fn wait(call: &mut Call<'_>) -> Outcome {
 }
 
 /// Waits for bits. `woken` is a thread that was just woken, is in no queue yet, and runs if the caller blocks.
+#[inline(always)]
 fn begin_wait(
     call: &mut Call<'_>,
     objects: &mut ObjectsGuard<'_>,
@@ -122,7 +126,8 @@ fn begin_wait(
 }
 
 /// `SYS_SIGNAL_AND_WAIT`
-pub fn signal_and_wait(call: &mut Call<'_>) -> Outcome {
+pub fn signal_and_wait(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let (handle, bits, deadline) = (call.frame.rdi, call.frame.rsi, call.frame.r12);
     let mut objects = objects::lock();
     // The target is checked first, so that a failed call has signalled nothing.
@@ -145,7 +150,8 @@ pub fn signal_and_wait(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_NOTIFICATION_BIND`
-pub fn bind(call: &mut Call<'_>) -> Outcome {
+pub fn bind(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     super::simple(call, |call, objects| {
         let (id, _) = notification(call, objects, call.frame.rdi, Rights::READ)?;
         let thread = match call.frame.rsi {

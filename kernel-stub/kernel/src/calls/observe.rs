@@ -4,20 +4,26 @@ use super::{Call, Outcome, simple};
 use crate::{mem::frames, user};
 use abi::{
     counters::KernelCounters,
-    error::{EINVAL, Error},
+    error::{EINVAL, ENOSYS, Error},
     limits::LOG_LINE,
 };
 
 /// `SYS_NULL`
-pub fn null(_call: &mut Call<'_>) -> Outcome {
-    Outcome::Return(0)
+pub fn null(_call: Call<'_>) -> Outcome {
+    Outcome::value(0)
+}
+
+/// A number that no call has: `ENOSYS`.
+pub fn unknown(_call: Call<'_>) -> Outcome {
+    Error::new(ENOSYS).into()
 }
 
 /// `SYS_LOG`
-pub fn log(call: &mut Call<'_>) -> Outcome {
+pub fn log(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let length = call.frame.rsi;
     if length > LOG_LINE as u64 {
-        return Outcome::Return(abi::mux(Err(Error::new(EINVAL))));
+        return Error::new(EINVAL).into();
     }
     let mut line = [0; LOG_LINE];
     let line = &mut line[..length as usize];
@@ -29,7 +35,8 @@ pub fn log(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_COUNTERS`
-pub fn counters(call: &mut Call<'_>) -> Outcome {
+pub fn counters(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let counters = KernelCounters {
             frames_total: frames::total_count() as u64,

@@ -13,7 +13,8 @@ use alloc::sync::Arc;
 use kernel_core::{object::Object, process::Life, quota::Account};
 
 /// `SYS_PROCESS_CREATE`
-pub fn create(call: &mut Call<'_>) -> Outcome {
+pub fn create(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     make(call).into()
 }
 
@@ -52,30 +53,32 @@ fn make(call: &Call<'_>) -> Result<u64> {
 }
 
 /// `SYS_PROCESS_KILL`
-pub fn kill(call: &mut Call<'_>) -> Outcome {
+pub fn kill(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let status = objects::exited(call.frame.rsi as i64);
     let mut objects = objects::lock();
     let own = match call.process_or_own(&objects, call.frame.rdi, Rights::CONTROL) {
         Ok(process) if objects.processes.get(process).is_none_or(|process| process.life == Life::Dead) => {
-            return Outcome::Return(abi::mux(Err(Error::new(ESRCH))));
+            return Error::new(ESRCH).into();
         }
         Ok(process) => objects::kill_process(&mut objects, process, status),
-        Err(error) => return Outcome::Return(abi::mux(Err(error))),
+        Err(error) => return error.into(),
     };
     call.frame.rax = 0;
     if own {
         objects::end_current(&mut objects, call.thread);
         drop(objects);
-        sched::schedule();
+        Outcome::SCHEDULE
     } else {
         drop(objects);
         sched::after_wakes();
+        Outcome::DONE
     }
-    Outcome::Done
 }
 
 /// `SYS_PROCESS_STATUS`
-pub fn status(call: &mut Call<'_>) -> Outcome {
+pub fn status(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let entry = objects.lookup(call.process(), Handle(call.frame.rdi))?.needs(Rights::READ)?;
         let status = match entry.object {
@@ -106,7 +109,8 @@ pub fn status(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_EXIT_WATCH`
-pub fn watch(call: &mut Call<'_>) -> Outcome {
+pub fn watch(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         pages::spare()?;
         let target = objects.lookup(call.process(), Handle(call.frame.rdi))?.needs(Rights::READ)?;

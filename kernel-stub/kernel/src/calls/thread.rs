@@ -19,7 +19,8 @@ use core::ptr::NonNull;
 use kernel_core::{arena::Id, object::Object, process::Process, thread::Thread};
 
 /// `SYS_THREAD_CREATE`
-pub fn create(call: &mut Call<'_>) -> Outcome {
+pub fn create(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let frame = &call.frame;
         let process = call.process_or_own(objects, frame.rdi, Rights::CONTROL)?;
@@ -135,7 +136,8 @@ fn target(call: &Call<'_>, objects: &ObjectsGuard<'_>, handle: u64) -> Result<u3
 }
 
 /// `SYS_THREAD_START`
-pub fn start(call: &mut Call<'_>) -> Outcome {
+pub fn start(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let index = target(call, objects, call.frame.rdi)?;
         resume(objects, index);
@@ -154,7 +156,8 @@ pub fn resume(objects: &mut ObjectsGuard<'_>, index: u32) {
 }
 
 /// `SYS_THREAD_SUSPEND`
-pub fn suspend(call: &mut Call<'_>) -> Outcome {
+pub fn suspend(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let index = target(call, objects, call.frame.rdi)?;
         if let Some(thread) = objects.threads.at_mut(index) {
@@ -170,26 +173,28 @@ pub fn suspend(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_THREAD_KILL`
-pub fn kill(call: &mut Call<'_>) -> Outcome {
+pub fn kill(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let mut objects = objects::lock();
     let own = match target(call, &objects, call.frame.rdi) {
         Ok(index) => objects::kill_thread(&mut objects, index),
-        Err(error) => return Outcome::Return(abi::mux(Err(error))),
+        Err(error) => return error.into(),
     };
     call.frame.rax = 0;
     if own {
         objects::end_current(&mut objects, call.thread);
         drop(objects);
-        sched::schedule();
+        Outcome::SCHEDULE
     } else {
         drop(objects);
         sched::after_wakes();
+        Outcome::DONE
     }
-    Outcome::Done
 }
 
 /// `SYS_THREAD_PRIORITY`
-pub fn priority(call: &mut Call<'_>) -> Outcome {
+pub fn priority(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let index = target(call, objects, call.frame.rdi)?;
         let priority = call.frame.rsi;
@@ -206,7 +211,8 @@ pub fn priority(call: &mut Call<'_>) -> Outcome {
 }
 
 /// `SYS_THREAD_AFFINITY`
-pub fn affinity(call: &mut Call<'_>) -> Outcome {
+pub fn affinity(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     simple(call, |call, objects| {
         let index = target(call, objects, call.frame.rdi)?;
         let mask = usable(call.frame.rsi)?;
@@ -232,20 +238,22 @@ fn change(
 }
 
 /// `SYS_THREAD_POINTER`
-pub fn pointer(call: &mut Call<'_>) -> Outcome {
+pub fn pointer(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     let address = call.frame.rdi;
     if address >= USER_END {
-        return Outcome::Return(abi::mux(Err(Error::new(EINVAL))));
+        return Error::new(EINVAL).into();
     }
     call.thread.set_fs_base(address);
     arch::set_fs_base(address);
     sched::note_fs_base(address);
-    Outcome::Return(0)
+    Outcome::value(0)
 }
 
 /// `SYS_YIELD`
-pub fn yield_now(call: &mut Call<'_>) -> Outcome {
+pub fn yield_now(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
     call.frame.rax = 0;
     sched::yield_now(call.thread);
-    Outcome::Done
+    Outcome::DONE
 }
