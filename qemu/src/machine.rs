@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod console;
+pub mod dialogue;
 pub mod escape;
 pub mod exit;
 pub mod signals;

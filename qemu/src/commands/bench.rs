@@ -11,6 +11,7 @@ use crate::{
     machine::{
         Accelerator, Machine, Outcome,
         console::{Console, Input},
+        dialogue::Dialogue,
         exit::Status,
         signals::Signals,
         text::LineEndings,
@@ -82,7 +83,7 @@ fn measure(machine: &Machine) -> Result<BTreeMap<String, Figure>> {
         stdout.write_all(&bytes)
     };
     let outcome = machine.run(Console {
-        input: Input::Script(Vec::new()),
+        input: Input::Script(Dialogue::default()),
         output: &mut output,
         limit: Some(LIMIT),
         signals: Some(&signals),

@@ -15,6 +15,7 @@ use rustix::{
 
 use super::{
     child::Child,
+    dialogue::Dialogue,
     escape::{Escape, HELP, Key},
     signals::Signals,
     terminal::Raw,
@@ -28,8 +29,8 @@ const PENDING: usize = 4096;
 /// Where the guest's input comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// These bytes, then nothing: no end of input.
-    Script(Vec<u8>),
+    /// What the dialogue has, then nothing: no end of input.
+    Script(Dialogue),
     /// The tool's standard input: a terminal gives every key, a pipe or file its bytes and an end of input (Ctrl-D).
     Host,
 }
@@ -84,9 +85,9 @@ impl Console<'_> {
         if interactive {
             eprintln!("xtask: {HELP}");
         }
-        let (script, host_open) = match self.input {
-            Input::Script(bytes) => (bytes, false),
-            Input::Host => (Vec::new(), true),
+        let (dialogue, host_open) = match self.input {
+            Input::Script(dialogue) => (dialogue, false),
+            Input::Host => (Dialogue::default(), true),
         };
         let stdin = qemu.take_stdin()?;
         ioctl_fionbio(&stdin, true).map_err(|error| broken("prepare QEMU's input", error))?;
@@ -95,7 +96,8 @@ impl Console<'_> {
             stdin: Some(stdin),
             stdout: Some(qemu.take_stdout()?),
             stderr: Some(qemu.take_stderr()?),
-            pending: script.into(),
+            pending: VecDeque::new(),
+            dialogue,
             last: None,
             host: host_open.then(|| host.as_fd()),
             escape: interactive.then(Escape::default),
@@ -125,6 +127,7 @@ struct Relay<'a> {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     pending: VecDeque<u8>,
+    dialogue: Dialogue,
     last: Option<u8>,
     host: Option<BorrowedFd<'a>>,
     escape: Option<Escape>,
@@ -211,6 +214,7 @@ impl Relay<'_> {
             Ok(0) => self.stdout = None,
             Ok(length) => {
                 self.output_seen = true;
+                self.pending.extend(self.dialogue.heard(&buffer[..length]));
                 match (self.output)(&buffer[..length]) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -128,7 +128,7 @@ fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()
         Ok(())
     };
     let outcome = machine.run(Console {
-        input: Input::Script(test.typed()),
+        input: Input::Script(test.dialogue()),
         output: &mut output,
         limit: Some(Duration::from_secs(test.timeout)),
         signals: None,

@@ -3,7 +3,13 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use crate::{machine::Accelerator, software::manifest};
+use crate::{
+    machine::{
+        Accelerator,
+        dialogue::{Dialogue, Turn},
+    },
+    software::manifest,
+};
 
 /// The file.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,13 +49,7 @@ pub struct Test {
     pub timeout: u64,
     /// Typed at the terminal.
     #[serde(default)]
-    pub input: String,
-    /// `input` is typed so many times.
-    #[serde(default = "once")]
-    pub input_times: usize,
-    /// Typed at last.
-    #[serde(default)]
-    pub input_end: String,
+    pub input: Vec<Typed>,
     /// The status that the machine ends with.
     #[serde(default)]
     pub status: u8,
@@ -71,9 +71,24 @@ impl Test {
     }
 
     /// All that is typed.
-    pub fn typed(&self) -> Vec<u8> {
-        (self.input.repeat(self.input_times) + &self.input_end).into_bytes()
+    pub fn dialogue(&self) -> Dialogue {
+        let turn = |typed: &Typed| Turn { after: typed.after.clone(), send: typed.send.repeat(typed.times) };
+        Dialogue::new(self.input.iter().map(turn).collect())
     }
+}
+
+/// Something typed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Typed {
+    /// When the guest has said this, after what the one before waited for.
+    #[serde(default)]
+    pub after: String,
+    /// The text.
+    pub send: String,
+    /// How many times.
+    #[serde(default = "once")]
+    pub times: usize,
 }
 
 /// What executes the guest, as the table has it.
