@@ -7,7 +7,7 @@ mod session;
 
 use alloc::string::String;
 
-use abi::error::{ENOTCONN, Error, Result};
+use abi::error::{ENODEV, ENOTCONN, EPIPE, Error, Result};
 use abi::flag::O_RDWR;
 use event_protocol::badge::SourceId;
 use event_protocol::control::client::{Change, QueueNumber};
@@ -117,8 +117,11 @@ impl Platform for Machine {
     fn open(&self, path: &str, flags: u64) -> Result<OpenFile> {
         let session = self.session()?;
         let request = Open { path: String::from(path), flags };
-        self.services
-            .with(services::name(path)?, |service| OpenFile::open(service, &request, session.ticket()))
+        let opened = self
+            .services
+            .with(services::name(path)?, |service| OpenFile::open(service, &request, session.ticket()));
+        // A driver that is dead now, whether or not it comes back.
+        opened.map_err(|error| if error.errno == EPIPE { Error::new(ENODEV) } else { error })
     }
 
     fn open_timer(&self) -> Result<OpenFile> {
