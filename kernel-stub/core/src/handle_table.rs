@@ -42,6 +42,7 @@ const NONE: u32 = u32::MAX;
 
 /// Handles by index and generation.
 pub struct HandleTable {
+    #[allow(clippy::vec_box)] // Growing must not move the chunks.
     chunks: Vec<Box<[Slot; CHUNK]>>,
     free: u32,
     len: u32,

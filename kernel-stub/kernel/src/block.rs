@@ -26,6 +26,8 @@ pub struct ThreadBlock {
     frame: UnsafeCell<Frame>,
     fx: UnsafeCell<FxArea>,
     fs_base: AtomicU64,
+    /// What is left of its time slice since it was preempted, in ns; 0: a whole one.
+    pub slice_left: AtomicU64,
     /// Its end or suspension is wanted: to be looked at before it runs on.
     pub attention: AtomicBool,
     /// Index in the thread arena and the scheduler's table.
@@ -68,6 +70,7 @@ impl ThreadBlock {
             frame: UnsafeCell::new(frame),
             fx: UnsafeCell::new(FxArea::initial()),
             fs_base: AtomicU64::new(0),
+            slice_left: AtomicU64::new(0),
             attention: AtomicBool::new(false),
             index,
             process,

@@ -199,6 +199,7 @@ pub fn wake(caller: &ThreadBlock, woken: u32, mut token: LockToken<'_, Ipc>) -> 
         return Next::Same;
     }
     save_current(caller);
+    keep_slice(this, caller);
     let mut queue = this.local.run_queue.lock(&mut token);
     queue.push_front(&TABLE.0, caller.index);
     drop(queue);
@@ -408,7 +409,7 @@ fn load(this: &PerCpu, thread: &'static ThreadBlock) {
     // SAFETY: the block belongs to the thread that runs on this CPU now.
     unsafe { arch::fpu::restore(thread.fx()) };
     if this.local.slice_end.get() == SLICE_DUE {
-        start_slice(this);
+        start_slice(this, thread);
     }
 }
 
@@ -441,10 +442,30 @@ pub fn leave_address_space() {
 
 #[cold]
 #[inline(never)]
-fn start_slice(this: &PerCpu) {
-    let end = arch::clock::now_ns() + SLICE_NS;
+fn start_slice(this: &PerCpu, thread: &ThreadBlock) {
+    let length = match thread.slice_left.swap(0, Ordering::Relaxed) {
+        0 => SLICE_NS,
+        left => left,
+    };
+    let end = arch::clock::now_ns() + length;
     this.local.slice_end.set(end);
     arm(end);
+}
+
+/// The running thread is preempted: it goes on with the rest of its slice, or somebody who wakes up often would keep the
+/// others of its priority from ever having a turn.
+#[inline(always)]
+fn keep_slice(this: &PerCpu, thread: &ThreadBlock) {
+    let end = this.local.slice_end.get();
+    if end > SLICE_DUE {
+        note_slice(thread, end);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn note_slice(thread: &ThreadBlock, end: u64) {
+    thread.slice_left.store(end.saturating_sub(arch::clock::now_ns()).max(1), Ordering::Relaxed);
 }
 
 /// Makes sure that this CPU's timer fires at `at` or earlier.
@@ -505,13 +526,14 @@ pub fn after_interrupt() {
         if over {
             queue.push(&TABLE.0, thread.index);
         } else {
+            keep_slice(this, thread);
             queue.push_front(&TABLE.0, thread.index);
         }
         drop(queue);
         schedule();
     } else if equal && end == 0 {
         drop(queue);
-        start_slice(this);
+        start_slice(this, thread);
     }
 }
 

@@ -122,10 +122,13 @@ fn usable(mask: u64) -> Result<u32> {
     }
 }
 
+/// The thread that a handle names; 0 is the caller.
+fn target_or_own(call: &Call<'_>, objects: &ObjectsGuard<'_>, handle: u64) -> Result<u32> {
+    if handle == 0 { Ok(call.thread.index) } else { target(call, objects, handle) }
+}
+
+/// The thread that a handle names: `ESRCH` when it has ended.
 fn target(call: &Call<'_>, objects: &ObjectsGuard<'_>, handle: u64) -> Result<u32> {
-    if handle == 0 {
-        return Ok(call.thread.index);
-    }
     match call.object(objects, handle, Kind::Thread, Rights::CONTROL)?.object {
         Object::Thread(id) => match objects.threads.get(id) {
             Some(thread) if !thread.dead => Ok(id.index()),
@@ -176,7 +179,7 @@ pub fn suspend(mut call: Call<'_>) -> Outcome {
 pub fn kill(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let mut objects = objects::lock();
-    let own = match target(call, &objects, call.frame.rdi) {
+    let own = match target_or_own(call, &objects, call.frame.rdi) {
         Ok(index) => objects::kill_thread(&mut objects, index),
         Err(error) => return error.into(),
     };
@@ -196,7 +199,7 @@ pub fn kill(mut call: Call<'_>) -> Outcome {
 pub fn priority(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
-        let index = target(call, objects, call.frame.rdi)?;
+        let index = target_or_own(call, objects, call.frame.rdi)?;
         let priority = call.frame.rsi;
         let process = objects.threads.at(index).ok_or(Error::new(ESRCH))?.process;
         if priority >= PRIORITIES as u64 {
@@ -214,7 +217,7 @@ pub fn priority(mut call: Call<'_>) -> Outcome {
 pub fn affinity(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
-        let index = target(call, objects, call.frame.rdi)?;
+        let index = target_or_own(call, objects, call.frame.rdi)?;
         let mask = usable(call.frame.rsi)?;
         change(objects, index, |thread| thread.set_affinity(mask));
         Ok(0)
