@@ -17,6 +17,7 @@ struct Check {
 
 const GUEST_LINTS: &[&str] = &[
     "clippy",
+    "--keep-going",
     "--workspace",
     "--exclude",
     env!("CARGO_PKG_NAME"),
@@ -34,19 +35,20 @@ const CHECKS: &[Check] = &[
     Check { name: "check/format", arguments: &["fmt", "--all", "--check"], warnings: None },
     Check {
         name: "check/lints_host",
-        arguments: &["clippy", "--all-targets", "--", "-D", "warnings"],
+        arguments: &["clippy", "--keep-going", "--all-targets", "--", "-D", "warnings"],
         warnings: None,
     },
     Check { name: "check/lints_guest", arguments: GUEST_LINTS, warnings: None },
     Check {
         name: "check/documentation_host",
-        arguments: &["doc", "--no-deps"],
+        arguments: &["doc", "--keep-going", "--no-deps"],
         warnings: Some("RUSTDOCFLAGS"),
     },
     Check {
         name: "check/documentation_guest",
         arguments: &[
             "doc",
+            "--keep-going",
             "--no-deps",
             "--workspace",
             "--exclude",

@@ -1,4 +1,4 @@
-//! Guest programs in QEMU, as the [`table`](super::table) says.
+//! Guest programs in QEMU, as the table ([`table`]) says.
 
 use std::{
     fs,
