@@ -1,7 +1,8 @@
 //! What the kernel and its users agree on, declared once: call numbers, handles, rights, messages, shared pages, limits.
 //!
-//! Errors, clocks and the result encoding are [`redox_syscall`]'s (re-exported as [`error`] and [`flag`]). A call that
-//! Redox has with the same meaning keeps Redox's number; all others live in the class [`number::CLASS_NATIVE`].
+//! Errors, clocks and the result encoding are [`redox_syscall`](syscall)'s (re-exported as [`error`] and [`flag`]). A
+//! call that Redox has with the same meaning keeps Redox's number; all others live in the class
+//! [`number::CLASS_NATIVE`].
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! System calls: from numbers and registers to operations on objects, and back.
 //!
-//! A handler sees the registers as a [`Call`]; user addresses go through [`crate::mem::user`] and handles through the
+//! A handler sees the registers as a [`Call`]; user addresses go through [`crate::user`] and handles through the
 //! process's table before anything happens with them, and what fails has changed nothing.
 
 mod clock;
@@ -14,7 +14,7 @@ mod process;
 pub mod thread;
 
 use crate::{
-    arch::frame::Frame,
+    arch::{self, frame::Frame},
     block::ThreadBlock,
     objects::{self, ObjectsGuard},
     sched::{self, Next},
@@ -36,32 +36,18 @@ pub struct Call<'a> {
     pub thread: &'static ThreadBlock,
 }
 
-/// What a handler leaves behind. Two words, so that it travels in registers.
-pub struct Outcome {
-    then: Then,
-    value: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u64)]
-enum Then {
-    Return,
-    Done,
-    Switch,
-    Schedule,
-}
+/// What a handler leaves behind, if it comes back. One that gives the CPU away, or that is called often, ends the kernel
+/// entry by itself: [`Call::finish`] and [`leave`] do not return.
+pub struct Outcome(Option<u64>);
 
 impl Outcome {
     /// The registers are as they should be, and so is the current thread.
-    pub const DONE: Outcome = Outcome { then: Then::Done, value: 0 };
-
-    /// The registers are as they should be, and the caller has left the CPU.
-    pub const SCHEDULE: Outcome = Outcome { then: Then::Schedule, value: 0 };
+    pub const DONE: Outcome = Outcome(None);
 
     /// This in the result register of the caller, which runs on.
     #[inline(always)]
     pub const fn value(value: u64) -> Outcome {
-        Outcome { then: Then::Return, value }
+        Outcome(Some(value))
     }
 }
 
@@ -79,18 +65,24 @@ impl From<Error> for Outcome {
     }
 }
 
-impl From<Next> for Outcome {
-    #[inline(always)]
-    fn from(next: Next) -> Outcome {
-        match next {
-            Next::Same => Outcome::DONE,
-            Next::Switch(woken) => Outcome { then: Then::Switch, value: u64::from(woken) },
-            Next::Schedule => Outcome::SCHEDULE,
-        }
+/// Ends the kernel entry as `next` says; the registers are as they should be and no lock is held.
+#[inline(always)]
+pub fn leave(next: Next) -> ! {
+    match next {
+        Next::Same => arch::return_to_user(),
+        Next::Switch(woken) => sched::switch_or_better(woken),
+        Next::Schedule => sched::schedule_and_return(),
     }
 }
 
 impl Call<'_> {
+    /// Ends the kernel entry with this in the result register.
+    #[inline(always)]
+    pub fn finish(self, value: u64) -> ! {
+        self.frame.rax = value;
+        arch::return_to_user()
+    }
+
     /// The caller's process.
     #[inline]
     pub fn process(&self) -> Id<Process> {
@@ -199,7 +191,7 @@ fn redox_call(number: u64) -> Option<Handler> {
 /// # Safety
 /// `block` is the running thread's.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn handle_syscall(block: *mut u8) {
+unsafe extern "C" fn handle_syscall(block: *mut u8) -> ! {
     let block = block.cast::<ThreadBlock>();
     // SAFETY: the thread runs on this CPU, so its block stays, and its registers are this CPU's alone; the block's
     // other fields do not overlap them.
@@ -210,15 +202,11 @@ unsafe extern "C" fn handle_syscall(block: *mut u8) {
         Some(handler) => *handler,
         None => redox_call(number).unwrap_or(observe::unknown),
     };
-    let Outcome { then, value } = handler(Call { frame, thread });
-    if then == Then::Return {
+    if let Outcome(Some(value)) = handler(Call { frame, thread }) {
         // SAFETY: the thread is still the running one.
         unsafe { result.write(value) };
-    } else if then == Then::Switch {
-        sched::switch_or_better(value as u32);
-    } else if then == Then::Schedule {
-        sched::schedule();
     }
+    arch::return_to_user()
 }
 
 /// A handle lookup and an operation that needs nothing but the objects lock and may wake others.
