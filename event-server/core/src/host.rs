@@ -21,14 +21,14 @@ pub trait Host {
     fn signal(&mut self, notification: Handle);
 
     /// A session was ended because its peer lied.
-    fn ended(&mut self, who: Peer, fault: Fault);
+    fn ended(&mut self, who: Peer<'_>, fault: Fault);
 }
 
 /// Whose session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Peer {
+pub enum Peer<'a> {
     /// A client.
     Client(ClientId),
-    /// A driver.
-    Driver(DriverId),
+    /// A driver, and what it called itself.
+    Driver(DriverId, &'a str),
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use abi::error::{EACCES, EEXIST, EINVAL, EMFILE, ENODEV, ENOENT, ENOTCONN};
 use event_core::directory::Directory;
-use event_core::host::Peer;
 use event_core::session::Session;
 use event_core::shard::Shard;
 use event_protocol::activation::{BankLayout, take};
@@ -22,7 +21,7 @@ use event_protocol::park::SESSION_SIZE;
 use event_protocol::ring::Consumer;
 use event_protocol::shared::{Kept, Owned, Region};
 use event_protocol::slot::{Control, Slot, Terms};
-use kernel::{Kernel, Memory};
+use kernel::{Kernel, Liar, Memory};
 use proptest::prelude::*;
 
 const CELLS: u32 = 16;
@@ -63,7 +62,7 @@ impl World {
 
     fn driver(&mut self) -> Driver {
         let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
-        let id = self.shard.attach(memory.clone(), Filters::READ, CELLS).unwrap();
+        let id = self.shard.attach(Default::default(), memory.clone(), Filters::READ, CELLS).unwrap();
         Driver { id, memory, publisher: Publisher::new() }
     }
 
@@ -133,7 +132,7 @@ fn a_client_that_never_consumes_and_clears_its_words_is_ended_alone() {
         }
     }
     let fault = Fault::RingFull { capacity: SLOTS };
-    assert_eq!(world.kernel.lies, [(Peer::Client(liar.session.id()), fault)]);
+    assert_eq!(world.kernel.lies, [(Liar::Client(liar.session.id()), fault)]);
     assert!(liar.session.is_ended() && !honest.session.is_ended());
     assert_eq!(world.change(&liar, add(source, 0, 1, Filters::READ)), Err(ENOTCONN));
     // The other one is still served.
@@ -156,7 +155,7 @@ fn a_driver_that_speaks_for_another_is_ended_and_its_sources_with_it() {
     false_cell.begin(1);
     false_cell.set_interest(Filters::READ);
     world.publish(&mut liar, theirs, &false_cell, 1);
-    assert_eq!(world.kernel.lies, [(Peer::Driver(liar.id), Fault::Reference(theirs.0))]);
+    assert_eq!(world.kernel.lies, [(Liar::Driver(liar.id), Fault::Reference(theirs.0))]);
     // R57: the liar's own note fires with the end, the other's is untouched.
     assert_eq!((client.take(), client.take()), (Some(0), None));
     let level = cell.level(Direction::Read);

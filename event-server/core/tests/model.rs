@@ -154,7 +154,7 @@ impl World {
 
     fn attach(&mut self) {
         let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
-        let id = self.shard.attach(memory.clone(), Filters::READ, CELLS).unwrap();
+        let id = self.shard.attach(Default::default(), memory.clone(), Filters::READ, CELLS).unwrap();
         let driver = Driver { id, memory: Region::new(memory), publisher: Publisher::new(), rung: false };
         self.drivers.push(Some(driver));
     }

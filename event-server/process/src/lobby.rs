@@ -3,8 +3,8 @@
 use abi::Rights;
 use abi::error::{EINVAL, Error, Result};
 use alloc::vec;
+use event_core::shard::Name;
 use event_protocol::changed::memory_size;
-use event_protocol::control::limits::MAX_NAME;
 use event_protocol::control::lobby::{Reply, Request};
 use event_protocol::park::SESSION_SIZE;
 use rt::ipc::{Arrivals, Transfer, decode};
@@ -26,11 +26,9 @@ impl ShardThread {
             Request::OpenSession => self.open_session(arrivals.object(0)?),
             Request::Attach { name, filters, cells } => {
                 let size = memory_size(cells).ok_or(Error::new(EINVAL))?;
-                if name.len() > MAX_NAME {
-                    return Err(Error::new(EINVAL));
-                }
+                let name = Name::try_from(name.as_str()).map_err(|_| Error::new(EINVAL))?;
                 let memory: Memory = arrivals.object(0)?;
-                let driver = self.shard.attach(Pages::map(&memory, size)?, filters, cells)?;
+                let driver = self.shard.attach(name, Pages::map(&memory, size)?, filters, cells)?;
                 let doorbell_bits = 1 << driver.index();
                 let handles = || -> Result<_> {
                     let session = self.setup.handle(self.number, driver.0)?;
@@ -40,7 +38,6 @@ impl ShardThread {
                     Ok(vec![Transfer::moved(session), Transfer::moved(doorbell)])
                 };
                 let handles = handles().inspect_err(|_| self.shard.driver_closed(driver, &mut self.world))?;
-                rt::log!("event: {name} attaches to shard {} with {cells} cells", self.number);
                 let reply = Reply::Attached { driver, shard: self.number, doorbell_bits };
                 Ok(Answer::document(&reply)?.with(handles))
             }

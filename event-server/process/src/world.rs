@@ -56,10 +56,12 @@ impl Host for World {
     }
 
     #[cold]
-    fn ended(&mut self, who: Peer, fault: Fault) {
+    fn ended(&mut self, who: Peer<'_>, fault: Fault) {
         match who {
             Peer::Client(id) => rt::log!("event: client {:#x} is ended for lying: {fault}", id.0),
-            Peer::Driver(id) => rt::log!("event: driver {:#x} is ended for lying: {fault}", id.0),
+            Peer::Driver(id, name) => {
+                rt::log!("event: driver {name:?} ({:#x}) is ended for lying: {fault}", id.0);
+            }
         }
         self.trace.add(Event::Ended, 0);
         self.trace.print();

@@ -10,7 +10,7 @@ use event_protocol::control::limits::MAX_SOURCES;
 use event_protocol::filter::Filters;
 use event_protocol::shared::{Mapped, Region};
 
-use super::{Driver, Shard};
+use super::{Driver, Name, Shard};
 use crate::arena::NONE;
 use crate::host::Host;
 use crate::page::{Owners, Page};
@@ -31,7 +31,7 @@ pub struct Created {
 
 impl<M: Mapped> Shard<M> {
     /// A driver introduces itself with memory for so many cells. Its doorbell bit is 1 << the id's index.
-    pub fn attach(&mut self, memory: M, filters: Filters, cells: u32) -> Result<DriverId> {
+    pub fn attach(&mut self, name: Name, memory: M, filters: Filters, cells: u32) -> Result<DriverId> {
         if memory_size(cells) != Some(memory.length()) || !Filters::all().contains(filters) {
             return Err(Error::new(EINVAL));
         }
@@ -40,7 +40,8 @@ impl<M: Mapped> Shard<M> {
         changed.get().begin();
         self.driver_generation = self.driver_generation % GENERATION_MAX + 1;
         let id = DriverId::new(self.graph.shard, slot as u32, self.driver_generation);
-        self.drivers[slot] = Some(Driver { id, filters, cells, sources: 0, changed, drain: Drain::new() });
+        self.drivers[slot] =
+            Some(Driver { id, name, filters, cells, sources: 0, changed, drain: Drain::new() });
         Ok(id)
     }
 

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::badge::{ClientId, DriverId};
 use event_protocol::changed::Drain;
-use event_protocol::control::limits::MAX_DRIVERS;
+use event_protocol::control::limits::{MAX_DRIVERS, MAX_NAME};
 use event_protocol::control::lobby::Stats;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
@@ -26,6 +26,9 @@ use crate::session::Session;
 
 /// Entries taken from one driver's ring before others are heard again.
 const BATCH: usize = 256;
+
+/// Name of a driver, for logs.
+pub type Name = heapless::String<MAX_NAME>;
 
 /// A shard.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub struct Shard<M> {
 #[derive(Debug)]
 struct Driver<M> {
     id: DriverId,
+    name: Name,
     filters: Filters,
     cells: u32,
     sources: u32,
@@ -140,7 +144,7 @@ impl<M: Mapped> Shard<M> {
         if let Some(Some(driver)) = self.drivers.get(slot as usize) {
             let id = driver.id;
             self.graph.stats.lies += 1;
-            host.ended(Peer::Driver(id), fault);
+            host.ended(Peer::Driver(id, &driver.name), fault);
             self.driver_closed(id, host);
         }
     }

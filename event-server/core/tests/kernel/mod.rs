@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use abi::Handle;
 use abi::error::Result;
 use event_core::host::{Host, Peer};
-use event_protocol::badge::SourceId;
+use event_protocol::badge::{ClientId, DriverId, SourceId};
 use event_protocol::cell::Direction;
 use event_protocol::changed::{Changed, ChangedHeader, Publisher};
 use event_protocol::fault::Fault;
@@ -16,6 +16,15 @@ use event_protocol::level::Level;
 use event_protocol::shared::{Owned, Region};
 
 pub type Memory = Arc<Owned>;
+
+/// Who was ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Liar {
+    /// A client.
+    Client(ClientId),
+    /// A driver.
+    Driver(DriverId),
+}
 
 /// Remembers what a shard does.
 #[derive(Default)]
@@ -26,7 +35,7 @@ pub struct Kernel {
     /// Notifications that were signalled.
     pub signalled: Vec<Handle>,
     /// Sessions that were ended.
-    pub lies: Vec<(Peer, Fault)>,
+    pub lies: Vec<(Liar, Fault)>,
 }
 
 impl Host for Kernel {
@@ -47,7 +56,11 @@ impl Host for Kernel {
         self.signalled.push(notification);
     }
 
-    fn ended(&mut self, who: Peer, fault: Fault) {
+    fn ended(&mut self, who: Peer<'_>, fault: Fault) {
+        let who = match who {
+            Peer::Client(id) => Liar::Client(id),
+            Peer::Driver(id, _) => Liar::Driver(id),
+        };
         self.lies.push((who, fault));
     }
 }
