@@ -69,12 +69,12 @@ pub struct Engine<D, L> {
 }
 
 impl<D: Driver, L: Link> Engine<D, L> {
-    /// A driver with no open files.
-    pub fn new(driver: D, link: L) -> Engine<D, L> {
+    /// A driver with no open files, and room for so many.
+    pub fn new(driver: D, link: L, files: usize) -> Engine<D, L> {
         Engine {
             driver,
             link,
-            files: Files::default(),
+            files: Files::new(files),
             pending: Pending::default(),
             wakes: Wakes::new(),
             now: 0,

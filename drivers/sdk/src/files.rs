@@ -1,6 +1,6 @@
 //! Open files.
 
-use crate::limits::{FILES, FILES_PER_CLIENT};
+use crate::limits::LEAST_CLIENTS;
 use abi::error::{EMFILE, ENFILE, Error, Result};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -46,23 +46,28 @@ struct Slot {
 }
 
 /// The table of open files.
-#[derive(Default)]
 pub struct Files {
+    most: usize,
     slots: Vec<Slot>,
     free: Vec<u32>,
     clients: BTreeMap<u64, usize>,
 }
 
 impl Files {
+    /// A table for at most so many files of all clients, of which one client may have a quarter.
+    pub const fn new(most: usize) -> Files {
+        Files { most, slots: Vec::new(), free: Vec::new(), clients: BTreeMap::new() }
+    }
+
     /// Adds a file: ENFILE or EMFILE beyond the limits.
     pub fn insert(&mut self, file: File) -> Result<FileId> {
         let owned = self.clients.get(&file.client).copied().unwrap_or(0);
-        if owned >= FILES_PER_CLIENT {
+        if owned >= (self.most / LEAST_CLIENTS).max(1) {
             return Err(Error::new(EMFILE));
         }
         let index = match self.free.pop() {
             Some(index) => index,
-            None if self.slots.len() >= FILES => return Err(Error::new(ENFILE)),
+            None if self.slots.len() >= self.most => return Err(Error::new(ENFILE)),
             None => {
                 self.slots.push(Slot { generation: 0, file: None });
                 self.slots.len() as u32 - 1
@@ -114,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_closed_file_stays_closed_though_its_place_is_used_again() {
-        let mut files = Files::default();
+        let mut files = Files::new(40);
         let first = files.insert(FILE).unwrap();
         assert_eq!(files.remove(first), Some(FILE));
         let second = files.insert(FILE).unwrap();
@@ -125,8 +130,8 @@ mod tests {
 
     #[test]
     fn r55_a_client_has_a_quota_and_others_have_theirs() {
-        let mut files = Files::default();
-        let mine: Vec<FileId> = (0..FILES_PER_CLIENT).map(|_| files.insert(FILE).unwrap()).collect();
+        let mut files = Files::new(40);
+        let mine: Vec<FileId> = (0..10).map(|_| files.insert(FILE).unwrap()).collect();
         assert_eq!(files.insert(FILE), Err(Error::new(EMFILE)));
         assert!(files.insert(File { client: 8, ..FILE }).is_ok());
         files.remove(mine[0]);
@@ -135,8 +140,8 @@ mod tests {
 
     #[test]
     fn r55_the_table_has_an_end() {
-        let mut files = Files::default();
-        for client in 0..FILES as u64 {
+        let mut files = Files::new(40);
+        for client in 0..40 {
             files.insert(File { client, ..FILE }).unwrap();
         }
         assert_eq!(files.insert(File { client: u64::MAX, ..FILE }), Err(Error::new(ENFILE)));

@@ -1,9 +1,7 @@
 //! What one client may have of one driver (R55). Beyond it: EMFILE for files, ENOMEM for waiting requests.
 
-/// Open files of one client.
-pub const FILES_PER_CLIENT: usize = 4096;
-/// Open files in all.
-pub const FILES: usize = 16384;
+/// A driver's open files are shared by at least so many clients: none may have more than this part of them.
+pub const LEAST_CLIENTS: usize = 4;
 /// Waiting reads and writes of one open file and direction; one more, and the oldest gives way.
 pub const PENDING_PER_FILE: usize = 16;
 /// Waiting reads and writes of one client; one more is refused.

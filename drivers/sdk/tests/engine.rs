@@ -6,12 +6,12 @@ use abi::error::{
     EAGAIN, EBADF, EBADMSG, EINVAL, EMFILE, ENAMETOOLONG, ENOENT, ENOSYS, ENOTTY, Error, Result,
 };
 use abi::flag::{O_RDONLY, O_RDWR, O_WRONLY};
-use driver_sdk::limits::{FILES_PER_CLIENT, PENDING_PER_CLIENT, PENDING_PER_FILE};
+use driver_sdk::limits::{LEAST_CLIENTS, PENDING_PER_CLIENT, PENDING_PER_FILE};
 use driver_sdk::{
     Context, Control, ControlReply, Direction, Driver, FileId, Filters, Kind, Level, Opening, Taken,
 };
 use event_protocol::descriptor::label;
-use fake::{Bench, Got};
+use fake::{Bench, FILES, Got};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -228,7 +228,7 @@ fn access_is_what_was_asked_for() {
 #[test]
 fn r55_quotas() {
     let mut bench = bench();
-    for _ in 0..FILES_PER_CLIENT {
+    for _ in 0..FILES / LEAST_CLIENTS {
         bench.open("/pipe", O_RDWR, 1).unwrap();
     }
     assert_eq!(bench.open("/pipe", O_RDWR, 1), Err(Error::new(EMFILE)));

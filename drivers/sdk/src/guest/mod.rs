@@ -33,7 +33,7 @@ pub struct Setup<'a> {
     pub service: &'a str,
     /// Filters that its sources may serve.
     pub filters: Filters,
-    /// Sources it may have at once: a power of two.
+    /// Files it may have open at once, each with its source: a power of two. One client may have a quarter of them.
     pub sources: u32,
     /// Name of its interrupt line among the handles that it was started with.
     pub interrupt: Option<&'a str>,
@@ -79,7 +79,7 @@ impl<D: Driver> Running<D> {
             Session::attach(setup.service, setup.filters, setup.sources, endpoint.restricted(MINT)?)?;
         let bound = Notification::create()?;
         bound.bind(None)?;
-        let mut engine = Engine::new(driver, session);
+        let mut engine = Engine::new(driver, session, setup.sources as usize);
         let mut again = false;
         let interrupt = match setup.interrupt {
             None => None,

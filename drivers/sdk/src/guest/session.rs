@@ -37,6 +37,13 @@ struct Source {
     handles: Option<(Endpoint, AnyHandle)>,
 }
 
+/// What the event server answers about a new source.
+struct Created {
+    source: SourceId,
+    page: u64,
+    cell: u32,
+}
+
 /// A session with the shard of this CPU.
 pub struct Session {
     server: Endpoint,
@@ -97,6 +104,24 @@ impl Session {
             self.lost = Some(*error);
         }
         answer
+    }
+
+    fn create_source(
+        &mut self,
+        opening: &Opening,
+        ticket: Option<AnyHandle>,
+    ) -> Result<(Created, ipc::Arrivals)> {
+        let request = driver::Request::CreateSource {
+            filters: opening.filters,
+            shared: opening.shared,
+            low_water: opening.low_water,
+        };
+        match self.ask(&request, ticket.into_iter().map(Transfer::moved).collect())? {
+            (driver::Reply::Created { source, page, cell }, handles) => {
+                Ok((Created { source, page, cell }, handles))
+            }
+            _ => Err(Error::new(EBADMSG)),
+        }
     }
 
     fn destroy(&mut self, source: SourceId, errno: i32) {
@@ -170,8 +195,7 @@ impl Link for Session {
     type Ticket = AnyHandle;
 
     fn identity(&self, ticket: &AnyHandle) -> Result<u64> {
-        // That it is one of the event server's own is seen by the server, when it is asked for a source that this client
-        // may watch.
+        // That it is one of the event server's own is seen when a source is made for it.
         let badge = ticket.info()?.badge;
         match Badge::decode(badge) {
             Badge::Ticket(_) => Ok(badge),
@@ -180,16 +204,16 @@ impl Link for Session {
     }
 
     fn create(&mut self, file: FileId, opening: &Opening, ticket: AnyHandle) -> Result<()> {
-        let request = driver::Request::CreateSource {
-            filters: opening.filters,
-            shared: opening.shared,
-            low_water: opening.low_water,
+        let ticket = if opening.shared {
+            // Only a source of the client's own has its ticket looked at. A forged one would let a client use up the
+            // quotas of others.
+            let (proof, _) = self.create_source(&Opening { shared: false, ..*opening }, Some(ticket))?;
+            self.destroy(proof.source, 0);
+            None
+        } else {
+            Some(ticket)
         };
-        let send = if opening.shared { vec![] } else { vec![Transfer::moved(ticket)] };
-        let (reply, mut handles) = self.ask(&request, send)?;
-        let driver::Reply::Created { source: id, page, cell } = reply else {
-            return Err(Error::new(EBADMSG));
-        };
+        let (Created { source: id, page, cell }, mut handles) = self.create_source(opening, ticket)?;
         let mut own = || -> Result<(OwnCell, AnyHandle)> {
             let memory: Memory = handles.object(0)?;
             Ok((self.cells.open(page, &memory, cell)?, handles.object(1)?))

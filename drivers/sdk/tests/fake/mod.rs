@@ -10,6 +10,9 @@ use event_protocol::descriptor::{CURRENT, Control, ControlReply, NONBLOCK, Open,
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Files that an engine of the tests has room for.
+pub const FILES: usize = 4096;
+
 /// A published source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Source {
@@ -140,7 +143,7 @@ pub struct Bench<D> {
 
 impl<D: Driver> Bench<D> {
     pub fn new(driver: D) -> Bench<D> {
-        let mut engine = Engine::new(driver, Fake::default());
+        let mut engine = Engine::new(driver, Fake::default(), FILES);
         engine.start();
         Bench { engine, token: 0 }
     }
