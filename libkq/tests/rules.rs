@@ -448,6 +448,17 @@ fn r25_adding_a_timer_again_restarts_it_and_drops_what_was_counted() {
 }
 
 #[test]
+fn r25_the_old_schedule_does_not_run_on_into_the_new_one() {
+    let s = setting();
+    s.change(&[KEvent::timer(9).every(Duration::from_secs(1))]);
+    s.world.arm_late(3 * SECOND);
+    s.change(&[KEvent::timer(9).every(Duration::from_secs(10))]);
+    s.nothing();
+    s.world.advance(10 * SECOND);
+    assert_eq!(s.take_one().data, 1);
+}
+
+#[test]
 fn r25_a_waiter_is_woken_by_a_timer() {
     let s = setting();
     let mut events = [KEvent::default(); 4];

@@ -63,6 +63,8 @@ struct Server {
     pub messages: usize,
     pub wakes: usize,
     fail_next: Option<i32>,
+    surprise: Option<(String, i64)>,
+    late: u64,
 }
 
 struct FakeSource {
@@ -128,6 +130,8 @@ impl World {
                 messages: 0,
                 wakes: 0,
                 fail_next: None,
+                surprise: None,
+                late: 0,
             }),
             signalled: Condvar::new(),
             session: memory(SESSION_SIZE),
@@ -200,6 +204,17 @@ impl World {
     /// The next change fails so.
     pub fn fail_next(&self, errno: i32) {
         self.lock().fail_next = Some(errno);
+    }
+
+    /// When the next waiter is registered, which is after it has looked and before it is parked, so many bytes can be
+    /// read.
+    pub fn readable_at_next_registration(&self, name: &str, bytes: i64) {
+        self.lock().surprise = Some((String::from(name), bytes));
+    }
+
+    /// The next timer is armed only when so much time has passed.
+    pub fn arm_late(&self, ns: u64) {
+        self.lock().late = ns;
     }
 
     /// Time passes.
@@ -377,7 +392,15 @@ impl Platform for World {
     }
 
     fn register_waiter(&self, _number: u32) -> Result<()> {
-        self.lock().ask()
+        let surprise = {
+            let mut server = self.lock();
+            server.ask()?;
+            server.surprise.take()
+        };
+        if let Some((name, bytes)) = surprise {
+            self.readable(&name, bytes);
+        }
+        Ok(())
     }
 
     fn sleep(&self, number: u32, deadline: u64) -> Result<()> {
@@ -515,6 +538,8 @@ impl Platform for World {
         server.messages += 1;
         match control {
             Control::Arm(Arm { first, period, absolute, .. }) => {
+                let until = self.now() + std::mem::take(&mut server.late);
+                self.advance_to(&mut server, until);
                 let first = u64::try_from(first).map_err(|_| Error::new(EINVAL))?;
                 let next = if absolute { first } else { self.now().saturating_add(first) };
                 let period = period.map(|period| u64::try_from(period).unwrap());
