@@ -3,6 +3,7 @@
 use crate::Context;
 use crate::files::FileId;
 use abi::error::{EINVAL, Error, Result};
+use core::fmt;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::{Control, ControlReply, Kind};
 use event_protocol::filter::Filters;
@@ -63,6 +64,12 @@ pub trait Driver {
     ) -> Result<ControlReply> {
         _ = (context, file, control);
         Err(Error::new(EINVAL))
+    }
+
+    /// Writes the driver's own counters, one `name value` a line.
+    fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        _ = out;
+        Ok(())
     }
 
     /// The queue in which a request waits: files that share what they wait for share a queue.

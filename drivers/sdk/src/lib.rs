@@ -58,6 +58,7 @@ mod guest;
 pub mod limits;
 pub mod link;
 pub mod pending;
+pub mod report;
 pub mod trace;
 
 pub use context::Context;

@@ -4,6 +4,7 @@ use crate::queue::{Queue, Schedule};
 use abi::error::{EINVAL, ENOENT, Error, Result};
 use abi::flag::{CLOCK_MONOTONIC, CLOCK_REALTIME};
 use abi::limits::FOREVER;
+use core::fmt;
 use driver_sdk::{Arm, Context, Control, ControlReply, Driver, FileId, Filters, Kind, Opening};
 
 /// Expirations told in one go.
@@ -60,6 +61,10 @@ impl Driver for Timers {
             _ => return Err(Error::new(EINVAL)),
         }
         Ok(ControlReply::Done)
+    }
+
+    fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        writeln!(out, "running {}", self.running())
     }
 
     fn deadline(&self) -> u64 {

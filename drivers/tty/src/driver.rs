@@ -6,6 +6,7 @@ use crate::uart::Uart;
 use crate::uart::registers::Registers;
 use abi::error::{EAGAIN, EINTR, EINVAL, ENODEV, ENOENT, ESPIPE, Error, Result};
 use alloc::vec::Vec;
+use core::fmt;
 use driver_sdk::{
     Context, Control, ControlReply, Direction, Driver, FileId, Filters, Kind, Level, LevelFlags, Opening,
     Taken, TerminalMode,
@@ -192,6 +193,25 @@ impl<R: Registers> Driver for Tty<R> {
             }
             _ => Err(Error::new(EINVAL)),
         }
+    }
+
+    fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let device = self.uart.counters();
+        for (name, value) in [
+            ("received", device.received),
+            ("sent", device.sent),
+            ("interrupts", device.interrupts),
+            ("overruns", device.overruns),
+            ("damaged", device.damaged),
+            ("breaks", device.breaks),
+            ("holds", device.holds),
+            ("refused", self.terminal.refused()),
+            ("readable", self.terminal.readable() as u64),
+            ("space", self.terminal.space() as u64),
+        ] {
+            writeln!(out, "{name} {value}")?;
+        }
+        Ok(())
     }
 
     fn queue(&self, _: FileId, _: Direction) -> u64 {

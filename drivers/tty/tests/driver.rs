@@ -194,6 +194,20 @@ fn a_writer_waits_for_room_and_the_level_says_so() {
 }
 
 #[test]
+fn it_tells_of_itself_to_whoever_asks() {
+    let mut console = Console::new();
+    let file = console.open();
+    console.type_in(b"four\n");
+    console.bench.read(file, 10);
+    let token = console.bench.send(0, driver_sdk::report::INSPECT, [0; 4], &[], None);
+    let report = text(console.bench.got(token));
+    for line in ["requests 3", "files 1", "waiting 0", "received 5", "overruns 0"] {
+        assert!(report.lines().any(|found| found == line), "{line} is not in\n{report}");
+    }
+    assert!(report.lines().last().is_some_and(|line| line.contains("Request")), "the trace is in {report}");
+}
+
+#[test]
 fn modes_are_told_and_set() {
     let mut console = Console::new();
     let file = console.open();

@@ -7,10 +7,12 @@ mod session;
 
 use crate::driver::Driver;
 use crate::engine::{Answer, Engine, Request};
+use crate::report;
 use abi::error::{EIO, ETIMEDOUT, Error, Result};
 use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, MAX_BYTES, WORDS};
 use abi::{Message, Rights, Tag};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec;
 use event_protocol::descriptor::label;
 use event_protocol::filter::Filters;
@@ -45,12 +47,10 @@ pub fn run<D: Driver>(start: &Start, setup: Setup<'_>, driver: Result<D>) -> i32
     let error = match driver.and_then(|driver| Running::new(start, setup, driver)) {
         Ok(mut running) => {
             let error = running.serve();
-            let (files, pending) = running.engine.load();
-            let counters = running.engine.counters();
-            rt::log!("{}: {files} files, {pending} waiting, {counters:?}", setup.service);
-            for entry in running.engine.trace().iter() {
-                rt::log!("{}: {entry}", setup.service);
-            }
+            let mut report = String::new();
+            // Text in memory does not fail.
+            _ = report::write(&running.engine, &mut report);
+            report.lines().for_each(|line| rt::log!("{}: {line}", setup.service));
             error
         }
         Err(error) => error,
