@@ -92,7 +92,7 @@ impl<M: Mapped> Graph<M> {
     }
 
     /// Looks at a source's cell and activates its notes.
-    #[inline]
+    #[inline(never)]
     pub fn activate_all<H: Host>(&mut self, index: u32, host: &mut H) {
         let Graph { sources, pages, knotes, notes, queues, stats, liars, shard, .. } = self;
         let Some(source) = sources.get(index) else { return };

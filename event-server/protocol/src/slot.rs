@@ -117,16 +117,16 @@ impl Slot {
         let mut active = Filters::empty();
         if wanted.intersects(Filters::READ_SIDE) {
             let read = cell.level(Direction::Read);
-            if news as u32 != 0 {
-                if level::ready(read, low_water as u32) {
-                    active = active.union(Filters::READ);
-                }
-                if level::except_ready(read) {
+            if news as u32 != 0 && level::ready(read, low_water as u32) {
+                active = active.union(Filters::READ);
+            }
+            if wanted.intersects(Filters::EXCEPT.union(Filters::HANGUP)) {
+                if news as u32 != 0 && level::except_ready(read) {
                     active = active.union(Filters::EXCEPT);
                 }
-            }
-            if level::hangup_ready(read) && news != 0 {
-                active = active.union(Filters::HANGUP);
+                if news != 0 && level::hangup_ready(read) {
+                    active = active.union(Filters::HANGUP);
+                }
             }
         }
         if wanted.intersects(Filters::WRITE_SIDE) {
@@ -134,7 +134,7 @@ impl Slot {
             if news >> 32 != 0 && level::ready(write, (low_water >> 32) as u32) {
                 active = active.union(Filters::WRITE);
             }
-            if level::hangup_ready(write) && news != 0 {
+            if news != 0 && level::hangup_ready(write) {
                 active = active.union(Filters::HANGUP);
             }
         }
