@@ -29,6 +29,8 @@ pub struct Artifact {
     pub name: String,
     /// What kind of target it is.
     pub kind: Kind,
+    /// Whether it runs tests, rather than being what they test.
+    pub tests: bool,
     /// The file.
     pub path: PathBuf,
 }
@@ -163,5 +165,11 @@ fn artifact(message: Message) -> Option<Artifact> {
     } else {
         Kind::Other
     };
-    Some(Artifact { package: package.to_owned(), name: artifact.target.name, kind, path })
+    Some(Artifact {
+        package: package.to_owned(),
+        name: artifact.target.name,
+        kind,
+        tests: artifact.profile.test,
+        path,
+    })
 }

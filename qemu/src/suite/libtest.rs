@@ -38,7 +38,7 @@ pub fn run(
     wanted: impl Fn(&Artifact, &str) -> bool,
 ) -> Result<()> {
     let mut tests = Vec::new();
-    for program in programs {
+    for program in programs.iter().filter(|program| program.tests) {
         let ignored = if plan.long { Vec::new() } else { list(program, &["--ignored"])? };
         let all = list(program, &[])?;
         for path in all.into_iter().filter(|path| !ignored.contains(path) && wanted(program, path)) {
@@ -151,6 +151,7 @@ mod tests {
             package: "image".to_owned(),
             name: name.to_owned(),
             kind,
+            tests: true,
             path: "/x".into(),
         };
         assert_eq!(name("host", &artifact(Kind::Library, "image"), "crc::known"), "host/image/crc/known");

@@ -59,6 +59,7 @@ mod tests {
             package: "p".to_owned(),
             name: name.to_owned(),
             kind,
+            tests: true,
             path: "/x".into(),
         };
         assert!(is_model(&artifact(Kind::Test, "loom_ring"), "wraps"));
