@@ -1,5 +1,6 @@
 //! Numbered things whose numbers are used again, with a generation that tells the uses apart.
 
+use abi::error::{ENOMEM, Error, Result};
 use alloc::vec::Vec;
 use event_protocol::badge::GENERATION_MAX;
 
@@ -26,7 +27,18 @@ impl<T> Default for Arena<T> {
 }
 
 impl<T> Arena<T> {
-    /// Adds what `make` builds from its index and generation.
+    /// Makes room for one more. ENOMEM; R55: what peers ask for never runs into an allocation that cannot fail.
+    pub fn reserve(&mut self) -> Result<()> {
+        if self.free.is_empty() {
+            self.entries.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+            // Taking out never has to allocate.
+            let most = self.entries.len() + 1;
+            self.free.try_reserve(most - self.free.len()).map_err(|_| Error::new(ENOMEM))?;
+        }
+        Ok(())
+    }
+
+    /// Adds what `make` builds from its index and generation, after [`Arena::reserve`].
     pub fn insert(&mut self, make: impl FnOnce(u32, u32) -> T) -> u32 {
         match self.free.pop() {
             Some(index) => {
@@ -37,8 +49,6 @@ impl<T> Arena<T> {
             None => {
                 let index = self.entries.len() as u32;
                 self.entries.push(Entry { generation: 1, value: Some(make(index, 1)) });
-                // Taking out never has to allocate.
-                self.free.reserve(self.entries.len() - self.free.len());
                 index
             }
         }
@@ -88,6 +98,7 @@ mod tests {
     #[test]
     fn an_index_used_again_has_another_generation() {
         let mut arena = Arena::default();
+        arena.reserve().unwrap();
         let first = arena.insert(|index, generation| (index, generation));
         assert_eq!(arena.remove(first), Some((0, 1)));
         assert_eq!(arena.remove(first), None);

@@ -48,7 +48,7 @@ impl<M: Mapped> Directory<M> {
         self.members.is_empty()
     }
 
-    /// Opens a session over zeroed memory of the client's. EINVAL: wrong size; EMFILE: too many clients.
+    /// Opens a session over zeroed memory of the client's. EINVAL: wrong size; EMFILE: too many clients; ENOMEM.
     pub fn open(&mut self, memory: M) -> Result<Arc<Session<M>>> {
         if memory.length() != SESSION_SIZE {
             return Err(Error::new(EINVAL));
@@ -56,6 +56,7 @@ impl<M: Mapped> Directory<M> {
         if self.members.len() >= MAX_CLIENTS as usize {
             return Err(Error::new(EMFILE));
         }
+        self.members.reserve()?;
         let memory = Arc::new(Region::new(memory));
         let index = self.members.insert(|index, generation| Member {
             session: Arc::new(Session::new(ClientId::new(0, index, generation), memory)),

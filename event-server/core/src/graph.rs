@@ -1,5 +1,6 @@
 //! Sources, knotes, notes and queues of one shard, and the event path through them.
 
+use abi::error::{ENOMEM, Error, Result};
 use alloc::vec::Vec;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;
@@ -79,7 +80,12 @@ impl<M: Mapped> Graph<M> {
     ///
     /// A source that is no more is no lie: its driver may have told of it before it destroyed it.
     #[inline]
-    pub fn look<H: Host>(&mut self, driver: u32, id: SourceId, host: &mut H) -> Result<(), Fault> {
+    pub fn look<H: Host>(
+        &mut self,
+        driver: u32,
+        id: SourceId,
+        host: &mut H,
+    ) -> core::result::Result<(), Fault> {
         self.stats.changes += 1;
         let Some((index, source)) = self.source(id) else { return Ok(()) };
         match source.driver {
@@ -117,7 +123,7 @@ impl<M: Mapped> Graph<M> {
     }
 
     /// Activates one note if it is true.
-    pub fn activate_one<H: Host>(&mut self, note: u32, host: &mut H) -> Result<(), Fault> {
+    pub fn activate_one<H: Host>(&mut self, note: u32, host: &mut H) -> core::result::Result<(), Fault> {
         let Graph { sources, pages, knotes, notes, queues, stats, shard, .. } = self;
         let Some(note) = notes.get(note) else { return Ok(()) };
         let Some(knote) = knotes.get(note.knote) else { return Ok(()) };
@@ -129,7 +135,15 @@ impl<M: Mapped> Graph<M> {
         offer(*shard, queue, note, cell, 0, stats, host)
     }
 
-    /// Hangs a note on the knote of (queue, source), which is made when there is none.
+    /// Makes room for one more note and its knote.
+    pub fn reserve_note(&mut self) -> Result<()> {
+        self.knotes.reserve()?;
+        self.notes.reserve()?;
+        self.index.try_reserve(1).map_err(|_| Error::new(ENOMEM))
+    }
+
+    /// Hangs a note on the knote of (queue, source), which is made when there is none, after
+    /// [`Graph::reserve_note`].
     pub fn add_note(&mut self, queue: u32, source: u32, make: impl FnOnce(u32) -> Note) -> u32 {
         let knote = match self.index.get(&(queue, source)) {
             Some(&knote) => knote,
@@ -297,7 +311,7 @@ fn offer<M: Mapped, H: Host>(
     bits: u32,
     stats: &mut Stats,
     host: &mut H,
-) -> Result<(), Fault> {
+) -> core::result::Result<(), Fault> {
     if !queue.offer(shard, note, cell, bits)? {
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! A shard's end of a client's queue.
 
 use abi::Handle;
+use abi::error::{ENOMEM, Error};
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use event_protocol::activation::{Entry, QueueHeader, activate};
 use event_protocol::cell::Cell;
@@ -72,14 +72,18 @@ impl<M: Mapped> Queue<M> {
         }
     }
 
-    /// Takes up banks that were added.
-    pub fn extend(&mut self, shard: u32, memory: &QueueMemory<M>) -> Result<(), Fault> {
+    /// Takes up banks that were added. ENOMEM.
+    pub fn extend(&mut self, shard: u32, memory: &QueueMemory<M>) -> abi::error::Result<()> {
         for bank in memory.banks.iter().skip(self.banks.len()) {
+            let slots = bank.layout.slots() as usize;
+            let mut notes = Vec::new();
+            notes.try_reserve_exact(slots).map_err(|_| Error::new(ENOMEM))?;
+            notes.resize(slots, NONE);
             self.banks.push(BankEnd {
                 slots: bank.region.keep_slots(bank.layout)?,
                 ring: bank.region.keep_ring(bank.layout, shard)?,
                 producer: Producer::new(),
-                notes: vec![NONE; bank.layout.slots() as usize],
+                notes,
                 bank: bank.clone(),
             });
         }

@@ -53,7 +53,7 @@ impl World {
 
     fn client(&mut self) -> Client {
         let session = self.directory.open(Arc::new(Owned::new(SESSION_SIZE))).unwrap();
-        self.shard.enter(session.clone());
+        self.shard.enter(session.clone()).unwrap();
         let layout = BankLayout::new(SLOTS, 1).unwrap();
         let memory = Arc::new(Owned::new(layout.size()));
         self.directory.create_queue(session.id(), 0, SLOTS, memory.clone()).unwrap();

@@ -162,7 +162,7 @@ impl World {
     fn open(&mut self) {
         let memory = Arc::new(Owned::new(SESSION_SIZE));
         let session = self.directory.open(memory.clone()).unwrap();
-        assert!(self.shard.enter(session.clone()));
+        assert!(self.shard.enter(session.clone()).unwrap());
         let (id, number) = (session.id(), self.clients.len());
         let mut queues = BTreeMap::new();
         for queue in 0..QUEUES {

@@ -83,7 +83,7 @@ impl ShardThread {
             return Err(Error::new(EACCES));
         };
         let session = self.setup.directory.lock().session(client)?;
-        let new = self.shard.enter(session);
+        let new = self.shard.enter(session)?;
         let answer = self.adopted(client, source, new);
         if new && answer.is_err() {
             // Without a handle of this shard nothing would tell of the client's end.

@@ -55,8 +55,8 @@ impl ShardThread {
             let server = Transfer::Copy(self.setup.process, Rights::READ);
             Ok(vec![Transfer::moved(own), Transfer::moved(ticket), server])
         };
-        let handles = handles().inspect_err(|_| self.setup.end_client(client))?;
-        self.shard.enter(session);
+        let handles = handles().and_then(|handles| self.shard.enter(session).map(|_| handles));
+        let handles = handles.inspect_err(|_| self.setup.end_client(client))?;
         let shards = self.setup.gates.len() as u32;
         let reply = Reply::Session { client, shards, shard: self.number };
         Ok(Answer::document(&reply)?.with(handles))

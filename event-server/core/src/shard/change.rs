@@ -41,6 +41,7 @@ impl<M: Mapped> Shard<M> {
                 if self.graph.held.get(client as usize).is_none_or(|&held| held >= MAX_NOTES) {
                     return Err(Error::new(ENOMEM));
                 }
+                self.graph.reserve_note()?;
                 self.graph.add_note(queue, index, |knote| Note {
                     knote,
                     next: NONE,

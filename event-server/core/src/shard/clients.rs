@@ -1,7 +1,7 @@
 //! What a shard does for clients: adoption, changes, queues (R2, R31, R34).
 
 use abi::Handle;
-use abi::error::{EACCES, EINVAL, ENOENT, ENOTCONN, Error, Result};
+use abi::error::{EACCES, EINVAL, ENOENT, ENOMEM, ENOTCONN, Error, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::badge::{ClientId, SourceId};
@@ -18,16 +18,19 @@ use crate::session::{QueueMemory, Session};
 impl<M: Mapped> Shard<M> {
     /// Makes a client known here; true when it was not before: it needs a session handle of this shard, whose closing
     /// tells the shard of its end.
-    pub fn enter(&mut self, session: Arc<Session<M>>) -> bool {
+    pub fn enter(&mut self, session: Arc<Session<M>>) -> Result<bool> {
         let id = session.id();
         if self.client_slots.contains_key(&id) {
-            return false;
+            return Ok(false);
         }
+        self.clients.reserve()?;
+        let held = &mut self.graph.held;
+        held.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        self.client_slots.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let slot = self.clients.insert(|_, _| Client { session, queues: Vec::new() });
         self.client_slots.insert(id, slot);
-        let held = &mut self.graph.held;
         held.resize(held.len().max(slot as usize + 1), 0);
-        true
+        Ok(true)
     }
 
     fn client_slot(&self, id: ClientId) -> Result<u32> {
@@ -107,6 +110,7 @@ impl<M: Mapped> Shard<M> {
             // A queue that was closed through another shard, and its number used again.
             self.drop_queue(client, index);
         }
+        self.graph.queues.reserve()?;
         let member = self.clients.get_mut(client).ok_or(Error::new(ENOTCONN))?;
         let mut queue = Queue::new(client, number, member.session.clone(), memory)?;
         queue.extend(self.graph.shard, memory)?;

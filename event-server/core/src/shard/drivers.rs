@@ -1,7 +1,7 @@
 //! What a shard does for drivers: sessions, sources and their ends (R56, R57).
 
 use abi::Handle;
-use abi::error::{EINVAL, EMFILE, ENODEV, ENOENT, ENOTCONN, Error, Result};
+use abi::error::{EINVAL, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTCONN, Error, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::badge::{ClientId, DriverId, GENERATION_MAX, SourceId};
@@ -76,6 +76,11 @@ impl<M: Mapped> Shard<M> {
         }
         if self.made_for.get(&client).is_some_and(|&made| made >= MAX_SOURCES) {
             return Err(Error::new(EMFILE));
+        }
+        self.graph.sources.reserve()?;
+        self.graph.pages.reserve()?;
+        for table in [self.made_for.try_reserve(1), self.roomy.try_reserve(1)] {
+            table.map_err(|_| Error::new(ENOMEM))?;
         }
         driver.sources += 1;
         *self.made_for.entry(client).or_insert(0) += 1;
