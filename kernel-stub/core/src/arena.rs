@@ -4,6 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::{fmt, marker::PhantomData};
 
 /// Names a `T` in its [`Arena`]; stale once the object is removed.
+#[repr(C)]
 pub struct Id<T> {
     index: u32,
     generation: u32,

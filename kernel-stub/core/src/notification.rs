@@ -58,6 +58,18 @@ impl Objects {
         None
     }
 
+    /// ORs bits into the word if no thread would hear it at once; otherwise does nothing and says `false`.
+    #[inline(always)]
+    pub fn signal_unheard(&mut self, id: Id<Notification>, bits: u64) -> bool {
+        match self.notifications.get_mut(id) {
+            Some(notification) if notification.waiters.is_empty() && notification.bound.is_none() => {
+                notification.word |= bits;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Takes the bits, if there are any.
     #[inline(always)]
     pub fn poll_notification(&mut self, id: Id<Notification>) -> u64 {

@@ -98,10 +98,10 @@ impl Objects {
         self.processes.get_mut(id).ok_or(Error::new(ESRCH))
     }
 
-    /// Looks a handle of a process up.
+    /// Looks a handle of a process that is alive up.
     #[inline(always)]
     pub fn lookup(&self, process: Id<Process>, handle: Handle) -> Result<Entry> {
-        match self.processes.get(process) {
+        match self.processes.at(process.index()) {
             Some(process) => process.handles.get(handle).copied(),
             None => Err(Error::new(EBADF)),
         }

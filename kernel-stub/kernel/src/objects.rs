@@ -36,6 +36,12 @@ pub fn lock() -> ObjectsGuard<'static> {
     ObjectsGuard { guard: ManuallyDrop::new(OBJECTS.lock_first()) }
 }
 
+/// The same if nobody has the lock.
+#[inline(always)]
+pub fn try_lock() -> Option<ObjectsGuard<'static>> {
+    OBJECTS.try_lock().map(|guard| ObjectsGuard { guard: ManuallyDrop::new(guard) })
+}
+
 impl ObjectsGuard<'_> {
     /// Right to take locks that come after the objects lock.
     #[inline(always)]

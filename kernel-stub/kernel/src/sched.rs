@@ -235,11 +235,11 @@ pub fn wake_from_interrupt(objects: &mut ObjectsGuard<'_>, index: u32, outcome: 
     make_ready(index, objects.token());
 }
 
-/// Makes a thread current that was just woken and is in no queue, unless a better one is ready.
+/// Ends a kernel entry: makes a thread current that was just woken and is in no queue, or a better one, and goes to user
+/// mode. The paths that have to wait are apart, so that this one keeps no registers across a call.
 #[inline(never)]
-pub fn switch_or_better(woken: u32) {
+pub fn switch_or_better(woken: u32) -> ! {
     let this = arch::cpu::this_cpu();
-    // The contended case is apart, so that this one needs no registers saved across a call.
     match this.local.run_queue.try_lock() {
         Some(queue) => switch_with(this, woken, queue),
         None => switch_after_wait(this, woken),
@@ -248,41 +248,49 @@ pub fn switch_or_better(woken: u32) {
 
 #[cold]
 #[inline(never)]
-fn switch_after_wait(this: &PerCpu, woken: u32) {
+fn switch_after_wait(this: &PerCpu, woken: u32) -> ! {
     let mut token = LockToken::at_kernel_entry();
-    switch_with(this, woken, this.local.run_queue.lock(&mut token));
+    switch_with(this, woken, this.local.run_queue.lock(&mut token))
 }
 
 #[inline(always)]
-fn switch_with(this: &PerCpu, woken: u32, queue: MutexGuard<'_, lock::RunQueue, RunQueue>) {
+fn switch_with(this: &PerCpu, woken: u32, queue: MutexGuard<'_, lock::RunQueue, RunQueue>) -> ! {
     let priority = schedulable(woken).priority();
     if queue.has_above(priority) {
-        return switch_to_better(woken, queue);
+        switch_to_better(woken, queue);
     }
     announce(this, woken, priority, &queue);
     drop(queue);
     // SAFETY: the thread was just woken for this CPU: it can only end here.
     let thread = unsafe { block::block(woken) };
     if thread.attention.load(Ordering::Relaxed) {
-        return attend_and_schedule(thread);
+        attend_and_schedule(thread);
     }
     load(this, thread);
+    arch::return_to_user()
 }
 
 #[cold]
 #[inline(never)]
-fn switch_to_better(woken: u32, mut queue: MutexGuard<'_, lock::RunQueue, RunQueue>) {
+fn switch_to_better(woken: u32, mut queue: MutexGuard<'_, lock::RunQueue, RunQueue>) -> ! {
     queue.push_front(&TABLE.0, woken);
     drop(queue);
-    schedule();
+    schedule_and_return()
 }
 
 #[cold]
 #[inline(never)]
-fn attend_and_schedule(thread: &ThreadBlock) {
+fn attend_and_schedule(thread: &ThreadBlock) -> ! {
     leave_current();
     objects::attend(thread);
+    schedule_and_return()
+}
+
+/// Ends a kernel entry whose thread has left the CPU.
+#[inline(never)]
+pub fn schedule_and_return() -> ! {
     schedule();
+    arch::return_to_user()
 }
 
 #[inline(always)]

@@ -4,15 +4,17 @@
 //! the CPU's one stack. On the way out, the frame of whatever thread is current *then* is loaded: a switch is nothing but
 //! another frame. From the kernel itself interrupts come only while it idles; they save to the stack.
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 use core::sync::atomic::Ordering;
 
 use abi::hints::CpuHint;
+use abi::number::{CLASS_NATIVE, NATIVE_COUNT};
 
 use crate::arch::cpu::{offset, this_cpu};
 use crate::arch::frame::{Frame, KIND_INTERRUPT, KIND_SYSCALL};
 use crate::arch::{apic, gdt, vector, write_msr};
+use crate::calls;
 use crate::log;
 
 /// Flags that a system call clears: IF, DF, TF, AC, NT.
@@ -49,9 +51,21 @@ syscall_entry:
     mov [rsp - {size} + {r15}], r15
     lea rdi, [rsp - {size}]
     mov rsp, gs:[{stack}]
-    mov rax, gs:[{hint}]
-    inc qword ptr [rax + {entries}]
-    call {handle_syscall}
+    mov rcx, gs:[{hint}]
+    inc qword ptr [rcx + {entries}]
+    # The handler of a native number is called from here; its arguments are the frame and the block that it begins.
+    mov rsi, rdi
+    sub rax, {class}
+    cmp rax, {count}
+    jae 5f
+    call [{native} + rax * 8]
+6:  test rax, rax
+    jnz return_to_user_entry
+    mov rsp, gs:[{frame_end}]
+    mov [rsp - {size} + {rax}], rdx
+    jmp return_to_user_entry
+5:  call {other_call}
+    jmp 6b
 
     .global return_to_user_entry
 return_to_user_entry:
@@ -242,7 +256,10 @@ machine_check_entry:
     r13 = const offset_of!(Frame, r13),
     r14 = const offset_of!(Frame, r14),
     r15 = const offset_of!(Frame, r15),
-    handle_syscall = sym handle_syscall,
+    class = const CLASS_NATIVE,
+    count = const NATIVE_COUNT,
+    native = sym calls::NATIVE,
+    other_call = sym calls::other_call,
     user_interrupt = sym user_interrupt,
     kernel_interrupt = sym kernel_interrupt,
     fatal = sym fatal,
@@ -250,19 +267,18 @@ machine_check_entry:
 );
 
 unsafe extern "C" {
-    fn handle_syscall(block: *mut u8);
     fn handle_exception(vector: u64, error: u64, frame: *mut Frame);
     safe fn handle_interrupt(vector: u64);
     fn syscall_entry();
-    fn return_to_user_entry() -> !;
 }
 
 /// Loads the frame of the current thread and goes to user mode with it.
 ///
 /// [`set_frame_end`](crate::arch::cpu::PerCpu::set_frame_end) has said where it is; its page tables are loaded.
+#[inline(always)]
 pub fn return_to_user() -> ! {
     // SAFETY: the frame is valid user state by `Frame::new` and the entry code; the kernel stack is not needed again.
-    unsafe { return_to_user_entry() }
+    unsafe { asm!("jmp return_to_user_entry", options(noreturn)) }
 }
 
 /// Makes `syscall` enter this kernel on this CPU.

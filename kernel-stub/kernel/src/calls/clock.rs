@@ -22,7 +22,7 @@ struct TimeSpec {
 }
 
 /// `SYS_CLOCK_GETTIME`
-pub fn get_time(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn get_time(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let now = arch::clock::now_ns();
@@ -42,7 +42,7 @@ pub fn get_time(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_FUTEX`
-pub fn futex(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn futex(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     match call.frame.rsi as usize {
         FUTEX_WAIT => {

@@ -6,13 +6,13 @@ use abi::{Handle, Rights, handle::HandleInfo, handle::Kind};
 use kernel_core::object::Object;
 
 /// `SYS_CLOSE`
-pub fn close(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn close(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| objects.close(call.process(), Handle(call.frame.rdi)).map(|()| 0))
 }
 
 /// `SYS_HANDLE_DUP`
-pub fn duplicate(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn duplicate(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         crate::pages::spare()?;
@@ -22,7 +22,7 @@ pub fn duplicate(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_HANDLE_GRANT`
-pub fn grant(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn grant(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         crate::pages::spare()?;
@@ -34,7 +34,7 @@ pub fn grant(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_HANDLE_INFO`
-pub fn info(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn info(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let entry = objects.lookup(call.process(), Handle(call.frame.rdi))?;

@@ -12,7 +12,7 @@ use abi::{
 use kernel_core::{irq::Irq, object::Object};
 
 /// `SYS_IRQ_CREATE`
-pub fn irq_create(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn irq_create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
@@ -46,7 +46,7 @@ pub fn irq_create(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_IRQ_BIND`
-pub fn irq_bind(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn irq_bind(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let line = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object;
@@ -74,7 +74,7 @@ pub fn irq_bind(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_IRQ_ACK`
-pub fn irq_ack(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn irq_ack(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let Object::Irq(line) = call.object(objects, call.frame.rdi, Kind::Irq, Rights::CONTROL)?.object
@@ -93,7 +93,7 @@ pub fn irq_ack(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_PORT_GRANT`
-pub fn port_grant(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn port_grant(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;

@@ -19,7 +19,7 @@ use kernel_core::{
 };
 
 /// `SYS_ENDPOINT_CREATE`
-pub fn create(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     super::simple(call, |call, objects| {
         crate::pages::spare()?;
@@ -47,11 +47,13 @@ fn endpoint(
 fn tag(call: &Call<'_>) -> Result<Tag> {
     let tag = Tag(call.frame.rsi);
     // The common case at one stroke: words only, a user's label.
-    if tag.0 & !(0x7fff_ffff << 16) == 0 || tag.is_valid_from_user() {
-        Ok(tag)
-    } else {
-        Err(Error::new(EINVAL))
-    }
+    if tag.0 & !(0x7fff_ffff << 16) == 0 { Ok(tag) } else { other_tag(tag) }
+}
+
+#[cold]
+#[inline(never)]
+fn other_tag(tag: Tag) -> Result<Tag> {
+    if tag.is_valid_from_user() { Ok(tag) } else { Err(Error::new(EINVAL)) }
 }
 
 /// The message in a caller's registers.
@@ -87,9 +89,9 @@ fn payload(objects: &mut ObjectsGuard<'_>, from: &ThreadBlock, to: &ThreadBlock,
 }
 
 /// `SYS_CALL`
-pub fn call(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn call(mut call: Call<'_>) -> Outcome {
     match begin_call(&mut call) {
-        Ok(next) => next.into(),
+        Ok(next) => super::leave(next),
         Err(error) => error.into(),
     }
 }
@@ -145,7 +147,7 @@ pub fn set_deadline(objects: &mut ObjectsGuard<'_>, thread: &ThreadBlock, deadli
 }
 
 /// `SYS_RECV`
-pub fn receive(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn receive(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let deadline = call.frame.r12;
     let mut objects = objects::lock();
@@ -163,7 +165,7 @@ pub fn finish(call: &mut Call<'_>, objects: ObjectsGuard<'_>, result: Result<Nex
             sched::after_wakes();
             Outcome::DONE
         }
-        Ok(next) => next.into(),
+        Ok(next) => super::leave(next),
         Err(error) => {
             call.frame.rax = abi::mux(Err(error));
             sched::after_wakes();
@@ -255,7 +257,7 @@ fn send_reply(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, token: u64, tag: 
 }
 
 /// `SYS_REPLY`
-pub fn reply(call: Call<'_>) -> Outcome {
+pub extern "C" fn reply(call: Call<'_>) -> Outcome {
     let result = tag(&call).and_then(|tag| {
         let mut objects = objects::lock();
         let caller = send_reply(&call, &mut objects, call.frame.rdi, tag)?;
@@ -263,13 +265,13 @@ pub fn reply(call: Call<'_>) -> Outcome {
         Ok(sched::wake(call.thread, caller, objects.token()))
     });
     match result {
-        Ok(next) => next.into(),
+        Ok(next) => super::leave(next),
         Err(error) => error.into(),
     }
 }
 
 /// `SYS_REPLY_RECV`
-pub fn reply_receive(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn reply_receive(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let tag = match tag(call) {
         Ok(tag) => tag,

@@ -16,7 +16,7 @@ use abi::{
 use kernel_core::object::Object;
 
 /// `SYS_MEMORY_CREATE`
-pub fn create(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = make(call);
     result.into()
@@ -55,7 +55,7 @@ fn insert(
 }
 
 /// `SYS_MEMORY_PHYSICAL`
-pub fn physical(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn physical(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = make_physical(call);
     result.into()
@@ -81,7 +81,7 @@ fn make_physical(call: &Call<'_>) -> Result<u64> {
 }
 
 /// `SYS_MEMORY_MAP`
-pub fn map(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn map(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = place(call);
     result.into()
@@ -136,7 +136,7 @@ fn place(call: &Call<'_>) -> Result<u64> {
 }
 
 /// `SYS_MEMORY_UNMAP`
-pub fn unmap(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn unmap(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let owner = {
         let objects = objects::lock();
@@ -148,7 +148,7 @@ pub fn unmap(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_MEMORY_ADDRESS`
-pub fn address(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn address(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let entry = call.object(objects, call.frame.rdi, Kind::Memory, Rights::PHYSICAL)?;

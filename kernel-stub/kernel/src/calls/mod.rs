@@ -22,13 +22,15 @@ use crate::{
 };
 use abi::{
     Handle, Rights,
-    error::{EINVAL, Error, Result},
+    error::{EINVAL, ENOSYS, Error, Result},
     handle::Kind,
     number::*,
 };
 use kernel_core::{arena::Id, handle_table::Entry, object::Object, process::Process};
 
-/// One system call of the running thread.
+/// One system call of the running thread. The entry code passes it in two registers, both the address of the thread's
+/// block, which begins with the frame.
+#[repr(C)]
 pub struct Call<'a> {
     /// Its registers.
     pub frame: &'a mut Frame,
@@ -36,18 +38,23 @@ pub struct Call<'a> {
     pub thread: &'static ThreadBlock,
 }
 
-/// What a handler leaves behind, if it comes back. One that gives the CPU away, or that is called often, ends the kernel
-/// entry by itself: [`Call::finish`] and [`leave`] do not return.
-pub struct Outcome(Option<u64>);
+/// What a handler leaves behind, if it comes back. One that gives the CPU away ends the kernel entry by itself:
+/// [`leave`] does not return.
+#[repr(C)]
+pub struct Outcome {
+    /// 0: `value` goes to the result register. The entry code knows it.
+    done: u64,
+    value: u64,
+}
 
 impl Outcome {
     /// The registers are as they should be, and so is the current thread.
-    pub const DONE: Outcome = Outcome(None);
+    pub const DONE: Outcome = Outcome { done: 1, value: 0 };
 
     /// This in the result register of the caller, which runs on.
     #[inline(always)]
     pub const fn value(value: u64) -> Outcome {
-        Outcome(Some(value))
+        Outcome { done: 0, value }
     }
 }
 
@@ -76,13 +83,6 @@ pub fn leave(next: Next) -> ! {
 }
 
 impl Call<'_> {
-    /// Ends the kernel entry with this in the result register.
-    #[inline(always)]
-    pub fn finish(self, value: u64) -> ! {
-        self.frame.rax = value;
-        arch::return_to_user()
-    }
-
     /// The caller's process.
     #[inline]
     pub fn process(&self) -> Id<Process> {
@@ -123,10 +123,10 @@ impl Call<'_> {
     }
 }
 
-type Handler = fn(Call<'_>) -> Outcome;
+type Handler = extern "C" fn(Call<'_>) -> Outcome;
 
 /// Handlers in the order of the native numbers.
-static NATIVE: [Handler; NATIVE_COUNT as usize] = {
+pub static NATIVE: [Handler; NATIVE_COUNT as usize] = {
     let mut table: [Handler; NATIVE_COUNT as usize] = [observe::null; NATIVE_COUNT as usize];
     macro_rules! handlers {
         ($($number:ident => $handler:path,)*) => {
@@ -176,37 +176,15 @@ static NATIVE: [Handler; NATIVE_COUNT as usize] = {
     table
 };
 
-fn redox_call(number: u64) -> Option<Handler> {
-    match number {
-        SYS_CLOSE => Some(handle::close),
-        SYS_YIELD => Some(thread::yield_now),
-        SYS_CLOCK_GETTIME => Some(clock::get_time),
-        SYS_FUTEX => Some(clock::futex),
-        _ => None,
+/// Every number that is not native.
+pub extern "C" fn other_call(call: Call<'_>) -> Outcome {
+    match call.frame.rax {
+        SYS_CLOSE => handle::close(call),
+        SYS_YIELD => thread::yield_now(call),
+        SYS_CLOCK_GETTIME => clock::get_time(call),
+        SYS_FUTEX => clock::futex(call),
+        _ => Error::new(ENOSYS).into(),
     }
-}
-
-/// The entry code saved the registers of the running thread in its block, where they come first, and calls this.
-///
-/// # Safety
-/// `block` is the running thread's.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn handle_syscall(block: *mut u8) -> ! {
-    let block = block.cast::<ThreadBlock>();
-    // SAFETY: the thread runs on this CPU, so its block stays, and its registers are this CPU's alone; the block's
-    // other fields do not overlap them.
-    let (thread, frame) = unsafe { (&*block, &mut *(*block).frame()) };
-    let number = frame.rax;
-    let result = &raw mut frame.rax;
-    let handler = match NATIVE.get(number.wrapping_sub(CLASS_NATIVE) as usize) {
-        Some(handler) => *handler,
-        None => redox_call(number).unwrap_or(observe::unknown),
-    };
-    if let Outcome(Some(value)) = handler(Call { frame, thread }) {
-        // SAFETY: the thread is still the running one.
-        unsafe { result.write(value) };
-    }
-    arch::return_to_user()
 }
 
 /// A handle lookup and an operation that needs nothing but the objects lock and may wake others.

@@ -14,7 +14,7 @@ use abi::{
 use kernel_core::{arena::Id, notification::Notification, object::Object};
 
 /// `SYS_NOTIFICATION_CREATE`
-pub fn create(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     super::simple(call, |call, objects| {
         crate::pages::spare()?;
@@ -37,39 +37,72 @@ fn notification(
     }
 }
 
-/// Signals as the caller's handle allows. Returns the thread that this wakes, with its outcome in its registers.
+/// The notification, and the bits of `bits` that the caller's handle may signal: `EINVAL` when there are none.
 #[inline(always)]
-fn send(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, handle: u64, bits: u64) -> Result<Option<u32>> {
+fn bits_of(
+    call: &Call<'_>,
+    objects: &ObjectsGuard<'_>,
+    handle: u64,
+    bits: u64,
+) -> Result<(Id<Notification>, u64)> {
     let (id, mask) = notification(call, objects, handle, Rights::WRITE)?;
     let bits = if mask == 0 { bits } else { bits & mask };
-    if bits == 0 {
-        return Err(Error::new(EINVAL));
-    }
-    Ok(objects.signal(id, bits).map(|(woken, outcome)| {
+    if bits == 0 { Err(Error::new(EINVAL)) } else { Ok((id, bits)) }
+}
+
+/// Signals. Returns the thread that this wakes, with its outcome in its registers.
+#[inline(always)]
+fn send(objects: &mut ObjectsGuard<'_>, id: Id<Notification>, bits: u64) -> Option<u32> {
+    objects.signal(id, bits).map(|(woken, outcome)| {
         // SAFETY: the objects lock is held and the thread has just stopped waiting.
         unsafe { block::block(woken).set_outcome(outcome) };
         woken
-    }))
+    })
 }
 
 /// `SYS_NOTIFICATION_SIGNAL`
-pub fn signal(mut call: Call<'_>) -> Outcome {
-    let call = &mut call;
-    let mut objects = objects::lock();
-    let next = match send(call, &mut objects, call.frame.rdi, call.frame.rsi) {
-        Ok(None) => return Outcome::value(0),
-        Ok(Some(woken)) => {
-            call.frame.rax = 0;
-            sched::wake(call.thread, woken, objects.token())
-        }
-        Err(error) => return error.into(),
+pub extern "C" fn signal(call: Call<'_>) -> Outcome {
+    // What has to wait, or to wake, is apart, so that this keeps no registers across a call.
+    match objects::try_lock() {
+        Some(mut objects) => match bits_of(&call, &objects, call.frame.rdi, call.frame.rsi) {
+            Ok((id, bits)) if objects.signal_unheard(id, bits) => {
+                drop(objects);
+                Outcome::value(0)
+            }
+            Ok((id, bits)) => signal_and_wake(call, objects, id, bits),
+            Err(error) => {
+                drop(objects);
+                error.into()
+            }
+        },
+        None => signal_after_wait(call),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn signal_after_wait(call: Call<'_>) -> Outcome {
+    let objects = objects::lock();
+    match bits_of(&call, &objects, call.frame.rdi, call.frame.rsi) {
+        Ok((id, bits)) => signal_and_wake(call, objects, id, bits),
+        Err(error) => error.into(),
+    }
+}
+
+#[inline(never)]
+fn signal_and_wake(call: Call<'_>, mut objects: ObjectsGuard<'_>, id: Id<Notification>, bits: u64) -> ! {
+    // Written before anybody else may run the caller.
+    call.frame.rax = 0;
+    let next = match send(&mut objects, id, bits) {
+        Some(woken) => sched::wake(call.thread, woken, objects.token()),
+        None => Next::Same,
     };
     drop(objects);
-    next.into()
+    super::leave(next)
 }
 
 /// `SYS_NOTIFICATION_POLL`
-pub fn poll(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn poll(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let mut objects = objects::lock();
     let result = notification(call, &objects, call.frame.rdi, Rights::READ).map(|(id, _)| {
@@ -80,7 +113,7 @@ pub fn poll(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_NOTIFICATION_WAIT`
-pub fn wait(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn wait(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let deadline = call.frame.r12;
     let mut objects = objects::lock();
@@ -126,7 +159,7 @@ fn begin_wait(
 }
 
 /// `SYS_SIGNAL_AND_WAIT`
-pub fn signal_and_wait(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn signal_and_wait(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let (handle, bits, deadline) = (call.frame.rdi, call.frame.rsi, call.frame.r12);
     let mut objects = objects::lock();
@@ -135,11 +168,13 @@ pub fn signal_and_wait(mut call: Call<'_>) -> Outcome {
     let result = match target {
         Ok(entry) => match entry.object {
             Object::Notification { id, .. } => entry.needs(Rights::READ).and_then(|_| {
-                let woken = send(call, &mut objects, handle, bits)?;
+                let (signalled, bits) = bits_of(call, &objects, handle, bits)?;
+                let woken = send(&mut objects, signalled, bits);
                 begin_wait(call, &mut objects, id, deadline, woken)
             }),
             Object::Endpoint { id, .. } => entry.needs(Rights::RECEIVE).and_then(|_| {
-                let woken = send(call, &mut objects, handle, bits)?;
+                let (signalled, bits) = bits_of(call, &objects, handle, bits)?;
+                let woken = send(&mut objects, signalled, bits);
                 ipc::begin_receive(call, &mut objects, id, deadline, woken)
             }),
             _ => Err(Error::new(EINVAL)),
@@ -150,7 +185,7 @@ pub fn signal_and_wait(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_NOTIFICATION_BIND`
-pub fn bind(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn bind(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     super::simple(call, |call, objects| {
         let (id, _) = notification(call, objects, call.frame.rdi, Rights::READ)?;

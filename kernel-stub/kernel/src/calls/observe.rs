@@ -4,22 +4,17 @@ use super::{Call, Outcome, simple};
 use crate::{mem::frames, user};
 use abi::{
     counters::KernelCounters,
-    error::{EINVAL, ENOSYS, Error},
+    error::{EINVAL, Error},
     limits::LOG_LINE,
 };
 
 /// `SYS_NULL`
-pub fn null(_call: Call<'_>) -> Outcome {
+pub extern "C" fn null(_call: Call<'_>) -> Outcome {
     Outcome::value(0)
 }
 
-/// A number that no call has: `ENOSYS`.
-pub fn unknown(_call: Call<'_>) -> Outcome {
-    Error::new(ENOSYS).into()
-}
-
 /// `SYS_LOG`
-pub fn log(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn log(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let length = call.frame.rsi;
     if length > LOG_LINE as u64 {
@@ -35,7 +30,7 @@ pub fn log(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_COUNTERS`
-pub fn counters(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn counters(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let counters = KernelCounters {

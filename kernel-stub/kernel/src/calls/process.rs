@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use kernel_core::{object::Object, process::Life, quota::Account};
 
 /// `SYS_PROCESS_CREATE`
-pub fn create(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     make(call).into()
 }
@@ -53,7 +53,7 @@ fn make(call: &Call<'_>) -> Result<u64> {
 }
 
 /// `SYS_PROCESS_KILL`
-pub fn kill(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn kill(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let status = objects::exited(call.frame.rsi as i64);
     let mut objects = objects::lock();
@@ -68,7 +68,7 @@ pub fn kill(mut call: Call<'_>) -> Outcome {
     if own {
         objects::end_current(&mut objects, call.thread);
         drop(objects);
-        Outcome::SCHEDULE
+        sched::schedule_and_return()
     } else {
         drop(objects);
         sched::after_wakes();
@@ -77,7 +77,7 @@ pub fn kill(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_PROCESS_STATUS`
-pub fn status(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn status(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let entry = objects.lookup(call.process(), Handle(call.frame.rdi))?.needs(Rights::READ)?;
@@ -109,7 +109,7 @@ pub fn status(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_EXIT_WATCH`
-pub fn watch(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn watch(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         pages::spare()?;

@@ -19,7 +19,7 @@ use core::ptr::NonNull;
 use kernel_core::{arena::Id, object::Object, process::Process, thread::Thread};
 
 /// `SYS_THREAD_CREATE`
-pub fn create(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let frame = &call.frame;
@@ -139,7 +139,7 @@ fn target(call: &Call<'_>, objects: &ObjectsGuard<'_>, handle: u64) -> Result<u3
 }
 
 /// `SYS_THREAD_START`
-pub fn start(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn start(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let index = target(call, objects, call.frame.rdi)?;
@@ -159,7 +159,7 @@ pub fn resume(objects: &mut ObjectsGuard<'_>, index: u32) {
 }
 
 /// `SYS_THREAD_SUSPEND`
-pub fn suspend(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn suspend(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let index = target(call, objects, call.frame.rdi)?;
@@ -176,7 +176,7 @@ pub fn suspend(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_THREAD_KILL`
-pub fn kill(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn kill(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let mut objects = objects::lock();
     let own = match target_or_own(call, &objects, call.frame.rdi) {
@@ -187,7 +187,7 @@ pub fn kill(mut call: Call<'_>) -> Outcome {
     if own {
         objects::end_current(&mut objects, call.thread);
         drop(objects);
-        Outcome::SCHEDULE
+        sched::schedule_and_return()
     } else {
         drop(objects);
         sched::after_wakes();
@@ -196,7 +196,7 @@ pub fn kill(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_THREAD_PRIORITY`
-pub fn priority(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn priority(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let index = target_or_own(call, objects, call.frame.rdi)?;
@@ -214,7 +214,7 @@ pub fn priority(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_THREAD_AFFINITY`
-pub fn affinity(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn affinity(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
         let index = target_or_own(call, objects, call.frame.rdi)?;
@@ -241,7 +241,7 @@ fn change(
 }
 
 /// `SYS_THREAD_POINTER`
-pub fn pointer(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn pointer(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let address = call.frame.rdi;
     if address >= USER_END {
@@ -254,7 +254,7 @@ pub fn pointer(mut call: Call<'_>) -> Outcome {
 }
 
 /// `SYS_YIELD`
-pub fn yield_now(mut call: Call<'_>) -> Outcome {
+pub extern "C" fn yield_now(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     call.frame.rax = 0;
     sched::yield_now(call.thread);
