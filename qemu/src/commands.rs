@@ -35,6 +35,10 @@ pub fn dispatch(mut parser: Parser) -> Result<u8> {
         Some(other) => return Err(other.unexpected().into()),
     };
     match ALL.iter().find(|command| command.name == name) {
+        Some(command) if asks_for_help(&mut parser) => {
+            println!("cargo xtask {}", command.help);
+            Ok(0)
+        }
         Some(command) => (command.run)(parser),
         None => Err(Failure::new(
             format!("do `{name}`"),
@@ -42,6 +46,11 @@ pub fn dispatch(mut parser: Parser) -> Result<u8> {
             format!("use one of: {}", ALL.iter().map(|command| command.name).collect::<Vec<_>>().join(", ")),
         )),
     }
+}
+
+fn asks_for_help(parser: &mut Parser) -> bool {
+    let rest = parser.try_raw_args();
+    rest.is_some_and(|rest| rest.as_slice().first().is_some_and(|first| first == "--help" || first == "-h"))
 }
 
 /// The rest of a command line that takes no arguments.
