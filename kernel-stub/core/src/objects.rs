@@ -460,6 +460,7 @@ impl Objects {
             token: 0,
             deadline: None,
             dead: false,
+            ended: false,
             suspended: true,
             parked: true,
             handles: 0,
@@ -487,6 +488,7 @@ impl Objects {
         self.cancel_wait(index);
         let Some(thread) = self.threads.at_mut(index) else { return false };
         thread.dead = true;
+        thread.ended = true;
         let (process, block, sibling, bound) =
             (thread.process, thread.block, thread.sibling, thread.bound.take());
         let watches = core::mem::take(&mut thread.watches);
@@ -605,7 +607,7 @@ impl Objects {
     }
 
     fn forget_thread(&mut self, id: Id<Thread>) {
-        if self.threads.get(id).is_some_and(|thread| thread.handles == 0 && thread.dead) {
+        if self.threads.get(id).is_some_and(|thread| thread.handles == 0 && thread.ended) {
             self.threads.remove(id);
         }
     }
@@ -627,7 +629,7 @@ impl Objects {
             Object::Process(id) => {
                 self.processes.get_mut(id).filter(|p| p.life != Life::Dead).map(|p| &mut p.watches)
             }
-            Object::Thread(id) => self.threads.get_mut(id).filter(|t| !t.dead).map(|t| &mut t.watches),
+            Object::Thread(id) => self.threads.get_mut(id).filter(|t| !t.ended).map(|t| &mut t.watches),
             _ => None,
         };
         match list {

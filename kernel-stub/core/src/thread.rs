@@ -82,6 +82,8 @@ pub struct Thread {
     pub deadline: Option<DeadlineSlot>,
     /// Ended, or to end at the next chance.
     pub dead: bool,
+    /// Off its CPU and out of every queue for good: only handles keep this record. A dead one may still be running.
+    pub ended: bool,
     /// Not to run although it waits nowhere.
     pub suspended: bool,
     /// Suspended, and off its CPU and every run queue: starting it must make it ready.
@@ -119,6 +121,7 @@ impl Thread {
             token: 0,
             deadline: None,
             dead: true,
+            ended: true,
             suspended: true,
             parked: true,
             handles: 0,

@@ -399,3 +399,23 @@ fn a_childs_quota_comes_out_of_its_parents_and_goes_back() {
     drop(charge);
     assert_eq!(root.used(), 0);
 }
+
+#[test]
+fn a_dying_thread_without_handles_stays_until_it_has_left_its_cpu() {
+    let mut w = World::new();
+    let (watcher, process) = (w.process(), w.process());
+    let index = w.thread(process);
+    let id = w.objects.threads.id_at(index).unwrap();
+    let object = Object::Thread(id);
+    let handle = w.objects.insert_handle(watcher, object, Rights::all()).unwrap();
+    // Killed while it runs on another CPU: its end is decided, and comes when that CPU looks.
+    w.objects.threads.at_mut(index).unwrap().dead = true;
+    let (_, word) = w.notification(watcher);
+    w.objects.watch(watcher, object, word, 1).unwrap();
+    assert_eq!(w.objects.poll_notification(word), 0, "who waits for its end would free a stack in use");
+    w.objects.close(watcher, handle).unwrap();
+    assert!(w.objects.threads.get(id).is_some());
+    assert!(w.objects.end_thread(index), "it was the last one of its process");
+    assert_eq!(w.objects.poll_notification(word), 1);
+    assert!(w.objects.threads.get(id).is_none());
+}

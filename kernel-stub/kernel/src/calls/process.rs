@@ -97,9 +97,9 @@ pub extern "C" fn status(mut call: Call<'_>) -> Outcome {
                 }
             }
             Object::Thread(id) => {
-                let dead = objects.threads.get(id).is_none_or(|thread| thread.dead);
-                let state = if dead { State::Exited } else { State::Alive };
-                ProcessStatus { state: state as u32, threads: u64::from(!dead), ..ProcessStatus::default() }
+                let ended = objects.threads.get(id).is_none_or(|thread| thread.ended);
+                let state = if ended { State::Exited } else { State::Alive };
+                ProcessStatus { state: state as u32, threads: u64::from(!ended), ..ProcessStatus::default() }
             }
             _ => return Err(Error::new(EINVAL)),
         };
