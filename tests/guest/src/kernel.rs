@@ -1,6 +1,7 @@
 //! Calls as a careless or hostile program makes them. They are not `unsafe` here, so that a test reads as one: what a call
 //! does to this process is the affair of the test that makes it.
 
+use abi::IpcBuffer;
 use abi::error::Result;
 use abi::thread::ThreadOptions;
 use rt::sys::raw::{syscall, syscall_registers};
@@ -18,6 +19,23 @@ pub fn raw(number: u64, arguments: [u64; 6]) -> Result<u64> {
 pub fn raw_registers(registers: &mut Registers) {
     // SAFETY: the test's affair.
     unsafe { syscall_registers(registers) }
+}
+
+/// The calling thread's IPC buffer, found once: for who breaks its own thread pointer afterwards.
+#[derive(Clone, Copy, Debug)]
+pub struct IpcPage(*mut IpcBuffer);
+
+impl IpcPage {
+    /// The calling thread's.
+    pub fn here() -> IpcPage {
+        IpcPage(rt::block::current().ipc_buffer())
+    }
+
+    /// Changes what is in it.
+    pub fn change(&self, change: impl FnOnce(&mut IpcBuffer)) {
+        // SAFETY: the thread's own page, which the kernel writes in a message call only; the test stays on its thread.
+        change(unsafe { &mut *self.0 });
+    }
 }
 
 /// One more thread of a small process, on the first one's code, data and stack, with an IPC buffer somewhere.

@@ -20,7 +20,7 @@ pub mod suite;
 pub mod witness;
 
 pub use failure::{Failure, Outcome};
-pub use kernel::{raw, raw_registers, thread_in};
+pub use kernel::{IpcPage, raw, raw_registers, thread_in};
 pub use suite::Suite;
 
 /// Nanoseconds after which a wait that should end is a failure: no test may hang.

@@ -12,6 +12,9 @@ use rt::thread::{Builder, JoinHandle};
 use crate::failure::{ensure, equal};
 use crate::{Outcome, echo};
 
+/// Nanoseconds between two rounds of checks.
+const PAUSE: u64 = 4_000_000;
+
 /// Witnesses on every CPU.
 #[derive(Debug)]
 pub struct Witnesses {
@@ -56,6 +59,8 @@ fn watch(stop: &AtomicBool, badge: u64, server_cpu: u64) -> Outcome<u64> {
         if let Err(failure) = check(&client, badge, &word, rounds) {
             break Err(failure);
         }
+        // Who is watched needs the CPU too.
+        rt::thread::sleep(PAUSE);
     };
     drop(client);
     server.join()??;

@@ -17,12 +17,32 @@ use rt::sys::{Endpoint, Object};
 use rt::thread::{self, Builder};
 
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
-/// Round trips of words.
-const WORDS: u64 = 100_000;
-/// Round trips of bytes.
-const BYTES: u64 = 10_000;
-/// Round trips of handles.
-const HANDLES: u64 = 5_000;
+/// Round trips on one CPU.
+const NEAR: Rounds = Rounds { words: 100_000, bytes: 10_000, handles: 5_000 };
+/// Round trips across CPUs: under emulation each one waits for the host to schedule a thread, twice.
+const FAR: Rounds = Rounds { words: 10_000, bytes: 2_000, handles: 1_000 };
+
+/// How many round trips.
+#[derive(Clone, Copy, Debug)]
+struct Rounds {
+    words: u64,
+    bytes: u64,
+    handles: u64,
+}
+
+impl Rounds {
+    fn between(one_cpu: u64, other_cpu: u64) -> Rounds {
+        if one_cpu == other_cpu { NEAR } else { FAR }
+    }
+
+    fn of(self, load: Load) -> u64 {
+        match load {
+            Load::Words => self.words,
+            Load::Bytes => self.bytes,
+            Load::Handles => self.handles,
+        }
+    }
+}
 
 rt::entry!(main);
 
@@ -65,45 +85,40 @@ enum Load {
 
 const LOADS: [Load; 3] = [Load::Words, Load::Bytes, Load::Handles];
 
-fn play(client: &Endpoint, badge: u64, load: Load) -> Outcome<u64> {
-    match load {
-        Load::Words => (0..WORDS).try_for_each(|i| echo::words(client, badge, i)).map(|()| WORDS),
-        Load::Bytes => {
-            (0..BYTES).try_for_each(|i| echo::bytes(client, badge, i, (i * 37 % 3969) as usize))?;
-            Ok(BYTES)
-        }
-        Load::Handles => (0..HANDLES).try_for_each(|i| echo::handle(client, badge, i)).map(|()| HANDLES),
-    }
+fn play(client: &Endpoint, badge: u64, load: Load, rounds: u64) -> Outcome {
+    (0..rounds).try_for_each(|i| match load {
+        Load::Words => echo::words(client, badge, i),
+        Load::Bytes => echo::bytes(client, badge, i, (i * 37 % 3969) as usize),
+        Load::Handles => echo::handle(client, badge, i),
+    })
 }
 
 fn between_threads(server_cpu: u64, client_cpu: u64, load: Load) -> Outcome {
+    let rounds = Rounds::between(server_cpu, client_cpu).of(load);
     let (server, client) = echo::start(11, server_cpu)?;
-    let player = Builder::new().cpus(client_cpu).spawn(move || play(&client, 11, load))?;
-    let played = player.join()??;
-    equal(server.join()??, played)
+    let player = Builder::new().cpus(client_cpu).spawn(move || play(&client, 11, load, rounds))?;
+    player.join()??;
+    equal(server.join()??, rounds)
 }
 
 fn between_processes(server_cpu: u64, client_cpu: u64, load: Load) -> Outcome {
+    let rounds = Rounds::between(server_cpu, client_cpu).of(load);
     let endpoint = Endpoint::create()?;
     let client = endpoint.with_badge(Rights::all(), 23)?;
     let server = Builder::new().cpus(server_cpu).spawn(move || echo::serve(&endpoint))?;
-    let role = Role::new(PROGRAM, "client").argument(load as usize).on(client_cpu);
+    let role = Role::new(PROGRAM, "client").argument(load as usize).argument(rounds).on(client_cpu);
     let child = role.spawn(vec![("server", Transfer::moved(client))])?;
     child::ends_well(&child)?;
-    let played = match load {
-        Load::Words => WORDS,
-        Load::Bytes => BYTES,
-        Load::Handles => HANDLES,
-    };
-    equal(server.join()??, played)
+    equal(server.join()??, rounds)
 }
 
 fn foreign_client(start: &rt::Start) -> Outcome {
     let load = start.arg(3).parse::<usize>().ok().and_then(|index| LOADS.get(index).copied());
-    let (Some(load), Some(client)) = (load, start.object::<Endpoint>("server")) else {
+    let rounds = start.arg(4).parse().ok();
+    let (Some(load), Some(rounds), Some(client)) = (load, rounds, start.object::<Endpoint>("server")) else {
         return Err(guest_tests::Failure::new("started with bad arguments"));
     };
-    play(&client, 23, load).map(drop)
+    play(&client, 23, load, rounds)
 }
 
 fn many_clients_of_one_server() -> Outcome {

@@ -134,13 +134,15 @@ impl Glutton {
 }
 
 fn each_kind_of_glutton_is_stopped() -> Outcome {
-    start(KINDS[0], 0)?.stopped()?;
+    let each = || {
+        KINDS.into_iter().try_for_each(|kind| {
+            let stopped = start(kind, 0).and_then(Glutton::stopped);
+            stopped.map_err(|failure| guest_tests::Failure::new(alloc::format!("{kind}: {failure}")))
+        })
+    };
+    each()?;
     let ledger = Ledger::open()?;
-    for kind in KINDS {
-        start(kind, 0)?
-            .stopped()
-            .map_err(|failure| guest_tests::Failure::new(alloc::format!("{kind}: {failure}")))?;
-    }
+    each()?;
     ledger.balance()
 }
 

@@ -156,7 +156,7 @@ fn several_waiters_lose_nothing() -> Outcome {
 }
 
 fn each_answered_signal_is_one_wake_up() -> Outcome {
-    const ROUNDS: u64 = 5000;
+    const ROUNDS: u64 = 1000;
     let cpus = clock::cpu_count();
     let pairs = (0..4)
         .map(|pair| {
@@ -185,7 +185,7 @@ fn each_answered_signal_is_one_wake_up() -> Outcome {
 }
 
 fn signals_race_with_deadlines() -> Outcome {
-    const SENT: u64 = 3000;
+    const SENT: u64 = 500;
     let word = Arc::new(Notification::create()?);
     let sender = word.clone();
     let last = clock::cpu_count() - 1;

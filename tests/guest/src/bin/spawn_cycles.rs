@@ -140,7 +140,7 @@ fn children_side_by_side_leave_nothing() -> Outcome {
         }
         Ok(())
     };
-    round()?;
+    (0..3).try_for_each(|_| round())?;
     let ledger = Ledger::open()?;
     (0..10).try_for_each(|_| round())?;
     ledger.balance()

@@ -15,7 +15,7 @@ use rt::sys::{self, Endpoint, Memory, Notification, Object};
 use crate::PROGRAM;
 
 /// A figure: its name and what tells it.
-type Figure = (&'static str, fn(&str) -> Outcome);
+pub type Figure = (&'static str, fn(&str) -> Outcome);
 
 pub const FIGURES: &[Figure] = &[
     ("nothing", nothing),
@@ -31,6 +31,7 @@ pub fn play(role: &str, start: &rt::Start) -> Outcome {
     match role {
         "echo" => echo(start),
         "partner" => partner(start),
+        "driver" => crate::kevent::driver(start),
         _ => Err(Failure::new("an unknown part")),
     }
 }
@@ -99,7 +100,7 @@ fn call_reply_cross_process(name: &str) -> Outcome {
 }
 
 /// The other process shows up with a handle to its own endpoint.
-fn meet(meeting: &Endpoint) -> Outcome<Endpoint> {
+pub fn meet(meeting: &Endpoint) -> Outcome<Endpoint> {
     rt::ipc::set_accept(1);
     let received = meeting.recv(soon());
     rt::ipc::set_accept(0);

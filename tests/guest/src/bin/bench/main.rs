@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod kernel;
+mod kevent;
 
 use guest_tests::Outcome;
 use guest_tests::child;
@@ -32,7 +33,7 @@ fn main(start: &rt::Start) -> i32 {
 fn all(filter: &str) -> Outcome {
     // A span is measured on one CPU, and nothing of it may run on another.
     rt::sys::set_affinity(1)?;
-    for (name, figure) in kernel::FIGURES {
+    for (name, figure) in kernel::FIGURES.iter().chain(kevent::FIGURES) {
         if name.contains(filter) {
             figure(name)?;
         }
