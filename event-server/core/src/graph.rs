@@ -25,7 +25,7 @@ pub struct Graph<M> {
     /// Number of the shard.
     pub shard: u32,
     /// Sources.
-    pub sources: Arena<Source>,
+    pub sources: Arena<Source<M>>,
     /// Pages of cells.
     pub pages: Arena<Page<M>>,
     /// (queue, source) pairs with notes.
@@ -63,76 +63,54 @@ impl<M: Mapped> Graph<M> {
 
     /// A source by its id, whatever the word is.
     #[inline]
-    pub fn source(&self, id: SourceId) -> Option<(u32, &Source)> {
+    pub fn source(&self, id: SourceId) -> Option<(u32, &Source<M>)> {
         let index = id.index() as u32;
         let source = self.sources.get(index).filter(|source| source.id == id)?;
         Some((index, source))
-    }
-
-    /// A source's cell.
-    #[inline]
-    pub fn cell(&self, source: &Source) -> Option<&Cell> {
-        self.pages.get(source.page)?.cells.get(source.cell as usize)
     }
 
     /// The event path: a driver says that a source changed. All notes on it that are true now are activated, and for
     /// each of them a waiter is woken.
     ///
     /// A source that is no more is no lie: its driver may have told of it before it destroyed it.
-    #[inline]
+    #[inline(never)]
     pub fn look<H: Host>(
         &mut self,
         driver: u32,
         id: SourceId,
         host: &mut H,
     ) -> core::result::Result<(), Fault> {
-        self.stats.changes += 1;
-        let Some((index, source)) = self.source(id) else { return Ok(()) };
+        let Graph { sources, knotes, notes, queues, stats, liars, shard, .. } = self;
+        stats.changes += 1;
+        let Some(source) = sources.get(id.index() as u32).filter(|source| source.id == id) else {
+            return Ok(());
+        };
         match source.driver {
             Some(owner) if owner == driver => {}
             None => return Ok(()),
             Some(_) => return Err(Fault::Reference(id.0)),
         }
-        self.activate_all(index, host);
+        activate_all(*shard, source, knotes, notes, queues, stats, liars, host);
         Ok(())
     }
 
     /// Looks at a source's cell and activates its notes.
-    #[inline(never)]
     pub fn activate_all<H: Host>(&mut self, index: u32, host: &mut H) {
-        let Graph { sources, pages, knotes, notes, queues, stats, liars, shard, .. } = self;
-        let Some(source) = sources.get(index) else { return };
-        let Some(page) = pages.get(source.page) else { return };
-        let Some(cell) = page.cells.get(source.cell as usize) else { return };
-        cell.begin_look();
-        let bits = cell.take_note_bits();
-        let mut at = source.first_knote;
-        while let Some(knote) = knotes.get(at) {
-            if let Some(queue) = queues.get_mut(knote.queue) {
-                let mut note = knote.first_note;
-                while let Some(current) = notes.get(note) {
-                    if let Err(fault) = offer(*shard, queue, current, cell, bits, stats, host) {
-                        // A full list of liars loses nothing: who lies goes on to.
-                        let _ = liars.push((queue.client, fault));
-                    }
-                    note = current.next;
-                }
-            }
-            at = knote.source_list.next;
+        let Graph { sources, knotes, notes, queues, stats, liars, shard, .. } = self;
+        if let Some(source) = sources.get(index) {
+            activate_all(*shard, source, knotes, notes, queues, stats, liars, host);
         }
     }
 
     /// Activates one note if it is true.
     pub fn activate_one<H: Host>(&mut self, note: u32, host: &mut H) -> core::result::Result<(), Fault> {
-        let Graph { sources, pages, knotes, notes, queues, stats, shard, .. } = self;
+        let Graph { sources, knotes, notes, queues, stats, shard, .. } = self;
         let Some(note) = notes.get(note) else { return Ok(()) };
         let Some(knote) = knotes.get(note.knote) else { return Ok(()) };
         let (Some(source), Some(queue)) = (sources.get(knote.source), queues.get_mut(knote.queue)) else {
             return Ok(());
         };
-        let Some(page) = pages.get(source.page) else { return Ok(()) };
-        let Some(cell) = page.cells.get(source.cell as usize) else { return Ok(()) };
-        offer(*shard, queue, note, cell, 0, stats, host)
+        offer(*shard, queue, note, &source.cell, 0, stats, host)
     }
 
     /// Makes room for one more note and its knote.
@@ -260,11 +238,8 @@ impl<M: Mapped> Graph<M> {
         source.want(wanted);
         source.unwant(unwanted);
         let now = source.interest();
-        if now != before
-            && let Some(page) = self.pages.get(source.page)
-            && let Some(cell) = page.cells.get(source.cell as usize)
-        {
-            cell.set_interest(now);
+        if now != before {
+            source.cell.set_interest(now);
         }
     }
 
@@ -299,6 +274,37 @@ impl<M: Mapped> Graph<M> {
                 note = next;
             }
         }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the parts of a graph, borrowed one by one")]
+fn activate_all<M: Mapped, H: Host>(
+    shard: u32,
+    source: &Source<M>,
+    knotes: &Arena<Knote>,
+    notes: &Arena<Note>,
+    queues: &mut Arena<Queue<M>>,
+    stats: &mut Stats,
+    liars: &mut heapless::Vec<(u32, Fault), LIARS>,
+    host: &mut H,
+) {
+    let cell = &*source.cell;
+    cell.begin_look();
+    let bits = cell.take_note_bits();
+    let mut at = source.first_knote;
+    while let Some(knote) = knotes.get(at) {
+        if let Some(queue) = queues.get_mut(knote.queue) {
+            let mut note = knote.first_note;
+            while let Some(current) = notes.get(note) {
+                if let Err(fault) = offer(shard, queue, current, cell, bits, stats, host) {
+                    // A full list of liars loses nothing: who lies goes on to.
+                    let _ = liars.push((queue.client, fault));
+                }
+                note = current.next;
+            }
+        }
+        at = knote.source_list.next;
     }
 }
 

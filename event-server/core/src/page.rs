@@ -1,17 +1,18 @@
 //! Pages of cells: each of one driver for one client, or of one shared source.
 
 use abi::Handle;
+use alloc::sync::Arc;
 use event_protocol::badge::ClientId;
-use event_protocol::cell::{CELLS_PER_PAGE, Cell};
-use event_protocol::shared::Kept;
+use event_protocol::cell::CELLS_PER_PAGE;
+use event_protocol::shared::Region;
 
 /// A page.
 #[derive(Debug)]
 pub struct Page<M> {
     /// Its number among the pages of all shards.
     pub number: u64,
-    /// Its cells.
-    pub cells: Kept<M, [Cell]>,
+    /// Mapped here.
+    pub region: Arc<Region<M>>,
     /// The memory object.
     pub handle: Handle,
     /// Whose cells it holds.
@@ -35,8 +36,8 @@ const _: () = assert!(CELLS_PER_PAGE == 64);
 
 impl<M> Page<M> {
     /// A page of free cells.
-    pub fn new(number: u64, cells: Kept<M, [Cell]>, handle: Handle, owners: Owners) -> Page<M> {
-        Page { number, cells, handle, owners, used: 0 }
+    pub fn new(number: u64, region: Arc<Region<M>>, handle: Handle, owners: Owners) -> Page<M> {
+        Page { number, region, handle, owners, used: 0 }
     }
 
     /// Takes a free cell.

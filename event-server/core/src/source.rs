@@ -1,12 +1,14 @@
 //! Sources, and the knotes and notes that hang on them.
 
 use event_protocol::badge::{ClientId, SourceId};
+use event_protocol::cell::Cell;
 use event_protocol::control::client::View;
 use event_protocol::filter::Filters;
+use event_protocol::shared::Kept;
 
 /// Something that can become ready.
 #[derive(Debug)]
-pub struct Source {
+pub struct Source<M> {
     /// Its id: index and generation in the shard.
     pub id: SourceId,
     /// Slot of its driver, while that has it open.
@@ -17,8 +19,10 @@ pub struct Source {
     pub client: Option<ClientId>,
     /// Index of the page of its cell.
     pub page: u32,
-    /// Its cell in the page.
-    pub cell: u32,
+    /// Number of its cell in the page.
+    pub number: u32,
+    /// Its cell.
+    pub cell: Kept<M, Cell>,
     /// Filters that it serves.
     pub filters: Filters,
     /// Low-water marks that its notes have unless they say otherwise.
@@ -29,25 +33,38 @@ pub struct Source {
     interest: [u32; FILTERS],
 }
 
+/// Where a source is published.
+#[derive(Debug)]
+pub struct Place<M> {
+    /// Index of the page.
+    pub page: u32,
+    /// Number of the cell in it.
+    pub number: u32,
+    /// The cell.
+    pub cell: Kept<M, Cell>,
+}
+
 const FILTERS: usize = 8;
 const _: () = assert!(Filters::all().bits() == (1 << FILTERS) - 1);
 
-impl Source {
+impl<M> Source<M> {
     /// A source that nobody is interested in.
     pub fn new(
         id: SourceId,
         driver: u32,
         client: Option<ClientId>,
+        place: Place<M>,
         filters: Filters,
         low_water: (u32, u32),
-    ) -> Source {
+    ) -> Source<M> {
         Source {
             id,
             driver: Some(driver),
             watched: true,
             client,
-            page: crate::arena::NONE,
-            cell: 0,
+            page: place.page,
+            number: place.number,
+            cell: place.cell,
             filters,
             low_water,
             first_knote: crate::arena::NONE,

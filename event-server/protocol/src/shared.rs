@@ -209,11 +209,6 @@ impl<M: Mapped> Region<M> {
         Ok(self.keep(self.cell(index)?))
     }
 
-    /// All cells of a page, kept.
-    pub fn keep_cells(self: &Arc<Self>) -> Result<Kept<M, [Cell]>, Fault> {
-        Ok(self.keep(self.slice(0, self.memory.length() / size_of::<Cell>())?))
-    }
-
     /// [`Region::waiters`], kept.
     pub fn keep_waiters(self: &Arc<Self>) -> Result<Kept<M, [Waiter]>, Fault> {
         Ok(self.keep(self.waiters()?))

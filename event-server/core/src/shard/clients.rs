@@ -50,7 +50,7 @@ impl<M: Mapped> Shard<M> {
         let adopted = Adopted {
             source,
             page: page.number,
-            cell: found.cell,
+            cell: found.number,
             filters: found.filters,
             low_water: found.low_water,
         };

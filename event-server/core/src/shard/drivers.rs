@@ -14,7 +14,7 @@ use super::{Driver, Name, Shard};
 use crate::arena::NONE;
 use crate::host::Host;
 use crate::page::{Owners, Page};
-use crate::source::Source;
+use crate::source::{Place, Source};
 
 /// A source for its driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,23 +82,23 @@ impl<M: Mapped> Shard<M> {
         for table in [self.made_for.try_reserve(1), self.roomy.try_reserve(1)] {
             table.map_err(|_| Error::new(ENOMEM))?;
         }
-        driver.sources += 1;
-        *self.made_for.entry(client).or_insert(0) += 1;
-        let shard = self.graph.shard;
         let owners = Owners { driver: slot, generation: id.generation(), client };
+        let place = self.place(owners, host)?;
+        let (page, cell, shard) = (place.page, place.number, self.graph.shard);
         let index = self.graph.sources.insert(|index, generation| {
-            Source::new(SourceId::new(shard, index, generation), slot, client, filters, low_water)
+            place.cell.begin(generation);
+            let source = SourceId::new(shard, index, generation);
+            Source::new(source, slot, client, place, filters, low_water)
         });
-        match self.place(index, owners, host) {
-            Ok(created) => Ok(created),
-            Err(error) => {
-                self.graph.sources.remove(index);
-                self.unmake(client);
-                if let Some(driver) = self.drivers[slot as usize].as_mut() {
-                    driver.sources -= 1;
-                }
-                Err(error)
+        *self.made_for.entry(client).or_insert(0) += 1;
+        if let Some(driver) = self.drivers[slot as usize].as_mut() {
+            driver.sources += 1;
+        }
+        match (self.graph.sources.get(index), self.graph.pages.get(page)) {
+            (Some(source), Some(page)) => {
+                Ok(Created { source: source.id, page: page.number, cell, handle: page.handle })
             }
+            _ => Err(Error::new(ENOENT)),
         }
     }
 
@@ -111,32 +111,28 @@ impl<M: Mapped> Shard<M> {
         }
     }
 
-    /// Gives a source its cell.
-    fn place<H: Host<Memory = M>>(&mut self, index: u32, owners: Owners, host: &mut H) -> Result<Created> {
+    /// Takes a cell for a source.
+    fn place<H: Host<Memory = M>>(&mut self, owners: Owners, host: &mut H) -> Result<Place<M>> {
         let roomy = self.roomy.get(&owners).copied().unwrap_or(NONE);
-        let (page, cell) = match self.graph.pages.get_mut(roomy).and_then(Page::take) {
-            Some(cell) => (roomy, cell),
-            None => {
-                let (memory, handle) = host.create_page()?;
-                let cells = Arc::new(Region::new(memory)).keep_cells().inspect_err(|_| host.close(handle))?;
-                let shard = u64::from(self.graph.shard);
-                let page = self.graph.pages.insert(|index, generation| {
-                    let number = shard << 56 | u64::from(generation) << 24 | u64::from(index);
-                    Page::new(number, cells, handle, owners)
-                });
-                if owners.client.is_some() {
-                    self.roomy.insert(owners, page);
-                }
-                (page, self.graph.pages.get_mut(page).and_then(Page::take).unwrap_or(0))
-            }
-        };
-        let (Some(source), Some(found)) = (self.graph.sources.get_mut(index), self.graph.pages.get(page))
-        else {
-            return Err(Error::new(ENOENT));
-        };
-        (source.page, source.cell) = (page, cell);
-        found.cells.get(cell as usize).ok_or(Error::new(ENOENT))?.begin(source.id.generation());
-        Ok(Created { source: source.id, page: found.number, cell, handle: found.handle })
+        if let Some(page) = self.graph.pages.get_mut(roomy)
+            && let Some(number) = page.take()
+        {
+            return Ok(Place { page: roomy, number, cell: page.region.keep_cell(number)? });
+        }
+        let (memory, handle) = host.create_page()?;
+        let region = Arc::new(Region::new(memory));
+        let cell = region.keep_cell(0).inspect_err(|_| host.close(handle))?;
+        let shard = u64::from(self.graph.shard);
+        let page = self.graph.pages.insert(|index, generation| {
+            let number = shard << 56 | u64::from(generation) << 24 | u64::from(index);
+            let mut page = Page::new(number, region, handle, owners);
+            page.take();
+            page
+        });
+        if owners.client.is_some() {
+            self.roomy.insert(owners, page);
+        }
+        Ok(Place { page, number: 0, cell })
     }
 
     /// A driver's source is no more (R57). Its notes fire once more, and the cell is used again when no watch handle is
@@ -164,10 +160,8 @@ impl<M: Mapped> Shard<M> {
     }
 
     fn end_source<H: Host<Memory = M>>(&mut self, index: u32, errno: u32, host: &mut H) {
-        if let Some(source) = self.graph.sources.get(index)
-            && let Some(cell) = self.graph.cell(source)
-        {
-            cell.end(errno);
+        if let Some(source) = self.graph.sources.get(index) {
+            source.cell.end(errno);
         }
         self.graph.activate_all(index, host);
         if let Some(source) = self.graph.sources.get_mut(index) {
@@ -203,7 +197,7 @@ impl<M: Mapped> Shard<M> {
     }
 
     fn free_if_unused<H: Host<Memory = M>>(&mut self, index: u32, host: &mut H) {
-        let unused = |source: &Source| source.driver.is_none() && !source.watched;
+        let unused = |source: &Source<M>| source.driver.is_none() && !source.watched;
         if !self.graph.sources.get(index).is_some_and(unused) {
             return;
         }
@@ -211,7 +205,7 @@ impl<M: Mapped> Shard<M> {
         self.unmake(source.client);
         let Some(page) = self.graph.pages.get_mut(source.page) else { return };
         let owners = page.owners;
-        if !page.give_back(source.cell) {
+        if !page.give_back(source.number) {
             self.roomy.insert(owners, source.page);
             return;
         }
