@@ -4,26 +4,26 @@ use alloc::{boxed::Box, vec::Vec};
 use core::{fmt, marker::PhantomData};
 
 /// Names a `T` in its [`Arena`]; stale once the object is removed.
-#[repr(C)]
+#[repr(transparent)]
 pub struct Id<T> {
-    index: u32,
-    generation: u32,
+    /// `generation << 32 | index`: one word, to be copied and compared as one.
+    word: u64,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Id<T> {
     pub(crate) const fn new(index: u32, generation: u32) -> Self {
-        Id { index, generation, of: PhantomData }
+        Id { word: (generation as u64) << 32 | index as u64, of: PhantomData }
     }
 
     /// Position in the arena.
     pub const fn index(self) -> u32 {
-        self.index
+        self.word as u32
     }
 
     /// Generation of the position when the object was made, from 1.
     pub const fn generation(self) -> u32 {
-        self.generation
+        (self.word >> 32) as u32
     }
 }
 
@@ -35,13 +35,13 @@ impl<T> Clone for Id<T> {
 impl<T> Copy for Id<T> {}
 impl<T> PartialEq for Id<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index && self.generation == other.generation
+        self.word == other.word
     }
 }
 impl<T> Eq for Id<T> {}
 impl<T> fmt::Debug for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.index, self.generation)
+        write!(f, "{}.{}", self.index(), self.generation())
     }
 }
 
@@ -102,7 +102,7 @@ impl<T> Arena<T> {
         let index = self.free;
         let slot = self.slot_mut(index)?;
         let next = slot.next_free;
-        let id = Id { index, generation: slot.generation, of: PhantomData };
+        let id = Id::new(index, slot.generation);
         slot.value = Some(make(id));
         self.free = next;
         self.len += 1;
@@ -125,15 +125,15 @@ impl<T> Arena<T> {
     /// The object, unless the id is stale.
     #[inline(always)]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
-        let slot = self.slot(id.index)?;
-        if slot.generation == id.generation { slot.value.as_ref() } else { None }
+        let slot = self.slot(id.index())?;
+        if slot.generation == id.generation() { slot.value.as_ref() } else { None }
     }
 
     /// The object for change, unless the id is stale.
     #[inline(always)]
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
-        let slot = self.slot_mut(id.index)?;
-        if slot.generation == id.generation { slot.value.as_mut() } else { None }
+        let slot = self.slot_mut(id.index())?;
+        if slot.generation == id.generation() { slot.value.as_mut() } else { None }
     }
 
     /// The object at a position, whatever its generation.
@@ -151,13 +151,13 @@ impl<T> Arena<T> {
     /// The current id of the object at a position.
     pub fn id_at(&self, index: u32) -> Option<Id<T>> {
         let slot = self.slot(index)?;
-        slot.value.as_ref().map(|_| Id { index, generation: slot.generation, of: PhantomData })
+        slot.value.as_ref().map(|_| Id::new(index, slot.generation))
     }
 
     /// Takes the object out; its id is stale from now on.
     pub fn remove(&mut self, id: Id<T>) -> Option<T> {
         let free = self.free;
-        let slot = self.slot_mut(id.index).filter(|slot| slot.generation == id.generation)?;
+        let slot = self.slot_mut(id.index()).filter(|slot| slot.generation == id.generation())?;
         let value = slot.value.take()?;
         // 31 bits, so that an id shifted into a handle stays positive; a slot is reused 2^31 times before it repeats.
         slot.generation = (slot.generation & 0x7fff_ffff) + 1;
@@ -165,7 +165,7 @@ impl<T> Arena<T> {
             slot.generation = 1;
         }
         slot.next_free = free;
-        self.free = id.index;
+        self.free = id.index();
         self.len -= 1;
         Some(value)
     }

@@ -65,15 +65,28 @@ impl DerefMut for ObjectsGuard<'_> {
     }
 }
 
-impl Drop for ObjectsGuard<'_> {
+impl ObjectsGuard<'_> {
+    /// Drops it, inlined for certain.
     #[inline(always)]
-    fn drop(&mut self) {
+    pub fn unlock(self) {
+        ManuallyDrop::new(self).let_go();
+    }
+
+    /// Once, and nothing after it.
+    #[inline(always)]
+    fn let_go(&mut self) {
         let garbage = if self.unsettled { Some(settle(self)) } else { None };
-        // SAFETY: this is the only place that drops it, and nothing uses it afterwards.
+        // SAFETY: called by `drop` or by `unlock`, which forgets the rest, so once; nothing uses it afterwards.
         unsafe { ManuallyDrop::drop(&mut self.guard) };
         if let Some(garbage) = garbage {
             sweep(garbage);
         }
+    }
+}
+
+impl Drop for ObjectsGuard<'_> {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

@@ -123,7 +123,9 @@ fn begin_call(call: &mut Call<'_>) -> Result<Next> {
         }
     };
     set_deadline(&mut objects, call.thread, call.frame.r12);
-    Ok(leave(&mut objects, call.thread, next))
+    let next = leave(&mut objects, call.thread, next);
+    objects.unlock();
+    Ok(next)
 }
 
 /// The thread has begun to wait: if its end is wanted, it ends here.
@@ -159,7 +161,7 @@ pub extern "C" fn receive(mut call: Call<'_>) -> Outcome {
 /// Puts the result of a receive into registers or gives the CPU away.
 #[inline(always)]
 pub fn finish(call: &mut Call<'_>, objects: ObjectsGuard<'_>, result: Result<Next>) -> Outcome {
-    drop(objects);
+    objects.unlock();
     match result {
         Ok(Next::Same) => {
             sched::after_wakes();

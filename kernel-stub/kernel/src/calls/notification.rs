@@ -66,7 +66,7 @@ pub extern "C" fn signal(call: Call<'_>) -> Outcome {
     match objects::try_lock() {
         Some(mut objects) => match bits_of(&call, &objects, call.frame.rdi, call.frame.rsi) {
             Ok((id, bits)) if objects.signal_unheard(id, bits) => {
-                drop(objects);
+                objects.unlock();
                 Outcome::value(0)
             }
             Ok((id, bits)) => signal_and_wake(call, objects, id, bits),
