@@ -41,7 +41,7 @@ use rt::sync::OnceLock;
 static PROCESS: OnceLock<Process<Machine>> = OnceLock::new();
 
 /// This process's descriptors.
-#[inline]
+#[inline(always)]
 pub fn process() -> &'static Process<Machine> {
     match PROCESS.get() {
         Some(process) => process,
@@ -90,7 +90,9 @@ pub fn kqueue() -> Result<i32> {
 }
 
 /// Changes notes and takes events. `kevent(2)`; see [`Process::kevent`].
-#[inline]
+///
+/// What finds events without waiting is inlined into the caller, and short.
+#[inline(always)]
 pub fn kevent(
     fd: i32,
     changes: &[KEvent],

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use abi::error::Result;
 use event_protocol::descriptor::{Control, ControlReply};
+use rt::sys::Endpoint;
 
 use crate::event::{KEvent, Separate};
 use crate::kqueue::Kqueue;
@@ -20,6 +21,13 @@ impl Descriptor {
     /// Opens a path with `O_*` flags of [`abi::flag`]. `open(2)`.
     pub fn open(path: &str, flags: usize) -> Result<Descriptor> {
         crate::open(path, flags).map(Descriptor)
+    }
+
+    /// Opens a path at a driver that is known by its endpoint and not by a name.
+    pub fn open_at(driver: &Endpoint, path: &str, flags: usize) -> Result<Descriptor> {
+        let process = crate::process();
+        let file = process.platform().open_at(driver, path, flags as u64)?;
+        process.insert(file, flags as u64).map(Descriptor)
     }
 
     /// Its number.

@@ -55,7 +55,16 @@ impl<P: Platform> Process<P> {
 
     /// Opens a path; the lowest free number. `open(2)`.
     pub fn open(&self, path: &str, flags: u64) -> Result<i32> {
-        let handle = self.platform.open(path, flags)?;
+        self.insert(self.platform.open(path, flags)?, flags)
+    }
+
+    /// What the descriptors are reached through.
+    pub fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// Gives an open file the lowest free number.
+    pub fn insert(&self, handle: P::File, flags: u64) -> Result<i32> {
         let file = Arc::new(File::new(self.platform.clone(), handle, flags));
         self.table.lock().insert(Description::File(file))
     }
@@ -140,7 +149,7 @@ impl<P: Platform> Process<P> {
     }
 
     /// The queue that a number stands for: `EBADF` when it is none.
-    #[inline]
+    #[inline(always)]
     pub fn queue(&self, fd: i32) -> Result<Arc<Kqueue<P>>> {
         let table = self.table.lock();
         match table.get(fd) {
@@ -162,7 +171,7 @@ impl<P: Platform> Process<P> {
     /// A change that fails, and each with `EV_RECEIPT`, is answered by an event with `EV_ERROR`, and then nothing is
     /// waited for or taken (R2, R3); without room for the answer the call fails with the error, the later changes
     /// undone.
-    #[inline]
+    #[inline(always)]
     pub fn kevent(
         &self,
         fd: i32,

@@ -4,9 +4,9 @@ mod world;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use libkq::event::{Lists, note};
+use libkq::event::note;
 use libkq::process::Process;
 use libkq::{Error, KEvent};
 use world::{EBADF, World};
@@ -242,65 +242,4 @@ fn r31_and_r35_notes_come_and_go_while_others_wait() {
         process.kevent(kq, &[KEvent::user(777).add().trigger()], &mut [], NOW).unwrap();
     });
     assert_eq!((world.notes(), world.files()), (0, 0));
-}
-
-/// An event list in which putting an event has a consequence.
-struct Consequence<'a> {
-    world: &'a World,
-    told: Vec<KEvent>,
-}
-
-impl Lists for Consequence<'_> {
-    fn change(&self, _: usize) -> Option<KEvent> {
-        None
-    }
-
-    fn put(&mut self, event: KEvent) -> bool {
-        self.told.push(event);
-        self.world.readable("b", 1);
-        true
-    }
-
-    fn room(&self) -> usize {
-        1 - self.told.len()
-    }
-
-    fn used(&self) -> usize {
-        self.told.len()
-    }
-}
-
-/// A waiter that is on its way out with an event is chosen for another one: it owes that wake-up to somebody else.
-#[test]
-fn a_wake_up_that_comes_too_late_is_handed_on() {
-    let (world, process, kq) = setting();
-    let changes = ["a", "b"].map(|name| KEvent::read(process.open(name, 0).unwrap()).add().clear());
-    process.kevent(kq, &changes, &mut [], NOW).unwrap();
-    thread::scope(|scope| {
-        // The first record: the server's choice begins after it.
-        let sleeper = scope.spawn(|| {
-            let event = wait_one(&process, kq);
-            // It was quicker than the one who registers: that one is not to wait for ever.
-            world.readable("b", 1);
-            event
-        });
-        world.until_parked(1);
-        world.readable_at_next_registration("a", 1);
-        let mut list = Consequence { world: &world, told: Vec::new() };
-        process.queue(kq).unwrap().kevent(&mut list, &process, None).unwrap();
-        if list.told[0].ident != changes[0].ident {
-            assert_eq!(sleeper.join().unwrap().unwrap().ident, changes[0].ident);
-            return;
-        }
-        let begin = Instant::now();
-        while !sleeper.is_finished() && begin.elapsed() < Duration::from_secs(10) {
-            thread::yield_now();
-        }
-        let woken = sleeper.is_finished();
-        // So that the test ends in any case.
-        world.readable("b", 2);
-        world.server_dies();
-        assert!(woken);
-        assert_eq!(sleeper.join().unwrap().unwrap().ident, changes[1].ident);
-    });
 }

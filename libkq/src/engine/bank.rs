@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use event_protocol::activation::{self, BankLayout};
 use event_protocol::fault::Fault;
 use event_protocol::ring::Consumer;
-use event_protocol::shared::{Kept, Mapped, Region};
+use event_protocol::shared::{Kept, KeptRing, Mapped, Region};
 use event_protocol::slot::Slot;
 
 /// A bank as its client sees it.
@@ -16,16 +16,18 @@ pub struct Bank<M> {
     layout: BankLayout,
     /// Number of the queue's first note that lives here.
     base: u32,
-    rings: Vec<Consumer>,
+    slots: Kept<M, [Slot]>,
+    /// One from each shard.
+    rings: Vec<(KeptRing<M>, Consumer)>,
 }
 
 impl<M: Mapped> Bank<M> {
     /// A fresh bank; a fault when the memory does not hold it.
     pub fn new(region: Arc<Region<M>>, layout: BankLayout, base: u32) -> Result<Bank<M>, Fault> {
-        region.queue_header()?;
-        region.slots(layout)?;
-        let rings = (0..layout.shards()).map(|_| Consumer::new()).collect();
-        Ok(Bank { region, layout, base, rings })
+        let slots = region.keep_slots(layout)?;
+        let ring = |shard| Ok((region.keep_ring(layout, shard)?, Consumer::new()));
+        let rings = (0..layout.shards()).map(ring).collect::<Result<_, Fault>>()?;
+        Ok(Bank { region, layout, base, slots, rings })
     }
 
     /// Number of its first note.
@@ -38,28 +40,26 @@ impl<M: Mapped> Bank<M> {
         self.base + self.layout.slots()
     }
 
-    /// Shards that have a ring here.
-    pub fn shards(&self) -> u32 {
-        self.layout.shards()
-    }
-
     /// A slot by its place in the bank.
     pub fn slot(&self, slot: u32) -> Result<Kept<M, Slot>, Fault> {
         self.region.keep_slot(self.layout, slot)
     }
 
-    /// Takes every activation of one shard, giving the numbers of the notes.
-    pub fn drain(&mut self, shard: u32, mut note: impl FnMut(u32)) -> Result<(), Fault> {
-        let Some(consumer) = self.rings.get_mut(shard as usize) else {
-            return Err(Fault::Reference(u64::from(shard)));
-        };
-        let ring = self.region.ring(self.layout, shard)?;
-        let slots = self.region.slots(self.layout)?;
-        // No more than a ring holds: a server that pushes for ever does not keep us here.
-        for _ in 0..ring.capacity() {
-            match activation::take(consumer, ring, slots)? {
-                Some((slot, _)) => note(self.base + slot),
-                None => return Ok(()),
+    /// Takes every activation of the shards of the mask, giving the numbers of the notes.
+    #[inline]
+    pub fn drain(&mut self, shards: u32, mut note: impl FnMut(u32)) -> Result<(), Fault> {
+        let mut rest = shards;
+        while rest != 0 {
+            let shard = rest.trailing_zeros();
+            rest &= rest - 1;
+            let Some((ring, consumer)) = self.rings.get_mut(shard as usize) else { return Ok(()) };
+            let ring = ring.get();
+            // No more than a ring holds: a server that pushes for ever does not keep us here.
+            for _ in 0..ring.capacity() {
+                match activation::take(consumer, ring, &self.slots)? {
+                    Some((slot, _)) => note(self.base + slot),
+                    None => break,
+                }
             }
         }
         Ok(())

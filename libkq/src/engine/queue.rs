@@ -245,24 +245,19 @@ impl<M: Mapped, V> Queue<M, V> {
     }
 
     /// Moves activations of the shards in `shards` from the rings to the tail of the ready list.
-    #[cold]
+    #[inline]
     fn drain(&mut self, shards: u32) -> Result<()> {
         let Queue { entries, banks, ready, .. } = self;
         for bank in banks {
-            for shard in 0..bank.shards().min(32) {
-                if shards & 1 << shard == 0 {
-                    continue;
+            bank.drain(shards, |index| {
+                if let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize)
+                    && !note.listed
+                    && !note.retired
+                {
+                    note.listed = true;
+                    ready.push(index);
                 }
-                bank.drain(shard, |index| {
-                    if let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize)
-                        && !note.listed
-                        && !note.retired
-                    {
-                        note.listed = true;
-                        ready.push(index);
-                    }
-                })?;
-            }
+            })?;
         }
         Ok(())
     }

@@ -43,6 +43,8 @@ pub struct KNote<P: Platform> {
     /// The shard that knows it.
     home: u32,
     enabled: bool,
+    /// Arrivals when it was told last, as its slot has them; `None`: whatever is there is news.
+    seen: Option<u32>,
     /// The direction of a note that is on and has nothing to do when it was told: what most looks are at.
     plain: Option<Direction>,
 }
@@ -57,6 +59,7 @@ impl<P: Platform> KNote<P> {
             default_low_water,
             home,
             enabled: true,
+            seen: None,
             plain: None,
         };
         note.begin_anew(change)?;
@@ -65,6 +68,7 @@ impl<P: Platform> KNote<P> {
 
     /// The note becomes what a first `EV_ADD` makes of it.
     pub fn begin_anew(&mut self, change: &KEvent) -> Result<()> {
+        self.seen = None;
         // R9: never on, not even for an instant.
         self.enabled = !change.flags.contains(EventFlags::DISABLE);
         self.modify(change)
@@ -175,6 +179,7 @@ impl<P: Platform> KNote<P> {
         After::Settle
     }
 
+    #[inline]
     fn deliver_level(
         &mut self,
         direction: Option<Direction>,
@@ -184,7 +189,9 @@ impl<P: Platform> KNote<P> {
     ) -> After {
         // Read before the level: an arrival in between shows as a further edge, not as none.
         let edge = self.is_edge().then(|| cell.activity());
-        if edge.is_some() && slot.active(cell).is_empty() {
+        let arrivals =
+            edge.map(|(read, write)| if direction == Some(Direction::Write) { write } else { read });
+        if arrivals.is_some() && arrivals == self.seen {
             return After::Drop;
         }
         let level = cell.level(direction.unwrap_or(Direction::Read));
@@ -201,6 +208,7 @@ impl<P: Platform> KNote<P> {
         }
         if let Some(activity) = edge {
             slot.see_activity(activity, self.filters());
+            self.seen = arrivals;
         }
         if !level.flags.is_empty() {
             let gone = level.flags.contains(LevelFlags::GONE);
@@ -261,6 +269,7 @@ impl<P: Platform, S: Sink + Lists> View<S> for KNote<P> {
             && sink.put_with(&self.event, level.amount)
     }
 
+    #[inline]
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After {
         if !self.enabled {
             return After::Drop;

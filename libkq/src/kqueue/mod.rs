@@ -87,7 +87,7 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// Applies the changes, then gives events: see [`Process::kevent`](crate::Process::kevent).
-    #[inline]
+    #[inline(always)]
     pub fn kevent<L: Lists>(
         self: &Arc<Self>,
         lists: &mut L,
@@ -113,6 +113,7 @@ impl<P: Platform> Kqueue<P> {
 
     /// R1: all changes, in order, before any event.
     #[cold]
+    #[inline(never)]
     fn apply<L: Lists>(self: &Arc<Self>, lists: &mut L, files: &impl Files<P>) -> Result<()> {
         let mut index = 0;
         while let Some(change) = lists.change(index) {
@@ -131,7 +132,7 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// Harvests what is ready now.
-    #[inline]
+    #[inline(always)]
     fn collect<L: Lists>(&self, lists: &mut L) -> Result<()> {
         let mut core = self.core.lock();
         if core.closed {

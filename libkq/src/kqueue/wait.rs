@@ -15,6 +15,7 @@ use crate::sync::MutexGuard;
 impl<P: Platform> Kqueue<P> {
     /// Waits for the first event. 0 at the deadline, never before it (R48).
     #[cold]
+    #[inline(never)]
     pub(super) fn wait<L: Lists>(&self, lists: &mut L, timeout: Option<Duration>) -> Result<usize> {
         let deadline = match timeout {
             Some(timeout) => {

@@ -14,11 +14,12 @@ use event_protocol::control::client::{Change, QueueNumber};
 use event_protocol::descriptor::{Control, ControlReply, Open};
 use event_protocol::park::Waiter;
 use rt::sync::OnceLock;
+use rt::sys::Endpoint;
 
 use crate::engine::Seats;
 use crate::platform::{Bank, Platform, Read, Source};
-use driver::OpenFile;
-use memory::SharedMemory;
+pub use driver::OpenFile;
+pub use memory::SharedMemory;
 use services::Services;
 use session::Session;
 
@@ -42,6 +43,14 @@ impl Machine {
 
     fn session(&self) -> Result<&Session> {
         self.session.get_or_try_init(Session::open)
+    }
+}
+
+impl Machine {
+    /// Opens a path at a driver that is known by its endpoint and not by a name.
+    pub fn open_at(&self, service: &Endpoint, path: &str, flags: u64) -> Result<OpenFile> {
+        let request = Open { path: String::from(path), flags };
+        OpenFile::open(service, &request, self.session()?.ticket())
     }
 }
 
@@ -115,11 +124,7 @@ impl Platform for Machine {
     }
 
     fn open(&self, path: &str, flags: u64) -> Result<OpenFile> {
-        let session = self.session()?;
-        let request = Open { path: String::from(path), flags };
-        let opened = self
-            .services
-            .with(services::name(path)?, |service| OpenFile::open(service, &request, session.ticket()));
+        let opened = self.services.with(services::name(path)?, |service| self.open_at(service, path, flags));
         // A driver that is dead now, whether or not it comes back.
         opened.map_err(|error| if error.errno == EPIPE { Error::new(ENODEV) } else { error })
     }

@@ -63,7 +63,6 @@ struct Server {
     pub messages: usize,
     pub wakes: usize,
     fail_next: Option<i32>,
-    surprise: Option<(String, i64)>,
     late: u64,
 }
 
@@ -130,7 +129,6 @@ impl World {
                 messages: 0,
                 wakes: 0,
                 fail_next: None,
-                surprise: None,
                 late: 0,
             }),
             signalled: Condvar::new(),
@@ -204,12 +202,6 @@ impl World {
     /// The next change fails so.
     pub fn fail_next(&self, errno: i32) {
         self.lock().fail_next = Some(errno);
-    }
-
-    /// When the next waiter is registered, which is after it has looked and before it is parked, so many bytes can be
-    /// read.
-    pub fn readable_at_next_registration(&self, name: &str, bytes: i64) {
-        self.lock().surprise = Some((String::from(name), bytes));
     }
 
     /// The next timer is armed only when so much time has passed.
@@ -392,15 +384,7 @@ impl Platform for World {
     }
 
     fn register_waiter(&self, _number: u32) -> Result<()> {
-        let surprise = {
-            let mut server = self.lock();
-            server.ask()?;
-            server.surprise.take()
-        };
-        if let Some((name, bytes)) = surprise {
-            self.readable(&name, bytes);
-        }
-        Ok(())
+        self.lock().ask()
     }
 
     fn sleep(&self, number: u32, deadline: u64) -> Result<()> {
