@@ -47,6 +47,8 @@ pub struct KNote<P: Platform> {
     seen: Option<u32>,
     /// The direction of a note that is on and has nothing to do when it was told: what most looks are at.
     plain: Option<Direction>,
+    /// The same of one that only waits for the next arrival when it was told.
+    edge: Option<Direction>,
 }
 
 impl<P: Platform> KNote<P> {
@@ -61,6 +63,7 @@ impl<P: Platform> KNote<P> {
             enabled: true,
             seen: None,
             plain: None,
+            edge: None,
         };
         note.begin_anew(change)?;
         Ok(note)
@@ -105,14 +108,13 @@ impl<P: Platform> KNote<P> {
         } else if change.flags.contains(EventFlags::DISABLE) {
             self.enabled = false;
         }
-        self.plain = match self.watched {
-            Watched::Direction(direction)
-                if self.enabled && !self.event.flags.intersects(CHANGED_BY_DELIVERY) =>
-            {
-                Some(direction)
-            }
+        let direction = match self.watched {
+            Watched::Direction(direction) if self.enabled => Some(direction),
             _ => None,
         };
+        let changed = self.event.flags & CHANGED_BY_DELIVERY;
+        self.plain = direction.filter(|_| changed.is_empty());
+        self.edge = direction.filter(|_| changed == EventFlags::CLEAR);
         Ok(())
     }
 
@@ -269,8 +271,33 @@ impl<P: Platform, S: Sink + Lists> View<S> for KNote<P> {
             && sink.put_with(&self.event, level.amount)
     }
 
-    #[inline]
+    #[inline(always)]
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After {
+        if let (Some(direction), Some(cell)) = (self.edge, cell) {
+            // Read before the level, as in `deliver_level`.
+            let activity = cell.activity();
+            let (arrivals, filter) = match direction {
+                Direction::Read => (activity.0, Filters::READ),
+                Direction::Write => (activity.1, Filters::WRITE),
+            };
+            let level = cell.level(direction);
+            if self.seen == Some(arrivals) || level.flags.is_empty() && !level::ready(level, self.low_water) {
+                return After::Drop;
+            }
+            if level.flags.is_empty() {
+                slot.see_activity(activity, filter);
+                self.seen = Some(arrivals);
+                sink.put_with(&self.event, level.amount);
+                return After::Settle;
+            }
+        }
+        self.deliver_any(slot, cell, sink)
+    }
+}
+
+impl<P: Platform> KNote<P> {
+    #[inline(never)]
+    fn deliver_any(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut impl Lists) -> After {
         if !self.enabled {
             return After::Drop;
         }
