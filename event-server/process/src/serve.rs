@@ -68,17 +68,23 @@ impl ShardThread {
     fn serve(&mut self) -> Error {
         let mut next = Next::Receive;
         loop {
-            match self.receive(next) {
-                Ok(received) if received.tag.label() == LABEL_NOTIFICATION => {
-                    next = self.ring(received.words[0]);
+            let bits = match self.receive(next) {
+                Ok(received) if received.tag.label() == LABEL_NOTIFICATION => received.words[0],
+                Ok(received) => {
+                    next = self.hear(&received);
+                    continue;
                 }
-                Ok(received) => next = self.hear(&received),
-                Err(error) if error.errno == ETIMEDOUT => next = self.ring(0),
+                // There is unfinished work, and nobody else to hear first.
+                Err(error) if error.errno == ETIMEDOUT => 0,
                 Err(error) => match self.recover(next, error) {
-                    Ok(()) => next = Next::Receive,
+                    Ok(()) => {
+                        next = Next::Receive;
+                        continue;
+                    }
                     Err(error) => return error,
                 },
-            }
+            };
+            next = self.ring(bits);
         }
     }
 
@@ -93,7 +99,7 @@ impl ShardThread {
     }
 
     /// The event path.
-    #[inline]
+    #[inline(always)]
     fn ring(&mut self, bits: u64) -> Next {
         self.world.trace.add(Event::Doorbell, bits);
         self.unfinished = self.shard.doorbell(bits | self.unfinished, &mut self.world);

@@ -1,7 +1,5 @@
 //! The last things that a shard did, shown when it ends or when somebody lied to it.
 
-use heapless::HistoryBuf;
-
 /// Events that are kept.
 const KEPT: usize = 64;
 
@@ -19,22 +17,32 @@ pub enum Event {
 }
 
 /// A ring of events, each with the time stamp counter.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Trace {
-    events: HistoryBuf<(u64, Event, u64), KEPT>,
+    events: [(u64, Event, u64); KEPT],
+    /// Events ever added.
+    count: usize,
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        Trace { events: [(0, Event::Ended, 0); KEPT], count: 0 }
+    }
 }
 
 impl Trace {
     /// Remembers one.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, event: Event, detail: u64) {
-        self.events.write((rt::clock::ticks(), event, detail));
+        self.events[self.count % KEPT] = (rt::clock::ticks(), event, detail);
+        self.count += 1;
     }
 
     /// Writes all to the log, the oldest first.
     #[cold]
     pub fn print(&self) {
-        for (ticks, event, detail) in self.events.oldest_ordered() {
+        for at in self.count.saturating_sub(KEPT)..self.count {
+            let (ticks, event, detail) = self.events[at % KEPT];
             rt::log!("event:   {ticks} {event:?} {detail:#x}");
         }
     }

@@ -105,7 +105,7 @@ impl<M: Mapped> Shard<M> {
 impl<M: Mapped> Shard<M> {
     /// The doorbell rang: takes what the drivers of these bits have to tell. Returns the bits of those that had more to
     /// tell than is taken at once, to be given to the next call.
-    #[inline]
+    #[inline(always)]
     pub fn doorbell<H: Host<Memory = M>>(&mut self, bits: u64, host: &mut H) -> u64 {
         self.graph.stats.doorbells += 1;
         let (mut rest, mut unfinished) = (bits, 0);
@@ -125,7 +125,7 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// Whether a driver's ring is empty and it will ring the doorbell for the next entry.
-    #[inline]
+    #[inline(always)]
     fn drain<H: Host<Memory = M>>(&mut self, slot: u32, host: &mut H) -> Result<bool, Fault> {
         let Some(Some(driver)) = self.drivers.get_mut(slot as usize) else { return Ok(true) };
         let changed = driver.changed.get();
