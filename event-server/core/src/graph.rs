@@ -73,7 +73,7 @@ impl<M: Mapped> Graph<M> {
     /// each of them a waiter is woken.
     ///
     /// A source that is no more is no lie: its driver may have told of it before it destroyed it.
-    #[inline(never)]
+    #[inline(always)]
     pub fn look<H: Host>(
         &mut self,
         driver: u32,
