@@ -274,3 +274,115 @@ impl Slot {
         self.note_bits.swap(0, Ordering::AcqRel)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::level::{Level, LevelFlags};
+    use proptest::prelude::*;
+
+    fn slot(cell: &Cell, control: Control, filters: Filters) -> Slot {
+        let slot = Slot::default();
+        slot.begin(1, Terms { control, filters, low_water: (4, 512), wanted_bits: 0b110 }, cell);
+        slot
+    }
+
+    fn cell(read: Level, write: Level) -> Cell {
+        let cell = Cell::default();
+        cell.set_level(Direction::Read, read);
+        cell.set_level(Direction::Write, write);
+        cell
+    }
+
+    proptest! {
+        /// Against the filters written out one by one.
+        #[test]
+        fn each_filter_is_its_own_condition(
+            read: u64, write: u64, wanted in 0u32..256, edge: bool, arrived: (bool, bool), occurred: bool, bits: u32
+        ) {
+            let (read, write) = (Level::unpack(read), Level::unpack(write));
+            let cell = cell(read, write);
+            let mut control = Control::ENABLED;
+            control.set(Control::EDGE, edge);
+            let wanted = Filters::from_bits_truncate(wanted);
+            let slot = slot(&cell, control, wanted);
+            slot.see_activity(cell.activity(), Filters::all());
+            for (arrived, direction) in [(arrived.0, Direction::Read), (arrived.1, Direction::Write)] {
+                if arrived {
+                    cell.arrive(direction);
+                }
+            }
+            cell.count(u64::from(occurred));
+            slot.fold(bits);
+            let (read_news, write_news) = (!edge || arrived.0, !edge || arrived.1);
+            let hangup = level::hangup_ready(read) && wanted.intersects(Filters::READ_SIDE)
+                || level::hangup_ready(write) && wanted.intersects(Filters::WRITE_SIDE);
+            let gone = read.flags.contains(LevelFlags::GONE);
+            let mut expected = Filters::empty();
+            expected.set(Filters::READ, read_news && level::ready(read, 4));
+            expected.set(Filters::EXCEPT, read_news && level::except_ready(read));
+            expected.set(Filters::WRITE, write_news && level::ready(write, 512));
+            expected.set(Filters::HANGUP, (read_news || write_news) && hangup);
+            expected.set(Filters::COUNTED, gone || occurred);
+            expected.set(Filters::NOTED, gone || bits & 0b110 != 0);
+            prop_assert_eq!(slot.active(&cell), expected & wanted);
+        }
+    }
+
+    #[test]
+    fn r9_a_note_that_is_added_disabled_is_silent_and_r8_true_when_enabled() {
+        let cell = cell(Level::new(9), Level::default());
+        let slot = slot(&cell, Control::EDGE, Filters::READ);
+        assert!(!slot.requeue_if_active(&cell));
+        slot.set_enabled(true);
+        assert!(slot.requeue_if_active(&cell) && !slot.requeue_if_active(&cell), "queued once");
+    }
+
+    #[test]
+    fn r15_an_edge_of_one_direction_is_not_one_of_the_other() {
+        let cell = cell(Level::new(9), Level::new(9999));
+        let both = Filters::READ | Filters::WRITE;
+        let slot = slot(&cell, Control::ENABLED | Control::EDGE, both);
+        assert_eq!(slot.active(&cell), both);
+        slot.see_activity(cell.activity(), Filters::READ);
+        assert_eq!(slot.active(&cell), Filters::WRITE);
+        cell.arrive(Direction::Read);
+        slot.see_activity(cell.activity(), Filters::WRITE);
+        assert_eq!(slot.active(&cell), Filters::READ);
+    }
+
+    #[test]
+    fn r25_occurrences_are_counted_from_the_last_look() {
+        let cell = Cell::default();
+        cell.count(5);
+        let slot = slot(&cell, Control::ENABLED, Filters::TIMER);
+        assert!(slot.active(&cell).is_empty());
+        cell.count(3);
+        assert_eq!((slot.active(&cell), slot.take_occurrences(&cell)), (Filters::TIMER, 3));
+        cell.count(1);
+        slot.restart_occurrences(&cell);
+        assert_eq!((slot.active(&cell), slot.take_occurrences(&cell)), (Filters::empty(), 0));
+    }
+
+    #[test]
+    fn note_bits_that_nobody_wanted_are_dropped() {
+        let cell = Cell::default();
+        let slot = slot(&cell, Control::ENABLED, Filters::VNODE);
+        slot.fold(0b1001);
+        assert!(slot.active(&cell).is_empty());
+        slot.fold(0b0111);
+        assert_eq!((slot.active(&cell), slot.take_note_bits()), (Filters::VNODE, 0b110));
+    }
+
+    #[test]
+    fn r57_the_end_of_a_source_is_an_edge_for_every_filter() {
+        let cell = Cell::default();
+        for filter in Filters::all().iter() {
+            let slot = slot(&cell, Control::ENABLED | Control::EDGE, filter);
+            slot.see_activity(cell.activity(), Filters::all());
+            cell.end(19);
+            assert_eq!(slot.active(&cell), filter);
+            cell.begin(2);
+        }
+    }
+}
