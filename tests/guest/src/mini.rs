@@ -208,14 +208,14 @@ impl Mini {
     }
 }
 
-/// Instructions that wait for the notification in word 0 for ever.
+/// Instructions that wait for the notification in word 0, again and again.
 pub fn waits() -> &'static [u8] {
     crate::instructions!(
-        "mov rdi, [rdi]",
+        "mov rbx, rdi",
+        "2: mov rdi, [rbx]",
         "mov eax, {wait}",
         "mov r12, {forever}",
         "syscall",
-        "2: pause",
         "jmp 2b";
         wait = const abi::number::SYS_NOTIFICATION_WAIT,
         forever = const FOREVER as i64,
@@ -234,10 +234,10 @@ pub fn exits() -> &'static [u8] {
     )
 }
 
-/// Instructions that never end and never enter the kernel; word 0 counts. (Where one host thread emulates all CPUs, `pause`
-/// is what lets the others have their turn.)
+/// Instructions that never end and never enter the kernel; word 0 counts. (Where one host thread emulates all CPUs, a `pause`
+/// now and then is what lets the others have their turn; at each step it would be most of what the host does.)
 pub fn spins() -> &'static [u8] {
-    crate::instructions!("2: inc qword ptr [rdi]", "pause", "jmp 2b")
+    crate::instructions!("2: inc qword ptr [rdi]", "test word ptr [rdi], 0x3ff", "jnz 2b", "pause", "jmp 2b",)
 }
 
 /// Instructions that call the endpoint in word 0 with label 1 and word 1, and then end with the result register as the

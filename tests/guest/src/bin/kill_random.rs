@@ -114,21 +114,16 @@ fn small_round(random: &mut Random) -> Outcome {
     let waits = [word.handle()];
     let calls = [client.handle()];
     let cpus = clock::cpu_count() as u64;
-    let plans = [
-        Plan::new(restless()).handles(&handles),
-        Plan::new(mini::waits()).handles(&waits),
-        Plan::new(mini::calls()).handles(&calls),
-        Plan::new(mini::waits()).handles(&waits),
-        Plan::new(mini::calls()).handles(&calls),
-        Plan::new(mini::spins()),
-    ];
-    // Below this thread and the server: each of the busy ones would take a whole slice between any two steps here. All the
-    // same among themselves: the kernel clears up behind a process at that process's priority.
-    let priority = rt::block::current().priority() - 1;
+    let busy = [Plan::new(restless()).handles(&handles), Plan::new(mini::spins())];
+    let quiet = [Plan::new(mini::waits()).handles(&waits), Plan::new(mini::calls()).handles(&calls)];
+    // The kernel clears up behind a process at that process's priority, and equals wait for the end of a slice: one busy
+    // process, below all others, leaves time to everybody.
+    let own = rt::block::current().priority();
     let mut children = Vec::new();
-    for _ in 0..4 {
-        let plan = Plan { cpus: 1 << random.below(cpus), priority, ..*random.pick(&plans) };
-        children.push(plan.start()?);
+    for index in 0..5 {
+        let (plan, priority) =
+            if index == 0 { (random.pick(&busy), own - 2) } else { (random.pick(&quiet), own - 1) };
+        children.push(Plan { cpus: 1 << random.below(cpus), priority, ..*plan }.start()?);
     }
     while !children.is_empty() {
         pause(random);
@@ -215,7 +210,7 @@ fn threads_die_anywhere(seed: u64) -> Outcome {
 fn busy(start: &rt::Start) -> i32 {
     let Some(client) = start.object::<Endpoint>("server") else { return 3 };
     let client = Arc::new(client);
-    for worker in 0..4u64 {
+    for worker in 0..3u64 {
         let client = client.clone();
         let spawned = thread::spawn(move || {
             let mut random = Random::new(worker);
