@@ -14,6 +14,7 @@ pub type Outcome<T = ()> = core::result::Result<T, Failure>;
 #[derive(Clone, Debug)]
 pub struct Failure {
     why: String,
+    errno: Option<i32>,
     at: &'static Location<'static>,
 }
 
@@ -21,14 +22,20 @@ impl Failure {
     /// A failure at the caller's place.
     #[track_caller]
     pub fn new(why: impl Into<String>) -> Failure {
-        Failure { why: why.into(), at: Location::caller() }
+        Failure { why: why.into(), errno: None, at: Location::caller() }
+    }
+
+    /// Whether it is this error of a call.
+    pub fn is(&self, errno: i32) -> bool {
+        self.errno == Some(errno)
     }
 }
 
 impl From<Error> for Failure {
     #[track_caller]
     fn from(error: Error) -> Failure {
-        Failure::new(format!("{error} (errno {})", error.errno))
+        let why = format!("{error} (errno {})", error.errno);
+        Failure { why, errno: Some(error.errno), at: Location::caller() }
     }
 }
 
