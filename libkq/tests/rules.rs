@@ -448,6 +448,17 @@ fn r25_adding_a_timer_again_restarts_it_and_drops_what_was_counted() {
 }
 
 #[test]
+fn what_comes_between_the_first_look_and_the_sleep_is_seen() {
+    let s = setting();
+    s.change(&[KEvent::read(s.fd).add()]);
+    // Nobody is parked yet, so nobody is signalled: only the look after the announcement can find it.
+    s.world.readable_at_parking("a", 4);
+    let mut events = [KEvent::default(); 1];
+    assert_eq!(s.process.kevent(s.kq, &[], &mut events, None), Ok(1));
+    assert_eq!(events[0].data, 4);
+}
+
+#[test]
 fn r25_the_old_schedule_does_not_run_on_into_the_new_one() {
     let s = setting();
     s.change(&[KEvent::timer(9).every(Duration::from_secs(1))]);

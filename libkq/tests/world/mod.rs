@@ -64,6 +64,7 @@ struct Server {
     pub wakes: usize,
     fail_next: Option<i32>,
     late: u64,
+    at_parking: Option<(String, i64)>,
 }
 
 struct FakeSource {
@@ -130,6 +131,7 @@ impl World {
                 wakes: 0,
                 fail_next: None,
                 late: 0,
+                at_parking: None,
             }),
             signalled: Condvar::new(),
             session: memory(SESSION_SIZE),
@@ -202,6 +204,11 @@ impl World {
     /// The next change fails so.
     pub fn fail_next(&self, errno: i32) {
         self.lock().fail_next = Some(errno);
+    }
+
+    /// So many bytes can be read in the moment in which a thread announces that it parks.
+    pub fn readable_at_parking(&self, name: &str, bytes: i64) {
+        self.lock().at_parking = Some((String::from(name), bytes));
     }
 
     /// The next timer is armed only when so much time has passed.
@@ -376,6 +383,11 @@ impl Platform for World {
     }
 
     fn cpu(&self) -> u32 {
+        // Asked as part of the announcement.
+        let arrival = self.lock().at_parking.take();
+        if let Some((name, bytes)) = arrival {
+            self.readable(&name, bytes);
+        }
         0
     }
 
