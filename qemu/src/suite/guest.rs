@@ -135,7 +135,7 @@ fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()
     })?;
     let time = begin.elapsed();
     let text = String::from_utf8_lossy(&said);
-    let told = if test.harness { Said::read(&text) } else { Said::default() };
+    let told = test.told(&text);
     let fault = fault(test, &outcome, &text, &told);
     if fault.is_some() || told.tests.iter().any(|test| test.why.is_some()) {
         let log = report.begin_log(&boot.name);
@@ -180,7 +180,7 @@ fn fault(test: &Test, outcome: &Outcome, text: &str, told: &Said) -> Option<Stri
     let missing = || test.output.iter().find(|expected| !expected.is_match(text));
     match (ended, harness) {
         // A panic says more than the status that follows it.
-        (_, Some(why)) if told.panic.is_some() => Some(why),
+        (_, Some(why)) if !told.panics.is_empty() => Some(why),
         (Some(ended), Some(why)) => Some(format!("{ended}; {why}")),
         (Some(why), None) | (None, Some(why)) => Some(why),
         (None, None) => missing().map(|expected| format!("its output has nothing like {expected}")),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn judge(test: &Test, outcome: Outcome, text: &str) -> Option<String> {
-        fault(test, &outcome, text, &if test.harness { Said::read(text) } else { Said::default() })
+        fault(test, &outcome, text, &test.told(text))
     }
 
     #[test]
@@ -232,6 +232,15 @@ mod tests {
         assert_eq!(judge(&test, ended(130), "hello\nbye\n"), None);
         assert!(judge(&test, ended(0), "bye\n").is_some());
         assert_eq!(judge(&test, ended(130), "hello\n").unwrap(), "its output has nothing like (?m)^bye$");
+    }
+
+    #[test]
+    fn only_panics_that_are_wanted_are_allowed() {
+        let test = test("panics = ['on purpose$']\n");
+        let text =
+            |why: &str| format!("child: thread main panicked at a.rs:1: {why}\ntest a ok\ntests done 1\n");
+        assert_eq!(judge(&test, ended(0), &text("on purpose")), None);
+        assert!(judge(&test, ended(0), &text("by accident")).is_some());
     }
 
     #[test]

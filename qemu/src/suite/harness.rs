@@ -21,8 +21,8 @@ pub struct Said {
     pub tests: Vec<Told>,
     /// The number in `tests done`.
     pub done: Option<usize>,
-    /// The first line that tells of a panic, in the kernel or a program.
-    pub panic: Option<String>,
+    /// Lines that tell of a panic, in the kernel or a program.
+    pub panics: Vec<String>,
 }
 
 impl Said {
@@ -30,8 +30,8 @@ impl Said {
     pub fn read(output: &str) -> Said {
         let mut said = Said::default();
         for (index, line) in output.lines().enumerate() {
-            if said.panic.is_none() && (line.contains("panicked") || line.contains("KERNEL PANIC")) {
-                said.panic = Some(line.trim().to_owned());
+            if line.contains("panicked") || line.contains("KERNEL PANIC") {
+                said.panics.push(line.trim().to_owned());
             }
             if let Some(number) = after(line, "tests done ") {
                 said.done = number.trim().parse().ok();
@@ -44,7 +44,7 @@ impl Said {
 
     /// Why the boot as a whole is a failure, whatever its tests said.
     pub fn fault(&self) -> Option<String> {
-        if let Some(panic) = &self.panic {
+        if let Some(panic) = self.panics.first() {
             return Some(panic.clone());
         }
         match self.done {

@@ -3,6 +3,7 @@
 use regex::Regex;
 use serde::Deserialize;
 
+use super::harness::Said;
 use crate::{
     machine::{
         Accelerator,
@@ -59,6 +60,9 @@ pub struct Test {
     /// Whether it says `test NAME ok`, `test NAME FAILED why` and `tests done N`.
     #[serde(default = "yes")]
     pub harness: bool,
+    /// Expressions for panics that are part of the test.
+    #[serde(default, deserialize_with = "expressions")]
+    pub panics: Vec<Regex>,
     /// Run only when asked for the long ones.
     #[serde(default)]
     pub long: bool,
@@ -68,6 +72,13 @@ impl Test {
     /// What the report calls it.
     pub fn name(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.program)
+    }
+
+    /// What this output says, the panics that are part of the test aside.
+    pub fn told(&self, output: &str) -> Said {
+        let mut told = if self.harness { Said::read(output) } else { Said::default() };
+        told.panics.retain(|panic| !self.panics.iter().any(|wanted| wanted.is_match(panic)));
+        told
     }
 
     /// All that is typed.
