@@ -9,7 +9,7 @@ use crate::{Failure, Outcome, a_moment, soon};
 
 /// Page frames that may be missing: the kernel's heap keeps pages that are not wholly free. A test that looks for leaks does
 /// what it does more often than this.
-const SPARE_FRAMES: u64 = 16;
+const SPARE_FRAMES: u64 = 48;
 
 /// What there was at some moment.
 #[derive(Clone, Copy, Debug)]

@@ -20,7 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_NAME");
 /// Round trips on one CPU.
 const NEAR: Rounds = Rounds { words: 100_000, bytes: 10_000, handles: 5_000 };
 /// Round trips across CPUs: under emulation each one waits for the host to schedule a thread, twice.
-const FAR: Rounds = Rounds { words: 10_000, bytes: 2_000, handles: 1_000 };
+const FAR: Rounds = Rounds { words: 3_000, bytes: 500, handles: 300 };
 
 /// How many round trips.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +123,7 @@ fn foreign_client(start: &rt::Start) -> Outcome {
 
 fn many_clients_of_one_server() -> Outcome {
     const CLIENTS: u64 = 12;
-    const ROUNDS: u64 = 1000;
+    const ROUNDS: u64 = 200;
     let endpoint = Endpoint::create()?;
     // The server goes on until every client is gone, so it counts the closes itself.
     let clients = (1..=CLIENTS)
