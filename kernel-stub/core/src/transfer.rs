@@ -9,14 +9,16 @@ use abi::{
 
 impl Objects {
     /// Moves or duplicates the handles that `slots` name from one process to another, all or none, and writes what
-    /// arrived into `slots`. `accept` is how many the receiver takes.
+    /// arrived into `slots`. `accept` is how many the receiver takes. What the sender has parted with is to be let go by
+    /// [`Objects::let_go`] once the message is delivered: the last handle of a badge may go with it, and the notice of
+    /// that must not wake the very receiver that the message is meant for.
     pub fn transfer(
         &mut self,
         from: Id<Process>,
         to: Id<Process>,
         slots: &mut [TransferSlot],
         accept: usize,
-    ) -> Result<()> {
+    ) -> Result<Moved> {
         if slots.len() > accept.min(MAX_HANDLES) {
             return Err(Error::new(EMSGSIZE));
         }
@@ -57,6 +59,7 @@ impl Objects {
                 }
             }
         }
+        let mut gone = Moved([None; MAX_HANDLES]);
         for (i, slot) in slots.iter_mut().enumerate() {
             let Some(entry) = entries[i] else { continue };
             let (handle, moved) = (slot.handle, slot.flags & TransferSlot::MOVE != 0);
@@ -83,10 +86,10 @@ impl Objects {
                 }
             }
             if moved {
-                self.forget_moved(from, handle);
+                gone.0[i] = self.forget_moved(from, handle);
             }
         }
-        Ok(())
+        Ok(gone)
     }
 
     fn outgoing(&self, from: Id<Process>, slot: &TransferSlot) -> Result<Entry> {
@@ -114,12 +117,25 @@ impl Objects {
         }
     }
 
-    /// Removes a handle whose object has been counted again for its new place.
-    fn forget_moved(&mut self, from: Id<Process>, handle: Handle) {
-        let removed = self.process_mut(from).and_then(|process| process.handles.remove(handle));
-        if let Ok(entry) = removed {
-            self.handle_count -= 1;
-            self.release(entry.object);
-        }
+    /// Removes a handle; its object stays counted.
+    fn forget_moved(&mut self, from: Id<Process>, handle: Handle) -> Option<Object> {
+        let entry = self.process_mut(from).and_then(|process| process.handles.remove(handle)).ok()?;
+        self.handle_count -= 1;
+        Some(entry.object)
     }
+
+    /// Lets go of what a sender has parted with.
+    pub fn let_go(&mut self, moved: Moved) {
+        moved.0.into_iter().flatten().for_each(|object| self.release(object));
+    }
+}
+
+/// What a sender has parted with, still counted.
+#[must_use]
+#[derive(Debug)]
+pub struct Moved([Option<Object>; MAX_HANDLES]);
+
+impl Moved {
+    /// Nothing.
+    pub const NOTHING: Moved = Moved([None; MAX_HANDLES]);
 }

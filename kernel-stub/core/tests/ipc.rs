@@ -53,6 +53,18 @@ impl World {
         }
     }
 
+    fn transfer(
+        &mut self,
+        from: Id<Process>,
+        to: Id<Process>,
+        slots: &mut [TransferSlot],
+        accept: usize,
+    ) -> abi::error::Result<()> {
+        let moved = self.objects.transfer(from, to, slots, accept)?;
+        self.objects.let_go(moved);
+        Ok(())
+    }
+
     fn woken(&mut self) -> Vec<(u32, Outcome)> {
         std::iter::from_fn(|| self.objects.next_woken()).collect()
     }
@@ -245,12 +257,12 @@ fn a_handle_to_the_receivers_own_endpoint_arrives_as_its_badge() {
     let (handle, _) = w.endpoint(server);
     let badged = w.objects.duplicate(server, handle, Rights::all(), 77).unwrap();
     let mut slots = [slot(badged, TransferSlot::MOVE)];
-    w.objects.transfer(server, client, &mut slots, 4).unwrap();
+    w.transfer(server, client, &mut slots, 4).unwrap();
     assert_eq!(slots[0].arrived, TransferSlot::ARRIVED_HANDLE);
     assert_eq!(errno(w.objects.lookup(server, badged)), EBADF, "it was moved");
     let before = w.objects.processes.get(server).unwrap().handles.len();
     let mut back = [slot(slots[0].handle, 0)];
-    w.objects.transfer(client, server, &mut back, 4).unwrap();
+    w.transfer(client, server, &mut back, 4).unwrap();
     assert_eq!((back[0].arrived, back[0].badge), (TransferSlot::ARRIVED_BADGE, 77));
     assert_eq!(w.objects.processes.get(server).unwrap().handles.len(), before);
 }
@@ -262,13 +274,13 @@ fn a_transfer_moves_all_handles_or_none() {
     let (a, _) = w.notification(from);
     let count = w.objects.handle_count;
     let mut slots = [slot(a, 0)];
-    assert_eq!(errno(w.objects.transfer(from, to, &mut slots, 4)), ENOMEM, "the receiver cannot pay");
+    assert_eq!(errno(w.transfer(from, to, &mut slots, 4)), ENOMEM, "the receiver cannot pay");
     let to = w.process();
-    assert_eq!(errno(w.objects.transfer(from, to, &mut slots, 0)), EMSGSIZE, "the receiver accepts none");
+    assert_eq!(errno(w.transfer(from, to, &mut slots, 0)), EMSGSIZE, "the receiver accepts none");
     let mut two = [slot(a, TransferSlot::MOVE), slot(Handle::new(60, 1), 0)];
-    assert_eq!(errno(w.objects.transfer(from, to, &mut two, 4)), EBADF);
+    assert_eq!(errno(w.transfer(from, to, &mut two, 4)), EBADF);
     let mut twice = [slot(a, TransferSlot::MOVE), slot(a, TransferSlot::MOVE)];
-    assert_eq!(errno(w.objects.transfer(from, to, &mut twice, 4)), EINVAL);
+    assert_eq!(errno(w.transfer(from, to, &mut twice, 4)), EINVAL);
     assert!(w.objects.lookup(from, a).is_ok());
     assert!(w.objects.processes.get(to).unwrap().handles.is_empty());
     assert_eq!(w.objects.handle_count, count);
@@ -282,15 +294,35 @@ fn the_receive_right_travels_by_move_and_the_owner_follows() {
     let (handle, endpoint) = w.endpoint(first);
     let keep = w.objects.duplicate(first, handle, Rights::all(), 5).unwrap();
     let mut copy = [slot(handle, 0)];
-    w.objects.transfer(first, second, &mut copy, 4).unwrap();
+    w.transfer(first, second, &mut copy, 4).unwrap();
     assert!(!w.objects.lookup(second, copy[0].handle).unwrap().rights.contains(Rights::RECEIVE));
     let mut moved = [slot(handle, TransferSlot::MOVE)];
-    w.objects.transfer(first, second, &mut moved, 4).unwrap();
+    w.transfer(first, second, &mut moved, 4).unwrap();
     assert_eq!(errno(w.objects.lookup(first, handle)), EBADF);
     assert_eq!(w.objects.receive(b, second, endpoint).unwrap(), Received::Blocked);
     let mut unwrapped = [slot(keep, 0)];
-    w.objects.transfer(first, second, &mut unwrapped, 4).unwrap();
+    w.transfer(first, second, &mut unwrapped, 4).unwrap();
     assert_eq!(unwrapped[0].arrived, TransferSlot::ARRIVED_BADGE);
+}
+
+#[test]
+fn a_message_that_moves_the_last_handle_of_a_badge_reaches_its_receiver_before_the_notice() {
+    let mut w = World::new();
+    let (server, client) = (w.process(), w.process());
+    let (first, second) = (w.thread(server), w.thread(server));
+    let caller = w.thread(client);
+    let (handle, endpoint) = w.endpoint(server);
+    let badged = w.objects.duplicate(server, handle, Rights::all(), 6).unwrap();
+    let granted = w.objects.grant(server, badged, client, Rights::all()).unwrap();
+    w.objects.close(server, badged).unwrap();
+    for receiver in [first, second] {
+        assert_eq!(w.objects.receive(receiver, server, endpoint).unwrap(), Received::Blocked);
+    }
+    let mut slots = [slot(granted, TransferSlot::MOVE)];
+    let moved = w.objects.transfer(client, server, &mut slots, 4).unwrap();
+    assert_eq!(w.objects.call(caller, endpoint).unwrap().unwrap().0, first);
+    w.objects.let_go(moved);
+    assert_eq!(w.woken(), [(second, Outcome::ClosedMessage(6))]);
 }
 
 #[test]

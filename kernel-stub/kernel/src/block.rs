@@ -38,8 +38,7 @@ pub struct ThreadBlock {
     pub root: u64,
     /// Address space and ports; alive as long as the process has threads.
     pub owner: NonNull<ProcessBlock>,
-    /// Its process has I/O ports.
-    pub has_ports: bool,
+    has_ports: AtomicBool,
     /// Its IPC buffer in the direct map, if it has one.
     pub buffer: Option<NonNull<IpcBuffer>>,
     /// The memory object that the buffer lies in; the block counts as a reference.
@@ -77,7 +76,7 @@ impl ThreadBlock {
             root,
             owner,
             // SAFETY: the process is alive, so its block is.
-            has_ports: !unsafe { owner.as_ref() }.ports().is_empty(),
+            has_ports: AtomicBool::new(!unsafe { owner.as_ref() }.ports().is_empty()),
             buffer: buffer.map(|(pointer, _)| pointer),
             buffer_memory: buffer.map(|(_, memory)| memory),
         }
@@ -91,6 +90,17 @@ impl ThreadBlock {
     /// The saved FP registers.
     pub fn fx(&self) -> *mut FxArea {
         self.fx.get()
+    }
+
+    /// Its process has I/O ports.
+    #[inline(always)]
+    pub fn has_ports(&self) -> bool {
+        self.has_ports.load(Ordering::Relaxed)
+    }
+
+    /// Its process has been given I/O ports.
+    pub fn set_has_ports(&self) {
+        self.has_ports.store(true, Ordering::Relaxed);
     }
 
     /// The FS base.

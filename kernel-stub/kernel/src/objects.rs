@@ -128,7 +128,7 @@ pub fn kill_thread(objects: &mut ObjectsGuard<'_>, index: u32) -> bool {
         end_thread(objects, index);
         return false;
     }
-    match sched::dequeue(index, &mut objects.token()) {
+    match sched::dequeue(index, &mut objects.token(), |_| ()) {
         Whereabouts::Dequeued => {
             end_thread(objects, index);
             false
@@ -161,7 +161,7 @@ fn end_thread(objects: &mut ObjectsGuard<'_>, index: u32) {
 /// Ends the thread that runs on this CPU. The caller goes on with [`sched::schedule`].
 pub fn end_current(objects: &mut ObjectsGuard<'_>, thread: &ThreadBlock) {
     let index = thread.index;
-    sched::leave_address_space();
+    sched::leave_current();
     end_thread(objects, index);
 }
 

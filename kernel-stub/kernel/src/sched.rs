@@ -202,6 +202,7 @@ pub fn wake(caller: &ThreadBlock, woken: u32, mut token: LockToken<'_, Ipc>) -> 
     keep_slice(this, caller);
     let mut queue = this.local.run_queue.lock(&mut token);
     queue.push_front(&TABLE.0, caller.index);
+    note_length(this, &queue);
     drop(queue);
     Next::Switch(woken)
 }
@@ -274,6 +275,7 @@ fn switch_with(this: &PerCpu, woken: u32, queue: MutexGuard<'_, lock::RunQueue, 
 #[inline(never)]
 fn switch_to_better(woken: u32, mut queue: MutexGuard<'_, lock::RunQueue, RunQueue>) -> ! {
     queue.push_front(&TABLE.0, woken);
+    note_length(arch::cpu::this_cpu(), &queue);
     drop(queue);
     schedule_and_return()
 }
@@ -336,6 +338,12 @@ pub fn schedule() {
     }
 }
 
+/// Tells how many threads wait in a queue: idle CPUs look there for work.
+#[inline(always)]
+fn note_length(cpu: &PerCpu, queue: &RunQueue) {
+    cpu.hint().queue_length.store(queue.len(), Ordering::Relaxed);
+}
+
 /// Takes a ready thread from another CPU into this CPU's queue.
 fn steal(this: &PerCpu) -> bool {
     for number in 0..arch::cpu::count() {
@@ -357,6 +365,7 @@ fn steal(this: &PerCpu) -> bool {
         if let Some(index) = stolen {
             let mut queue = this.local.run_queue.lock(&mut token);
             queue.push(&TABLE.0, index);
+            note_length(this, &queue);
             return true;
         }
     }
@@ -405,7 +414,7 @@ fn load(this: &PerCpu, thread: &'static ThreadBlock) {
         arch::write_cr3(thread.root);
         let switches = &this.hint().switches;
         switches.store(switches.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        if thread.has_ports || this.local.has_ports.get() {
+        if thread.has_ports() || this.local.has_ports.get() {
             switch_ports(this, thread);
         }
     }
@@ -426,7 +435,7 @@ fn load(this: &PerCpu, thread: &'static ThreadBlock) {
 fn switch_ports(this: &PerCpu, thread: &ThreadBlock) {
     // SAFETY: the process lives as long as its thread.
     arch::gdt::io_allow(unsafe { thread.owner.as_ref() }.ports());
-    this.local.has_ports.set(thread.has_ports);
+    this.local.has_ports.set(thread.has_ports());
 }
 
 /// Loads the kernel's own page tables, so that those of a process that may end now are in nobody's CR3 here.
@@ -441,11 +450,6 @@ pub fn leave_current() {
     let this = arch::cpu::this_cpu();
     this.local.current.set(core::ptr::null());
     leave_root(this);
-}
-
-/// The same for code outside the scheduler.
-pub fn leave_address_space() {
-    leave_root(arch::cpu::this_cpu());
 }
 
 #[cold]
@@ -537,6 +541,7 @@ pub fn after_interrupt() {
             keep_slice(this, thread);
             queue.push_front(&TABLE.0, thread.index);
         }
+        note_length(this, &queue);
         drop(queue);
         schedule();
     } else if equal && end == 0 {
@@ -560,6 +565,7 @@ pub fn yield_now(thread: &ThreadBlock) {
     if queue.has_equal(priority) || queue.has_above(priority) {
         save_current(thread);
         queue.push(&TABLE.0, thread.index);
+        note_length(this, &queue);
         drop(queue);
         schedule();
     }
@@ -573,8 +579,13 @@ pub enum Whereabouts {
     Running(u32),
 }
 
-/// Takes a ready thread out of its run queue, or says where it runs. The objects lock is held.
-pub fn dequeue(index: u32, token: &mut LockToken<'_, Ipc>) -> Whereabouts {
+/// Takes a ready thread out of its run queue, or says where it runs. In that case `running` is applied before anybody can
+/// queue the thread again. The objects lock is held.
+pub fn dequeue(
+    index: u32,
+    token: &mut LockToken<'_, Ipc>,
+    running: impl FnOnce(&Schedulable),
+) -> Whereabouts {
     let thread = schedulable(index);
     loop {
         let number = thread.cpu();
@@ -585,23 +596,23 @@ pub fn dequeue(index: u32, token: &mut LockToken<'_, Ipc>) -> Whereabouts {
         }
         if thread.is_queued() {
             queue.remove(&TABLE.0, index);
-            cpu.hint().queue_length.store(queue.len(), Ordering::Relaxed);
+            note_length(cpu, &queue);
             return Whereabouts::Dequeued;
         }
+        running(thread);
         return Whereabouts::Running(u32::from(number));
     }
 }
 
 /// Changes priority or affinity of a thread and lets it move where it belongs now. The objects lock is held.
-pub fn reschedule(index: u32, mut token: LockToken<'_, Ipc>, change: impl FnOnce(&Schedulable)) {
+pub fn reschedule(index: u32, mut token: LockToken<'_, Ipc>, change: impl Fn(&Schedulable)) {
     let thread = schedulable(index);
-    match dequeue(index, &mut token) {
+    match dequeue(index, &mut token, &change) {
         Whereabouts::Dequeued => {
             change(thread);
             make_ready(index, token);
         }
         Whereabouts::Running(cpu) => {
-            change(thread);
             // SAFETY: the objects lock is held and the thread has not ended.
             let block = unsafe { block::block(index) };
             if !thread.may_run_on(cpu as u8) {
@@ -635,6 +646,12 @@ pub fn ready_reaper(priority: u8, mut token: LockToken<'_, Ipc>) {
 /// The priority that the reaper of this CPU has.
 pub fn reaper_priority() -> u8 {
     schedulable(MAX_THREADS + arch::cpu::this_cpu().number).priority()
+}
+
+/// The running thread, the only one of its process, has been given ports.
+pub fn note_ports(thread: &ThreadBlock) {
+    thread.set_has_ports();
+    switch_ports(arch::cpu::this_cpu(), thread);
 }
 
 /// Makes the CPU on which a thread runs look at the thread's state before it goes on. The objects lock is held.

@@ -103,13 +103,14 @@ pub extern "C" fn port_grant(mut call: Call<'_>) -> Outcome {
             return Err(Error::new(EINVAL));
         }
         let own = target == call.process();
-        if !own && objects.process(target)?.threads > 0 {
+        // A thread on another CPU could look at the list while it changes.
+        if objects.process(target)?.threads > u32::from(own) {
             return Err(Error::new(EBUSY));
         }
         let owner = crate::space::owner_of(objects, target)?;
         owner.grant_ports(first as u16, count as u16)?;
         if own {
-            crate::arch::gdt::io_allow(owner.ports());
+            crate::sched::note_ports(call.thread);
         }
         Ok(0)
     })

@@ -16,6 +16,7 @@ use kernel_core::{
     arena::Id,
     endpoint::{Endpoint, Received},
     object::Object,
+    transfer::Moved,
 };
 
 /// `SYS_ENDPOINT_CREATE`
@@ -64,8 +65,9 @@ fn message(frame: &Frame) -> Message {
 
 /// Moves bytes and handles of a message from one thread's buffer to another's. All or nothing.
 #[cold]
-fn payload(objects: &mut ObjectsGuard<'_>, from: &ThreadBlock, to: &ThreadBlock, tag: Tag) -> Result<()> {
+fn payload(objects: &mut ObjectsGuard<'_>, from: &ThreadBlock, to: &ThreadBlock, tag: Tag) -> Result<Moved> {
     let (Some(source), Some(target)) = (from.buffer, to.buffer) else { return Err(Error::new(EINVAL)) };
+    let mut moved = Moved::NOTHING;
     // SAFETY: both are IPC buffers in the direct map that their blocks keep alive; they are user memory that other
     // threads may change at any time, so they are only copied as bytes, and what was copied is what is checked.
     unsafe {
@@ -74,7 +76,7 @@ fn payload(objects: &mut ObjectsGuard<'_>, from: &ThreadBlock, to: &ThreadBlock,
         if !slots.is_empty() {
             crate::pages::spare()?;
             let accept = (&raw const (*target.as_ptr()).accept).read_volatile() as usize;
-            objects.transfer(from.process, to.process, slots, accept)?;
+            moved = objects.transfer(from.process, to.process, slots, accept)?;
             for (i, slot) in slots.iter().enumerate() {
                 (&raw mut (*target.as_ptr()).slots[i]).write_volatile(*slot);
             }
@@ -85,28 +87,47 @@ fn payload(objects: &mut ObjectsGuard<'_>, from: &ThreadBlock, to: &ThreadBlock,
             core::ptr::copy_nonoverlapping(source.add(offset), target.add(offset), tag.bytes());
         }
     }
-    Ok(())
+    Ok(moved)
 }
 
 /// `SYS_CALL`
 pub extern "C" fn call(mut call: Call<'_>) -> Outcome {
     match begin_call(&mut call) {
         Ok(next) => super::leave(next),
-        Err(error) => error.into(),
+        Err(error) => call.fail(error),
     }
 }
 
 #[inline(always)]
 fn begin_call(call: &mut Call<'_>) -> Result<Next> {
     let tag = tag(call)?;
+    if !tag.is_words_only() {
+        return begin_long_call(call, tag);
+    }
     let mut objects = objects::lock();
     let (id, badge) = endpoint(call, &objects, call.frame.rdi, Rights::WRITE)?;
-    if !tag.is_words_only()
-        && let Some(receiver) = objects.receiver(id)?
-    {
+    let next = send(call, &mut objects, id, badge)?;
+    objects.unlock();
+    Ok(next)
+}
+
+#[inline(never)]
+fn begin_long_call(call: &mut Call<'_>, tag: Tag) -> Result<Next> {
+    let mut objects = objects::lock();
+    let (id, badge) = endpoint(call, &objects, call.frame.rdi, Rights::WRITE)?;
+    let moved = match objects.receiver(id)? {
         // SAFETY: the objects lock is held, and a thread that waits has not ended.
-        payload(&mut objects, call.thread, unsafe { block::block(receiver) }, tag)?;
-    }
+        Some(receiver) => payload(&mut objects, call.thread, unsafe { block::block(receiver) }, tag)?,
+        None => Moved::NOTHING,
+    };
+    let next = send(call, &mut objects, id, badge)?;
+    objects.let_go(moved);
+    Ok(next)
+}
+
+/// Gives the caller's words to a waiting receiver, or makes the caller wait for one.
+#[inline(always)]
+fn send(call: &mut Call<'_>, objects: &mut ObjectsGuard<'_>, id: Id<Endpoint>, badge: u64) -> Result<Next> {
     let next = match objects.call(call.thread.index, id)? {
         Some((receiver, token)) => {
             // SAFETY: the receiver waited until now, and the objects lock is held.
@@ -122,10 +143,8 @@ fn begin_call(call: &mut Call<'_>) -> Result<Next> {
             Next::Schedule
         }
     };
-    set_deadline(&mut objects, call.thread, call.frame.r12);
-    let next = leave(&mut objects, call.thread, next);
-    objects.unlock();
-    Ok(next)
+    set_deadline(objects, call.thread, call.frame.r12);
+    Ok(leave(objects, call.thread, next))
 }
 
 /// The thread has begun to wait: if its end is wanted, it ends here.
@@ -228,14 +247,21 @@ pub fn begin_receive(
                 let source = unsafe { block::block(caller) };
                 // SAFETY: the same; its registers hold the message since it called.
                 let message = message(unsafe { &*source.frame() });
-                if !message.tag.is_words_only()
-                    && let Err(error) = payload(objects, source, call.thread, message.tag)
-                {
-                    objects.end_wait(caller);
-                    objects.wake_later(caller, kernel_core::thread::Outcome::Error(error.errno));
-                    continue;
+                if message.tag.is_words_only() {
+                    deliver(call.frame, message, badge, token);
+                } else {
+                    match payload(objects, source, call.thread, message.tag) {
+                        Ok(moved) => {
+                            deliver(call.frame, message, badge, token);
+                            objects.let_go(moved);
+                        }
+                        Err(error) => {
+                            objects.end_wait(caller);
+                            objects.wake_later(caller, kernel_core::thread::Outcome::Error(error.errno));
+                            continue;
+                        }
+                    }
                 }
-                deliver(call.frame, message, badge, token);
             }
         }
         ready(objects);
@@ -250,7 +276,9 @@ fn send_reply(call: &Call<'_>, objects: &mut ObjectsGuard<'_>, token: u64, tag: 
     // SAFETY: the objects lock is held, and the caller waits for the reply.
     let target = unsafe { block::block(caller) };
     if !tag.is_words_only() {
-        payload(objects, call.thread, target, tag)?;
+        // The caller is named by its token: a notice of what moved cannot reach it.
+        let moved = payload(objects, call.thread, target, tag)?;
+        objects.let_go(moved);
     }
     objects.end_wait(caller);
     // SAFETY: the caller waited until now, and the objects lock is held.
@@ -268,7 +296,7 @@ pub extern "C" fn reply(call: Call<'_>) -> Outcome {
     });
     match result {
         Ok(next) => super::leave(next),
-        Err(error) => error.into(),
+        Err(error) => call.fail(error),
     }
 }
 

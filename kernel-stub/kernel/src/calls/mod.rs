@@ -76,7 +76,11 @@ impl From<Error> for Outcome {
 #[inline(always)]
 pub fn leave(next: Next) -> ! {
     match next {
-        Next::Same => arch::return_to_user(),
+        Next::Same => {
+            // Somebody may have become ready on this CPU.
+            sched::after_wakes();
+            arch::return_to_user()
+        }
         Next::Switch(woken) => sched::switch_or_better(woken),
         Next::Schedule => sched::schedule_and_return(),
     }
@@ -87,6 +91,13 @@ impl Call<'_> {
     #[inline]
     pub fn process(&self) -> Id<Process> {
         self.thread.process
+    }
+
+    /// Ends a call in which threads may have become ready although it failed.
+    pub fn fail(self, error: Error) -> Outcome {
+        self.frame.rax = abi::mux(Err(error));
+        sched::after_wakes();
+        Outcome::DONE
     }
 
     /// Address space and ports of the caller.

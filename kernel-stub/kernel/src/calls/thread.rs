@@ -224,11 +224,7 @@ pub extern "C" fn affinity(mut call: Call<'_>) -> Outcome {
     })
 }
 
-fn change(
-    objects: &mut ObjectsGuard<'_>,
-    index: u32,
-    apply: impl FnOnce(&kernel_core::run_queue::Schedulable),
-) {
+fn change(objects: &mut ObjectsGuard<'_>, index: u32, apply: impl Fn(&kernel_core::run_queue::Schedulable)) {
     let waits = objects
         .threads
         .at(index)

@@ -173,7 +173,7 @@ impl AddressSpace {
         Some(frame)
     }
 
-    /// The physical address behind a user address, and whether the program may write there.
+    /// The physical address behind a user address of ordinary memory, and whether the program may write there.
     pub fn translate(&self, address: u64) -> Option<(u64, bool)> {
         if address >= USER_END {
             return None;
@@ -187,7 +187,9 @@ impl AddressSpace {
             table = entry & ADDRESS;
         }
         let entry = get(slot(table, index(address, 0)));
-        (entry & PRESENT != 0).then_some((entry & ADDRESS | address & (PAGE - 1), entry & WRITE != 0))
+        // Device memory is not in the direct map, and reading it may do something: it is no memory for the kernel.
+        let memory = entry & PRESENT != 0 && entry & UNCACHED == 0;
+        memory.then_some((entry & ADDRESS | address & (PAGE - 1), entry & WRITE != 0))
     }
 
     /// Gives all tables to `free`, the root too; the pages are others'. No processor has the space loaded.
