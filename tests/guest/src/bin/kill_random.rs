@@ -47,7 +47,8 @@ fn main(start: &rt::Start) -> i32 {
 }
 
 /// Instructions that make a process full of calls: it signals word 0, waits for it, calls the endpoint in word 1, makes and
-/// closes endpoints and memory, yields, and begins again.
+/// closes endpoints and memory, yields, and begins again. (Where one host thread emulates all CPUs, `pause`, here and below, is
+/// what lets the others have their turn.)
 fn restless() -> &'static [u8] {
     guest_tests::instructions!(
         "mov rbx, rdi",
@@ -88,6 +89,7 @@ fn restless() -> &'static [u8] {
         "syscall",
         "mov eax, {yields}",
         "syscall",
+        "pause",
         "jmp 2b";
         yields = const abi::number::SYS_YIELD,
         signal = const abi::number::SYS_NOTIFICATION_SIGNAL,
@@ -173,12 +175,14 @@ fn thread_round(random: &mut Random) -> Outcome {
                 1 => {
                     while client.call(message, FOREVER).is_ok() {
                         thread::yield_now();
+                        core::hint::spin_loop();
                     }
                 }
                 2 => while rt::sys::futex_wait(futex, 0, FOREVER).is_ok() {},
                 _ => {
                     while word.signal(1).is_ok() {
                         thread::yield_now();
+                        core::hint::spin_loop();
                     }
                 }
             }
@@ -239,6 +243,7 @@ fn busy(start: &rt::Start) -> i32 {
                         Ok(())
                     }
                 };
+                core::hint::spin_loop();
                 if let Err(failure) = done {
                     // Memory that was given back may count against the quota for a moment.
                     if failure.is(ENOMEM) {
