@@ -47,6 +47,9 @@ pub struct CpuLocal {
     armed: Cell<u64>,
     /// The running thread's slice ends then, if others of its priority are ready; 0 for not set.
     slice_end: Cell<u64>,
+    /// The end of the last slice since a thread was picked from the queue: direct switches go on with it, or two threads
+    /// that call each other would keep the others of their priority from ever having a turn.
+    turn_end: Cell<u64>,
     /// The reaper has work.
     pub reaper: reaper::Reaper,
 }
@@ -65,6 +68,7 @@ impl CpuLocal {
             has_ports: Cell::new(false),
             armed: Cell::new(u64::MAX),
             slice_end: Cell::new(0),
+            turn_end: Cell::new(0),
             reaper: reaper::Reaper::new(),
         }
     }
@@ -318,6 +322,7 @@ pub fn schedule() {
             let next = queue.pop(&TABLE.0);
             if let Some(index) = next {
                 this.hint().queue_length.store(queue.len(), Ordering::Relaxed);
+                this.local.turn_end.set(0);
                 announce(this, index, schedulable(index).priority(), &queue);
             }
             next
@@ -455,11 +460,13 @@ pub fn leave_current() {
 #[cold]
 #[inline(never)]
 fn start_slice(this: &PerCpu, thread: &ThreadBlock) {
-    let length = match thread.slice_left.swap(0, Ordering::Relaxed) {
-        0 => SLICE_NS,
-        left => left,
+    let left = thread.slice_left.swap(0, Ordering::Relaxed);
+    let end = match (this.local.turn_end.get(), left) {
+        (0, 0) => arch::clock::now_ns() + SLICE_NS,
+        (0, left) => arch::clock::now_ns() + left,
+        (end, _) => end,
     };
-    let end = arch::clock::now_ns() + length;
+    this.local.turn_end.set(end);
     this.local.slice_end.set(end);
     arm(end);
 }
@@ -546,6 +553,7 @@ pub fn after_interrupt() {
         schedule();
     } else if equal && end == 0 {
         drop(queue);
+        this.local.turn_end.set(0);
         start_slice(this, thread);
     }
 }
@@ -635,6 +643,9 @@ pub fn ready_reaper(priority: u8, mut token: LockToken<'_, Ipc>) {
     let index = MAX_THREADS + this.number;
     let mut queue = this.local.run_queue.lock(&mut token);
     let thread = schedulable(index);
+    if thread.is_queued() && priority > thread.priority() {
+        queue.remove(&TABLE.0, index);
+    }
     if !thread.is_queued() {
         thread.set_priority(priority);
         thread.set_affinity(1 << this.number);
