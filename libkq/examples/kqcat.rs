@@ -36,6 +36,8 @@ mod program {
         queue: Queue,
         /// Bytes of a line that has not ended.
         partial: Vec<u8>,
+        /// When the last bytes came.
+        arrival: u64,
         lines: u64,
         ticks: i64,
         calls: u64,
@@ -51,7 +53,7 @@ mod program {
                 TICK.every(Duration::from_secs(1)),
                 OTHER_THREAD.add().clear(),
             ])?;
-            Ok(Cat { terminal, queue, partial: Vec::new(), lines: 0, ticks: 0, calls: 0 })
+            Ok(Cat { terminal, queue, partial: Vec::new(), arrival: 0, lines: 0, ticks: 0, calls: 0 })
         }
 
         fn run(&mut self) -> Result<i32> {
@@ -94,8 +96,9 @@ mod program {
                 Err(error) => return Err(error),
             };
             if read.count == 0 {
-                return Ok(Some(0));
+                return self.end().map(Some);
             }
+            self.arrival = read.arrival;
             for &byte in &buffer[..read.count] {
                 if byte != b'\n' {
                     self.partial.push(byte);
@@ -109,6 +112,17 @@ mod program {
                 self.print_line(line, read.arrival)?;
             }
             Ok(None)
+        }
+
+        /// The end of the input: what it left of a line is a line.
+        fn end(&mut self) -> Result<i32> {
+            let rest = core::mem::take(&mut self.partial);
+            if !rest.is_empty() && rest != b"exit" {
+                self.lines += 1;
+                self.print(b"\n")?;
+                self.print_line(rest, self.arrival)?;
+            }
+            Ok(0)
         }
 
         fn print_line(&self, mut line: Vec<u8>, arrival: u64) -> Result<()> {
