@@ -15,4 +15,4 @@ pub mod start;
 pub mod status;
 
 /// Version of the documents and requests; [`Request::Version`](request::Request::Version) tells what init has.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -21,6 +21,10 @@ pub const LEAST_QUOTA: u64 = 256 * 1024;
 pub const DRAIN_MS: u64 = 1000;
 /// Requests of one process that wait at the same time. One more, and the oldest is answered with `EAGAIN`.
 pub const WAITING: usize = 64;
+/// Births and ends that an observer has not asked for yet; one more, and it is an observer no longer.
+pub const OBSERVED: usize = 4096;
+/// Events in one answer to [`Happened`](crate::request::Request::Happened).
+pub const HAPPENED: usize = 64;
 /// Ended children of one process whose status is kept.
 pub const ENDED: usize = 64;
 /// Live processes that one manifest entry's program and its descendants may have.

@@ -22,6 +22,9 @@ pub enum Request {
     /// Offer a service. Slot 0: the endpoint to call, with `WRITE`, `DUPLICATE` and `TRANSFER` (clients never get more).
     /// `EPERM` unless the caller's manifest entry provides it; `EEXIST` while it is registered; `EINVAL` when slot 0 is
     /// no such endpoint. The name is free again when the provider's process ends. → [`Reply::Done`].
+    ///
+    /// With `MINT` besides, the service knows who calls: each client's handle has the client's pid as badge, and can
+    /// be neither duplicated nor passed on.
     Register {
         /// Name of the service, such as `event` or `tty`.
         name: String,
@@ -81,6 +84,50 @@ pub enum Request {
     Drained,
     /// What init has done since boot: → [`Reply::Counters`].
     Counters,
+    /// Wait for the end of a child, of which the caller is told once: → [`Reply::Ended`] or, for any child,
+    /// [`Reply::Child`]. `ECHILD`: the caller has no such child.
+    WaitChild {
+        /// Which, 0 for any.
+        pid: u32,
+        /// Do not wait: → [`Reply::Done`] when none has ended.
+        at_once: bool,
+    },
+    /// Be told of every birth and end: → [`Reply::Done`]. Slot 0: a notification with `WRITE` and, to say which bits, a
+    /// badge; it is signalled when something can be asked for with [`Happened`](Request::Happened), and before anybody is
+    /// answered who could know of it from init. What there is now is told first, as births and ends. Operators only,
+    /// else `EPERM`; there is one observer, and a new one takes the place of the old one.
+    Observe,
+    /// → [`Reply::Happened`]: the next events, oldest first, up to [`HAPPENED`](crate::limits::HAPPENED); none when there
+    /// is no more. `EPERM`: the caller is no observer (any more).
+    Happened,
+}
+
+/// What an observer is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// A process was started. Its parent's birth was told before.
+    Born {
+        /// Its number.
+        pid: u32,
+        /// Who started it; 1 is init.
+        parent: u32,
+        /// The program of the manifest that it is or descends from: a number that all its family has.
+        family: u32,
+        /// It is an operator's program.
+        operator: bool,
+    },
+    /// A process has ended. Its status is kept until [`Forgotten`](Event::Forgotten).
+    Ended {
+        /// Its number.
+        pid: u32,
+        /// How.
+        status: ExitStatus,
+    },
+    /// An ended process is no more: its parent has been told, or nobody is there to be told.
+    Forgotten {
+        /// Its number.
+        pid: u32,
+    },
 }
 
 /// What to start.
@@ -127,6 +174,15 @@ pub enum Reply {
     },
     /// What init has done.
     Counters(Counters),
+    /// A child has ended.
+    Child {
+        /// Which.
+        pid: u32,
+        /// How.
+        status: ExitStatus,
+    },
+    /// Births and ends.
+    Happened(Vec<Event>),
 }
 
 /// What init has done since boot, and has before it.

@@ -5,6 +5,12 @@ use core::fmt;
 use abi::status::{ProcessStatus, State};
 use serde::{Deserialize, Serialize};
 
+/// Added to a signal's number: the status that a process is ended with by that signal. Far from what a program would
+/// return, so that a status of 137 is not mistaken for a `SIGKILL`.
+pub const SIGNALED: i64 = i64::MIN;
+/// Signals are 1 to 64.
+pub const SIGNALS: u8 = 64;
+
 /// How a process ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ExitStatus {
@@ -45,9 +51,37 @@ impl ExitStatus {
         *self == ExitStatus::Exited(0)
     }
 
-    /// The status as a shell has it: 0 to 255, 128 + vector after a fault.
+    /// The signal that ended it, if one did.
+    pub fn signal(&self) -> Option<u8> {
+        match *self {
+            ExitStatus::Exited(code) => {
+                let number = code.wrapping_sub(SIGNALED);
+                u8::try_from(number).ok().filter(|number| (1..=SIGNALS).contains(number))
+            }
+            // What POSIX systems send for such a fault.
+            ExitStatus::Faulted { vector, .. } => Some(match vector {
+                0 | 16 | 19 => 8,
+                1 | 3 => 5,
+                6 => 4,
+                17 => 7,
+                _ => 11,
+            }),
+        }
+    }
+
+    /// The status as `wait(2)` has it: the signal in the low 7 bits, or the status's low byte in the next 8.
+    pub fn to_wait(&self) -> i32 {
+        match (self.signal(), *self) {
+            (Some(signal), _) => i32::from(signal),
+            (None, ExitStatus::Exited(code)) => i32::from(code as u8) << 8,
+            (None, ExitStatus::Faulted { .. }) => 0,
+        }
+    }
+
+    /// The status as a shell has it: 0 to 255, 128 + vector after a fault, 128 + number after a signal.
     pub fn to_byte(&self) -> u8 {
         match *self {
+            ExitStatus::Exited(_) if self.signal().is_some() => 128 + self.signal().unwrap_or_default(),
             // As `exit`: the low byte, but a failure never becomes a success.
             ExitStatus::Exited(code) if code != 0 && code & 0xff == 0 => 1,
             ExitStatus::Exited(code) => code as u8,
@@ -59,7 +93,10 @@ impl ExitStatus {
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            ExitStatus::Exited(code) => write!(f, "ended with status {code}"),
+            ExitStatus::Exited(code) => match self.signal() {
+                Some(signal) => write!(f, "was ended by signal {signal}"),
+                None => write!(f, "ended with status {code}"),
+            },
             ExitStatus::Faulted { vector: 14, error, address, instruction } => {
                 let access = match (error & 0x10 != 0, error & 2 != 0) {
                     (true, _) => "executing",
@@ -114,9 +151,16 @@ mod tests {
 
     #[test]
     fn a_failure_never_becomes_a_success() {
-        for (code, byte) in
-            [(0, 0), (1, 1), (255, 255), (256, 1), (-1, 255), (i64::MIN, 1), (0x1_0000_0007, 7)]
-        {
+        for (code, byte) in [
+            (0, 0),
+            (1, 1),
+            (255, 255),
+            (256, 1),
+            (-1, 255),
+            (i64::MIN, 1),
+            (0x1_0000_0007, 7),
+            (SIGNALED + 9, 137),
+        ] {
             let status = ExitStatus::Exited(code);
             assert_eq!(status.to_byte(), byte, "{code}");
             assert_eq!(status.is_success(), code == 0);
@@ -124,6 +168,24 @@ mod tests {
         assert_eq!(fault(0, 0).to_byte(), 128);
         assert_eq!(fault(u32::MAX, 0).to_byte(), 159);
         assert!(!fault(0, 0).is_success());
+    }
+
+    #[test]
+    fn r29_the_wait_format_tells_a_signal_from_a_status() {
+        for (code, wait) in [
+            (0, 0),
+            (3, 0x300),
+            (-1, 0xff00),
+            (137, 137 << 8),
+            (SIGNALED, 0),
+            (SIGNALED + 9, 9),
+            (SIGNALED + 64, 64),
+            (SIGNALED + 65, 65 << 8),
+        ] {
+            assert_eq!(ExitStatus::Exited(code).to_wait(), wait, "{code:#x}");
+        }
+        assert_eq!((fault(14, 6).to_wait(), fault(0, 0).to_wait(), fault(6, 0).to_wait()), (11, 8, 4));
+        assert_eq!(ExitStatus::Exited(SIGNALED + 15).to_string(), "was ended by signal 15");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use alloc::{string::String, vec::Vec};
 
 use abi::{
-    error::{ENODEV, Error},
+    error::{ECHILD, ENODEV, Error},
     limits::FOREVER,
 };
 use init_protocol::{
-    request::{Counters, Reply},
+    request::{Counters, Event, Reply},
     status::ExitStatus,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     System,
     backoff::{Failures, Verdict},
     check::{Program, Skipped},
+    observing::Observing,
     power::Power,
     processes::{INIT, Processes},
     services::Services,
@@ -60,6 +61,7 @@ pub struct Init<S: System> {
     pub(crate) services: Services<S::Handle>,
     pub(crate) waiting: Waiting,
     pub(crate) power: Power<S::Handle>,
+    pub(crate) observing: Observing<S::Handle>,
     pub(crate) counters: Counters,
     /// Whether the manifest has nothing to run for.
     is_pointless: bool,
@@ -88,6 +90,7 @@ impl<S: System> Init<S> {
             services,
             waiting: Waiting::default(),
             power: Power::new(),
+            observing: Observing::new(),
             counters: Counters::default(),
             is_pointless,
         }
@@ -154,7 +157,12 @@ impl<S: System> Init<S> {
     fn end(&mut self, pid: u32, status: ExitStatus) {
         self.counters.ended += 1;
         self.counters.faulted += u64::from(matches!(status, ExitStatus::Faulted { .. }));
-        self.processes.end(pid, status);
+        self.observing.forget(pid);
+        let displaced = self.processes.end(pid, status);
+        self.happened(Event::Ended { pid, status });
+        if let Some(displaced) = displaced {
+            self.happened(Event::Forgotten { pid: displaced });
+        }
         self.services.withdraw(pid);
         self.waiting.forget(pid);
         self.power.forget(pid);
@@ -169,8 +177,9 @@ impl<S: System> Init<S> {
             let delivered = self.system.reply(token, Ok((Reply::Ended(status), None))).is_ok();
             is_told |= delivered && caller == parent;
         }
+        is_told |= self.tell_parent(pid, parent, status);
         if parent == INIT {
-            self.processes.remove(pid);
+            self.forget(pid);
             self.program_ended(program, pid, status, started);
             return;
         }
@@ -178,8 +187,45 @@ impl<S: System> Init<S> {
         entry.lent -= cost;
         entry.children -= 1;
         if is_told || self.processes.caller(u64::from(parent)).is_none() {
-            self.processes.remove(pid);
+            self.forget(pid);
         }
+    }
+
+    /// Tells a parent that waits for this child, or for any. True when it got the answer.
+    fn tell_parent(&mut self, pid: u32, parent: u32, status: ExitStatus) -> bool {
+        for (which, reply) in [(pid, Reply::Ended(status)), (0, Reply::Child { pid, status })] {
+            while let Some(token) = self.waiting.take_first(For::Child { parent, pid: which }) {
+                if self.system.reply(token, Ok((reply.clone(), None))).is_ok() {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Says what an observer is told.
+    pub(crate) fn happened(&mut self, event: Event) {
+        self.observing.happened(&mut self.system, event);
+    }
+
+    /// An ended process's parent has been told of it, or nobody is there to be told. Whoever else waits for it as its
+    /// parent waits in vain.
+    pub(crate) fn forget(&mut self, pid: u32) {
+        let Some(record) = self.processes.remove(pid) else { return };
+        self.happened(Event::Forgotten { pid });
+        for (_, token) in self.waiting.take(For::Child { parent: record.parent, pid }) {
+            let _ = self.system.reply(token, Err(Error::new(ECHILD)));
+        }
+        if !self.has_children(record.parent, 0) {
+            for (_, token) in self.waiting.take(For::Child { parent: record.parent, pid: 0 }) {
+                let _ = self.system.reply(token, Err(Error::new(ECHILD)));
+            }
+        }
+    }
+
+    /// Whether `parent` has this child, or any for 0, that it has not been told the end of.
+    pub(crate) fn has_children(&self, parent: u32, pid: u32) -> bool {
+        self.processes.children(parent).iter().any(|&child| pid == 0 || child == pid)
     }
 
     /// A parent has ended: its live children are killed, its dead ones are of no interest to anybody.
@@ -187,7 +233,7 @@ impl<S: System> Init<S> {
         for child in self.processes.children(parent) {
             match self.processes.get(child).and_then(|record| record.alive()) {
                 Some(process) => self.system.kill(process, ENDED_WITH_PARENT),
-                None => drop(self.processes.remove(child)),
+                None => self.forget(child),
             }
         }
     }

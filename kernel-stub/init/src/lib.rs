@@ -19,6 +19,7 @@ pub mod backoff;
 pub mod check;
 pub mod document;
 mod init;
+mod observing;
 mod power;
 mod processes;
 pub mod read;

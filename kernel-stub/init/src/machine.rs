@@ -59,6 +59,12 @@ fn is(handle: &AnyHandle, kind: Kind, rights: Rights) -> bool {
     })
 }
 
+/// A handle on its way to a client. One that says who calls ends its journey there.
+fn given(handle: AnyHandle) -> Transfer {
+    let is_identity = handle.info().is_ok_and(|info| info.kind == Kind::Endpoint as u32 && info.badge != 0);
+    Transfer::Move(handle, if is_identity { Rights::WRITE } else { Rights::all() })
+}
+
 impl System for Machine {
     type Process = Process;
     type Handle = AnyHandle;
@@ -110,7 +116,12 @@ impl System for Machine {
         is(handle, Kind::Endpoint, CLIENT)
     }
 
-    fn share_service(&mut self, service: &AnyHandle) -> Result<AnyHandle> {
+    fn share_service(&mut self, service: &AnyHandle, client: u32) -> Result<AnyHandle> {
+        if is(service, Kind::Endpoint, Rights::MINT) {
+            // Who has it, is it: neither duplicated nor passed on.
+            let own = Rights::WRITE | Rights::TRANSFER;
+            return sys::duplicate(service.handle(), own, u64::from(client)).map(AnyHandle::from_handle);
+        }
         service.restricted(CLIENT)
     }
 
@@ -131,7 +142,7 @@ impl System for Machine {
         let error = match answer {
             Ok((reply, handle)) => {
                 let reply = ipc::Reply::document(LABEL, &reply);
-                let reply = handle.into_iter().map(Transfer::moved).fold(reply, ipc::Reply::handle);
+                let reply = handle.into_iter().map(given).fold(reply, ipc::Reply::handle);
                 return reply.deliver(token);
             }
             // An errno of 0 would read as success.

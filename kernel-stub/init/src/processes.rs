@@ -122,9 +122,10 @@ impl<P> Processes<P> {
         false
     }
 
-    /// A process has ended. Keeps its status for the parent, in place of an older child's beyond [`ENDED`].
-    pub fn end(&mut self, pid: u32, status: ExitStatus) {
-        let Some(record) = self.records.get_mut(&pid) else { return };
+    /// A process has ended. Keeps its status for the parent, in place of an older child's beyond [`ENDED`], which is
+    /// returned.
+    pub fn end(&mut self, pid: u32, status: ExitStatus) -> Option<u32> {
+        let record = self.records.get_mut(&pid)?;
         let parent = record.parent;
         record.state = State::Ended(status);
         let others = self
@@ -137,7 +138,21 @@ impl<P> Processes<P> {
             && let Some(oldest) = oldest
         {
             self.records.remove(&oldest);
+            return Some(oldest);
         }
+        None
+    }
+
+    /// All of them, each after its parent: a parent's number may be the higher one when numbers have begun again.
+    pub fn family_order(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = Vec::new();
+        let mut parents = alloc::vec![INIT];
+        while let Some(parent) = parents.pop() {
+            let children = self.children(parent);
+            order.extend(&children);
+            parents.extend(children);
+        }
+        order
     }
 
     /// Some lines of the table with numbers above `after`.

@@ -2,12 +2,14 @@
 
 use alloc::vec::Vec;
 
-use abi::error::{EAGAIN, EDEADLK, EINVAL, ENAMETOOLONG, ENODEV, ENOENT, EPERM, ESRCH, Error, Result};
+use abi::error::{
+    EAGAIN, ECHILD, EDEADLK, EINVAL, ENAMETOOLONG, ENODEV, ENOENT, EPERM, ESRCH, Error, Result,
+};
 use init_protocol::{
     VERSION,
     limits::{NAME, PATH},
     manifest::Kind,
-    request::{Reply, Request},
+    request::{Event, Reply, Request},
 };
 
 use crate::{Init, System, init::State, processes, waiting::For};
@@ -77,6 +79,12 @@ impl<S: System> Init<S> {
                 Ok(Now(Reply::Done, None))
             }
             Request::Counters => Ok(Now(Reply::Counters(self.counters()), None)),
+            Request::WaitChild { pid, at_once } => self.wait_child(caller, token, pid, at_once),
+            Request::Observe => self.observe(caller, handles),
+            Request::Happened => {
+                let events = self.observing.take(caller).ok_or(Error::new(EPERM))?;
+                Ok(Now(Reply::Happened(events), None))
+            }
         }
     }
 
@@ -88,15 +96,18 @@ impl<S: System> Init<S> {
 
     /// Whether a process may know and end another.
     fn may(&self, caller: u32, pid: u32) -> Result<()> {
-        let is_operator =
-            self.program(caller).is_some_and(|program| self.entries[program].program.entry.operator);
-        if is_operator || self.processes.descends(pid, caller) {
+        if self.is_operator(caller) || self.processes.descends(pid, caller) {
             return Ok(());
         }
         match self.processes.get(pid) {
             Some(_) => Err(Error::new(EPERM)),
             None => Err(Error::new(ESRCH)),
         }
+    }
+
+    /// Whether a process is an operator's program itself.
+    fn is_operator(&self, pid: u32) -> bool {
+        self.program(pid).is_some_and(|program| self.entries[program].program.entry.operator)
     }
 
     fn register(
@@ -112,8 +123,8 @@ impl<S: System> Init<S> {
         let endpoint = endpoint.ok_or(Error::new(EINVAL))?;
         self.services.register(service, program, caller, endpoint)?;
         let _ = self.system.reply(token, Ok((Reply::Done, None)));
-        for (_, token) in self.waiting.take(For::Service(service)) {
-            let answer = self.share(service);
+        for (client, token) in self.waiting.take(For::Service(service)) {
+            let answer = self.share(service, client);
             let _ = self.system.reply(token, answer);
         }
         self.start_ready();
@@ -123,7 +134,7 @@ impl<S: System> Init<S> {
     fn connect(&mut self, caller: u32, token: u64, name: &str) -> Result<Answer<S::Handle>> {
         let service = self.service(name)?.ok_or(Error::new(ENOENT))?;
         if self.services.endpoint(service).is_some() {
-            return self.share(service).map(|(reply, handle)| Now(reply, handle));
+            return self.share(service, caller).map(|(reply, handle)| Now(reply, handle));
         }
         if self.entries[self.services.provider(service)].state == State::Over {
             return Err(Error::new(ENODEV));
@@ -136,9 +147,9 @@ impl<S: System> Init<S> {
         if name.len() > NAME { Err(Error::new(ENAMETOOLONG)) } else { Ok(self.services.find(name)) }
     }
 
-    fn share(&mut self, service: usize) -> Result<(Reply, Option<S::Handle>)> {
+    fn share(&mut self, service: usize, client: u32) -> Result<(Reply, Option<S::Handle>)> {
         let endpoint = self.services.endpoint(service).ok_or(Error::new(ENODEV))?;
-        Ok((Reply::Done, Some(self.system.share_service(endpoint)?)))
+        Ok((Reply::Done, Some(self.system.share_service(endpoint, client)?)))
     }
 
     fn kill(&mut self, caller: u32, pid: u32, status: i64) -> Result<Answer<S::Handle>> {
@@ -161,9 +172,56 @@ impl<S: System> Init<S> {
         let is_parent = record.parent == caller;
         let delivered = self.system.reply(token, Ok((Reply::Ended(status), None))).is_ok();
         if is_parent && delivered {
-            self.processes.remove(pid);
+            self.forget(pid);
         }
         Ok(Later)
+    }
+
+    fn wait_child(&mut self, caller: u32, token: u64, pid: u32, at_once: bool) -> Result<Answer<S::Handle>> {
+        let children = self.processes.children(caller);
+        let mut wanted = children.into_iter().filter(|&child| pid == 0 || child == pid).peekable();
+        wanted.peek().ok_or(Error::new(ECHILD))?;
+        let ended = |pid| match self.processes.get(pid)?.state {
+            processes::State::Ended(status) => Some((pid, status)),
+            processes::State::Alive(_) => None,
+        };
+        let Some((child, status)) = wanted.find_map(ended) else {
+            if at_once {
+                return Ok(Now(Reply::Done, None));
+            }
+            self.wait_for(caller, token, For::Child { parent: caller, pid });
+            return Ok(Later);
+        };
+        let reply = if pid == 0 { Reply::Child { pid: child, status } } else { Reply::Ended(status) };
+        if self.system.reply(token, Ok((reply, None))).is_ok() {
+            self.forget(child);
+        }
+        Ok(Later)
+    }
+
+    fn observe(&mut self, caller: u32, handles: Vec<S::Handle>) -> Result<Answer<S::Handle>> {
+        if !self.is_operator(caller) {
+            return Err(Error::new(EPERM));
+        }
+        let notification = handles.into_iter().next().filter(|handle| self.system.is_signal(handle));
+        let notification = notification.ok_or(Error::new(EINVAL))?;
+        let mut events = Vec::new();
+        for pid in self.processes.family_order() {
+            events.extend(self.birth(pid));
+            if let Some(processes::State::Ended(status)) = self.processes.get(pid).map(|record| &record.state)
+            {
+                events.push(Event::Ended { pid, status: *status });
+            }
+        }
+        self.observing.begin(&mut self.system, caller, notification, events.into_iter());
+        Ok(Now(Reply::Done, None))
+    }
+
+    /// What an observer is told of a process's birth.
+    pub(crate) fn birth(&self, pid: u32) -> Option<Event> {
+        let record = self.processes.get(pid)?;
+        let operator = self.is_operator(pid);
+        Some(Event::Born { pid, parent: record.parent, family: record.program as u32, operator })
     }
 
     fn wait_for(&mut self, caller: u32, token: u64, what: For) {

@@ -61,6 +61,7 @@ impl<S: System> Init<S> {
                 };
                 self.processes.insert(pid, record);
                 self.entries[index].state = State::Alive(pid);
+                self.was_born(pid);
             }
             Err(failure) => {
                 self.counters.unstarted += 1;
@@ -121,6 +122,7 @@ impl<S: System> Init<S> {
             state: processes::State::Alive(process),
         };
         self.processes.insert(pid, record);
+        self.was_born(pid);
         let answer = share.map(|handle| (Reply::Spawned { pid }, Some(handle)));
         let is_known = answer.is_ok();
         if self.system.reply(token, answer).is_err() || !is_known {
@@ -130,6 +132,12 @@ impl<S: System> Init<S> {
             }
         }
         Ok(())
+    }
+
+    fn was_born(&mut self, pid: u32) {
+        if let Some(event) = self.birth(pid) {
+            self.happened(event);
+        }
     }
 
     /// The name of the new process and the program that pays for it.

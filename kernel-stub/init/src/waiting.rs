@@ -9,6 +9,13 @@ use init_protocol::limits::WAITING;
 pub enum For {
     /// The end of a process.
     End(u32),
+    /// The end of a child that its parent has not been told yet.
+    Child {
+        /// Whose.
+        parent: u32,
+        /// Which, 0 for any.
+        pid: u32,
+    },
     /// The registration of a service, by its number.
     Service(usize),
 }
@@ -38,6 +45,12 @@ impl Waiting {
     /// Takes the requests that wait for this: (caller, token), oldest first.
     pub fn take(&mut self, what: For) -> Vec<(u32, u64)> {
         self.0.extract_if(.., |request| request.what == what).map(|r| (r.caller, r.token)).collect()
+    }
+
+    /// Takes the oldest request that waits for this: its token.
+    pub fn take_first(&mut self, what: For) -> Option<u64> {
+        let first = self.0.iter().position(|request| request.what == what)?;
+        Some(self.0.remove(first).token)
     }
 
     /// Forgets the requests of a process that has ended: nobody hears the answers.

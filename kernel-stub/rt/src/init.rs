@@ -38,6 +38,15 @@ pub fn register(name: &str, endpoint: &Endpoint) -> Result<()> {
     }
 }
 
+/// The same for a service that knows who calls: each client's calls have its pid as badge.
+pub fn register_knowing_callers(name: &str, endpoint: &Endpoint) -> Result<()> {
+    let request = Request::Register { name: String::from(name) };
+    match ask(&request, vec![Transfer::copy_with(endpoint, CLIENT | Rights::MINT)], FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
 /// Gets a service, waiting until it is there. See [`Request::Connect`].
 pub fn connect(name: &str) -> Result<Endpoint> {
     connect_until(name, FOREVER)
@@ -85,6 +94,33 @@ pub fn wait(pid: u32) -> Result<ExitStatus> {
 pub fn wait_until(pid: u32, deadline: u64) -> Result<ExitStatus> {
     match ask(&Request::Wait { pid }, Vec::new(), deadline)? {
         (Reply::Ended(status), _) => Ok(status),
+        _ => nonsense(),
+    }
+}
+
+/// Waits for the end of a child, 0 for any: its number and how it ended; with `at_once`, `None` when none has ended.
+/// See [`Request::WaitChild`].
+pub fn wait_child(pid: u32, at_once: bool) -> Result<Option<(u32, ExitStatus)>> {
+    match ask(&Request::WaitChild { pid, at_once }, Vec::new(), FOREVER)? {
+        (Reply::Ended(status), _) => Ok(Some((pid, status))),
+        (Reply::Child { pid, status }, _) => Ok(Some((pid, status))),
+        (Reply::Done, _) => Ok(None),
+        _ => nonsense(),
+    }
+}
+
+/// Is told of births and ends: `notification` is signalled when [`happened`] has something. See [`Request::Observe`].
+pub fn observe(notification: Transfer) -> Result<()> {
+    match ask(&Request::Observe, vec![notification], FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// The next births and ends; none when there are no more. See [`Request::Happened`].
+pub fn happened() -> Result<Vec<request::Event>> {
+    match ask(&Request::Happened, Vec::new(), FOREVER)? {
+        (Reply::Happened(events), _) => Ok(events),
         _ => nonsense(),
     }
 }

@@ -42,6 +42,10 @@ pub enum What {
     Process(usize),
     Watch(usize),
     Service(u32),
+    /// A service's endpoint that clients are told apart by.
+    Knowing(u32),
+    /// What a client of such a service gets: service, client.
+    Client(u32, u32),
     Notification(u32),
     File,
     Junk,
@@ -168,11 +172,14 @@ impl System for World {
     }
 
     fn is_service(&mut self, handle: &Handle) -> bool {
-        matches!(handle.what, What::Service(_))
+        matches!(handle.what, What::Service(_) | What::Knowing(_))
     }
 
-    fn share_service(&mut self, service: &Handle) -> Result<Handle> {
-        Ok(self.handle(service.what))
+    fn share_service(&mut self, service: &Handle, client: u32) -> Result<Handle> {
+        Ok(self.handle(match service.what {
+            What::Knowing(number) => What::Client(number, client),
+            what => what,
+        }))
     }
 
     fn is_signal(&mut self, handle: &Handle) -> bool {
