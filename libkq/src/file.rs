@@ -1,35 +1,45 @@
 //! An open file: what numbers that were duplicated share.
 
-use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::error::Result;
 use abi::flag::O_NONBLOCK;
 use event_protocol::descriptor::{Control, ControlReply, NONBLOCK};
 
-use crate::kqueue::Kqueue;
+use crate::description::Description;
+use crate::interruption::Interruption;
 use crate::platform::{Platform, Read, Source};
 use crate::sync::Mutex;
 
+/// How a call finds what numbers stand for, and what may interrupt it.
+pub trait Files<P: Platform> {
+    /// The file; `EBADF` when the number is not open, `EINVAL` when it is none that can be watched.
+    fn file(&self, fd: i32) -> Result<Arc<File<P>>>;
+
+    /// What may interrupt a wait.
+    fn interruption(&self) -> Option<Arc<dyn Interruption>>;
+}
+
 /// An open file at its driver.
 pub struct File<P: Platform> {
+    /// Its numbers, and who watches it.
+    pub description: Description,
     platform: Arc<P>,
     handle: P::File,
     flags: AtomicU64,
     source: Mutex<Option<Arc<Source<P::Memory>>>>,
-    watchers: Mutex<Vec<Weak<Kqueue<P>>>>,
 }
 
 impl<P: Platform> File<P> {
     /// A file that was opened with these `O_*` flags.
     pub fn new(platform: Arc<P>, handle: P::File, flags: u64) -> File<P> {
         File {
+            description: Description::new(),
             platform,
             handle,
             flags: AtomicU64::new(flags),
             source: Mutex::new(None),
-            watchers: Mutex::new(Vec::new()),
         }
     }
 
@@ -44,20 +54,6 @@ impl<P: Platform> File<P> {
                 Ok(adopted)
             }
         }
-    }
-
-    /// Remembers a queue that has notes on it.
-    pub fn watched_by(&self, queue: &Arc<Kqueue<P>>) {
-        let mut watchers = self.watchers.lock();
-        watchers.retain(|watcher| watcher.strong_count() > 0);
-        if !watchers.iter().any(|watcher| watcher.as_ptr() == Arc::as_ptr(queue)) {
-            watchers.push(Arc::downgrade(queue));
-        }
-    }
-
-    /// Queues that may have notes on it.
-    pub fn watchers(&self) -> Vec<Arc<Kqueue<P>>> {
-        self.watchers.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Whether calls on it never wait.

@@ -13,14 +13,17 @@
 
 extern crate alloc;
 
+pub mod description;
 pub mod engine;
 pub mod event;
 pub mod file;
+pub mod interruption;
 pub mod kqueue;
 pub mod machine;
 mod owned;
 pub mod platform;
 pub mod process;
+pub mod set;
 mod sync;
 pub mod table;
 

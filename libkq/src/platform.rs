@@ -2,8 +2,10 @@
 //! [`machine`](crate::machine); tests bring their own.
 
 use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 
-use abi::error::Result;
+use abi::error::{Error, Result};
 use event_protocol::activation::BankLayout;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;
@@ -30,6 +32,9 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// The CPU that the caller runs on.
     fn cpu(&self) -> u32;
 
+    /// A number of the calling thread that no other thread has while it lives.
+    fn thread(&self) -> u64;
+
     /// The waiter records of the session, and which are in use.
     fn waiters(&self) -> (&[Waiter], &Seats);
 
@@ -52,8 +57,20 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// Closes a queue in the shards of the mask.
     fn close_queue(&self, queue: QueueNumber, shards: u64);
 
-    /// Applies one change in the shard where its source is at home.
-    fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()>;
+    /// Applies changes, in order, in the shard where their sources are at home, and stops after so many failures.
+    fn changes(
+        &self,
+        shard: u32,
+        queue: QueueNumber,
+        failures_allowed: u32,
+        changes: Vec<Change>,
+    ) -> Result<Changed>;
+
+    /// Applies one change.
+    fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()> {
+        let done = self.changes(shard, queue, 1, vec![change])?;
+        done.failures.first().map_or(Ok(()), |&(_, error)| Err(error))
+    }
 
     /// Makes the source of an open file known to the session. `EPERM`: it cannot be watched.
     fn adopt(&self, file: &Self::File) -> Result<Source<Self::Memory>>;
@@ -75,6 +92,15 @@ pub trait Platform: Sized + Send + Sync + 'static {
 
     /// Anything else that is done to a file.
     fn control(&self, file: &Self::File, control: Control) -> Result<ControlReply>;
+}
+
+/// What became of changes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Changed {
+    /// Changes that were looked at, from the first on.
+    pub processed: usize,
+    /// Those that failed, and why.
+    pub failures: Vec<(usize, Error)>,
 }
 
 /// Memory of a bank.

@@ -1,15 +1,16 @@
 //! A process's descriptors: numbers, files, queues.
 
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, Error, Result};
 use event_protocol::descriptor::{Control, ControlReply};
 
+use crate::description::Description;
 use crate::event::{KEvent, Lists, Separate, Shared};
-use crate::file::File;
-use crate::kqueue::{Files, Kqueue};
+use crate::file::{File, Files};
+use crate::interruption::{self, Interruption};
+use crate::kqueue::Kqueue;
 use crate::platform::{Platform, Read};
 use crate::sync::Mutex;
 use crate::table::Table;
@@ -20,20 +21,21 @@ pub const MAX_DESCRIPTORS: usize = 65536;
 /// The descriptor table and the way to everything that it names.
 pub struct Process<P: Platform> {
     platform: Arc<P>,
-    table: Mutex<Table<Description<P>>>,
+    table: Mutex<Table<Open<P>>>,
+    interruption: Mutex<Option<Arc<dyn Interruption>>>,
 }
 
 /// What a number stands for. Numbers that were duplicated share it.
-enum Description<P: Platform> {
+enum Open<P: Platform> {
     File(Arc<File<P>>),
-    Queue(Arc<Kqueue<P>>),
+    Kqueue(Arc<Kqueue<P>>),
 }
 
-impl<P: Platform> Clone for Description<P> {
+impl<P: Platform> Clone for Open<P> {
     fn clone(&self) -> Self {
         match self {
-            Description::File(file) => Description::File(file.clone()),
-            Description::Queue(queue) => Description::Queue(queue.clone()),
+            Open::File(file) => Open::File(file.clone()),
+            Open::Kqueue(queue) => Open::Kqueue(queue.clone()),
         }
     }
 }
@@ -41,16 +43,24 @@ impl<P: Platform> Clone for Description<P> {
 impl<P: Platform> Files<P> for Process<P> {
     fn file(&self, fd: i32) -> Result<Arc<File<P>>> {
         match self.table.lock().get(fd)? {
-            Description::File(file) => Ok(file.clone()),
-            Description::Queue(_) => Err(Error::new(EINVAL)),
+            Open::File(file) => Ok(file.clone()),
+            Open::Kqueue(_) => Err(Error::new(EINVAL)),
         }
+    }
+
+    fn interruption(&self) -> Option<Arc<dyn Interruption>> {
+        self.interruption.lock().clone()
     }
 }
 
 impl<P: Platform> Process<P> {
     /// No descriptors.
     pub fn new(platform: P) -> Process<P> {
-        Process { platform: Arc::new(platform), table: Mutex::new(Table::new(MAX_DESCRIPTORS)) }
+        Process {
+            platform: Arc::new(platform),
+            table: Mutex::new(Table::new(MAX_DESCRIPTORS)),
+            interruption: Mutex::new(None),
+        }
     }
 
     /// Opens a path; the lowest free number. `open(2)`.
@@ -65,8 +75,25 @@ impl<P: Platform> Process<P> {
 
     /// Gives an open file the lowest free number.
     pub fn insert(&self, handle: P::File, flags: u64) -> Result<i32> {
-        let file = Arc::new(File::new(self.platform.clone(), handle, flags));
-        self.table.lock().insert(Description::File(file))
+        self.number(Open::File(Arc::new(File::new(self.platform.clone(), handle, flags))))
+    }
+
+    /// Gives what is open the lowest free number.
+    fn number(&self, open: Open<P>) -> Result<i32> {
+        let mut table = self.table.lock();
+        let number = table.insert(open.clone())?;
+        open.description().numbered();
+        Ok(number)
+    }
+
+    /// Says what may interrupt the waits of this process's threads.
+    pub fn set_interruption(&self, interruption: Arc<dyn Interruption>) {
+        *self.interruption.lock() = Some(interruption);
+    }
+
+    /// Ends the wait of a thread (its [`Platform::thread`]) with `EINTR`, if it waits now; what it waits for is not lost.
+    pub fn interrupt(&self, thread: u64) {
+        interruption::interrupt(&*self.platform, thread);
     }
 
     /// Reads what there is, waiting for the first byte unless the file is nonblocking. `read(2)`.
@@ -97,42 +124,44 @@ impl<P: Platform> Process<P> {
     /// A second number for the same open file or queue. `dup(2)`.
     pub fn dup(&self, fd: i32) -> Result<i32> {
         let mut table = self.table.lock();
-        let description = table.get(fd)?.clone();
-        let number = table.insert(description.clone())?;
-        description.numbered();
+        let open = table.get(fd)?.clone();
+        let number = table.insert(open.clone())?;
+        open.description().numbered();
         Ok(number)
     }
 
     /// The same with a number of the caller's choice, which is closed first. `dup2(2)`. `EBUSY`: another thread is closing
     /// that number at this moment.
     pub fn dup2(&self, fd: i32, number: i32) -> Result<i32> {
-        let replaced = {
+        let (open, replaced) = {
             let mut table = self.table.lock();
-            let description = table.get(fd)?.clone();
+            let open = table.get(fd)?.clone();
             if fd == number {
                 return Ok(number);
             }
-            match table.begin_close(number) {
-                Ok(replaced) => (description, replaced),
+            let replaced = match table.begin_close(number) {
+                Ok(replaced) => Some(replaced),
                 Err(_) => {
-                    table.insert_at(number, description.clone())?;
-                    description.numbered();
-                    return Ok(number);
+                    table.insert_at(number, open.clone())?;
+                    None
                 }
-            }
+            };
+            // Counted while its first number cannot be closed.
+            open.description().numbered();
+            (open, replaced)
         };
-        let (description, replaced) = replaced;
-        replaced.close(number);
-        description.numbered();
-        self.table.lock().replace_closing(number, description);
+        if let Some(replaced) = replaced {
+            replaced.close(number);
+            self.table.lock().replace_closing(number, open);
+        }
         Ok(number)
     }
 
     /// Closes a number. Notes on it go at once, in every queue, before it can be used again (R31); the open file closes
     /// with its last number, and so does a queue, waking who waits in it (R34). `close(2)`.
     pub fn close(&self, fd: i32) -> Result<()> {
-        let description = self.table.lock().begin_close(fd)?;
-        description.close(fd);
+        let open = self.table.lock().begin_close(fd)?;
+        open.close(fd);
         self.table.lock().finish_close(fd);
         Ok(())
     }
@@ -144,8 +173,8 @@ impl<P: Platform> Process<P> {
 
     /// A new queue. `kqueue(2)`.
     pub fn kqueue(&self) -> Result<i32> {
-        let queue = Arc::new(Kqueue::create(&self.platform)?);
-        self.table.lock().insert(Description::Queue(queue.clone())).inspect_err(|_| queue.close())
+        let queue = Kqueue::create(&self.platform)?;
+        self.number(Open::Kqueue(queue.clone())).inspect_err(|_| queue.close())
     }
 
     /// The queue that a number stands for: `EBADF` when it is none.
@@ -153,7 +182,7 @@ impl<P: Platform> Process<P> {
     pub fn queue(&self, fd: i32) -> Result<Arc<Kqueue<P>>> {
         let table = self.table.lock();
         match table.get(fd) {
-            Ok(Description::Queue(queue)) => {
+            Ok(Open::Kqueue(queue)) => {
                 let queue = queue.clone();
                 drop(table);
                 Ok(queue)
@@ -201,27 +230,20 @@ impl<P: Platform> Process<P> {
     }
 }
 
-impl<P: Platform> Description<P> {
-    /// It has one more number.
-    fn numbered(&self) {
-        if let Description::Queue(queue) = self {
-            queue.numbers.fetch_add(1, Ordering::Relaxed);
+impl<P: Platform> Open<P> {
+    fn description(&self) -> &Description {
+        match self {
+            Open::File(file) => &file.description,
+            Open::Kqueue(queue) => &queue.description,
         }
     }
 
     /// One of its numbers is being closed.
     fn close(&self, fd: i32) {
+        let last = self.description().close(fd);
         match self {
-            Description::File(file) => {
-                for queue in file.watchers() {
-                    queue.purge(fd);
-                }
-            }
-            Description::Queue(queue) => {
-                if queue.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    queue.close();
-                }
-            }
+            Open::Kqueue(queue) if last => queue.close(),
+            _ => {}
         }
     }
 }

@@ -737,3 +737,55 @@ fn looking_sends_no_message() {
     assert_eq!(s.take(8).len(), 2);
     assert_eq!(s.world.messages(), before);
 }
+
+#[test]
+fn a_change_list_is_one_message() {
+    let s = setting();
+    let files: Vec<i32> = (0..40).map(|n| s.process.open(&format!("f{n}"), 0).unwrap()).collect();
+    // Files are made known to the session when they are first watched.
+    let change: Vec<KEvent> = files.iter().map(|&fd| KEvent::read(fd).add()).collect();
+    s.change(&change);
+    for read in &files {
+        s.change(&[KEvent::read(*read).delete()]);
+    }
+    let before = s.world.messages();
+    s.change(&change);
+    assert_eq!(s.world.messages() - before, 1);
+    assert_eq!(s.world.notes(), 40);
+    s.world.readable("f7", 3);
+    assert_eq!(s.take_one().ident, files[7] as usize);
+}
+
+#[test]
+fn r2_a_failure_in_the_middle_of_a_list_stops_it_when_there_is_no_room() {
+    let s = setting();
+    let other = s.process.open("b", 0).unwrap();
+    s.world.fail_next(abi::error::ENOMEM);
+    let changes = [KEvent::read(s.fd).add(), KEvent::read(other).add()];
+    assert_eq!(s.process.kevent(s.kq, &changes, &mut [], NOW), Err(Error::new(abi::error::ENOMEM)));
+    assert_eq!(s.world.notes(), 0);
+    s.refused(KEvent::read(other).delete(), ENOENT);
+    // The same with room: the second is made.
+    s.world.fail_next(abi::error::ENOMEM);
+    let mut events = [KEvent::default(); 2];
+    assert_eq!(s.process.kevent(s.kq, &changes, &mut events, NOW), Ok(1));
+    assert_eq!((events[0].ident, events[0].data), (s.fd as usize, i64::from(abi::error::ENOMEM)));
+    s.change(&[KEvent::read(other).delete()]);
+    assert_eq!(s.world.notes(), 0);
+}
+
+#[test]
+fn r2_answers_come_in_the_order_of_the_changes() {
+    let s = setting();
+    let mut events = [KEvent::default(); 8];
+    let changes = [
+        KEvent::read(s.fd).add().receipt().udata(1),
+        KEvent::write(s.fd).add().udata(2),
+        KEvent::read(99).add().udata(3),
+        KEvent::read(s.fd).add().receipt().udata(4),
+        KEvent::user(1).delete().udata(5),
+    ];
+    assert_eq!(s.process.kevent(s.kq, &changes, &mut events, NOW), Ok(4));
+    let answers: Vec<_> = events[..4].iter().map(|event| (event.udata, event.data as i32)).collect();
+    assert_eq!(answers, [(1, 0), (3, EBADF), (4, 0), (5, ENOENT)]);
+}

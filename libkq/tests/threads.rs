@@ -243,3 +243,62 @@ fn r31_and_r35_notes_come_and_go_while_others_wait() {
     });
     assert_eq!((world.notes(), world.files()), (0, 0));
 }
+
+/// Signals of one thread: pending or not.
+struct Pending(std::sync::atomic::AtomicBool);
+
+impl libkq::interruption::Interruption for Pending {
+    fn enter(&self, mask: Option<libkq::interruption::SignalMask>) -> libkq::interruption::SignalMask {
+        mask.unwrap_or_default()
+    }
+
+    fn is_due(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn leave(&self, _before: libkq::interruption::SignalMask) {}
+}
+
+#[test]
+fn r49_a_signal_interrupts_the_wait_of_its_thread_and_of_no_other() {
+    let (world, process, kq) = setting();
+    let interrupted = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        let other = scope.spawn(|| wait_one(&process, kq));
+        let waiter = scope.spawn(|| {
+            interrupted.0.send(world::thread_number()).unwrap();
+            wait_one(&process, kq)
+        });
+        world.until_parked(2);
+        process.interrupt(interrupted.1.recv().unwrap());
+        assert_eq!(waiter.join().unwrap(), Err(Error::new(abi::error::EINTR)));
+        assert!(!other.is_finished());
+        // R1: what the other waits for is still told.
+        process.kevent(kq, &[KEvent::user(3).add().oneshot().trigger()], &mut [], NOW).unwrap();
+        assert_eq!(other.join().unwrap().unwrap().ident, 3);
+    });
+}
+
+#[test]
+fn r49_a_signal_that_is_pending_interrupts_at_once_and_is_not_slept_through() {
+    let (_world, process, kq) = setting();
+    let pending = std::sync::Arc::new(Pending(std::sync::atomic::AtomicBool::new(true)));
+    process.set_interruption(pending.clone());
+    assert_eq!(wait_one(&process, kq), Err(Error::new(abi::error::EINTR)));
+    // R1: what is ready comes first.
+    process.kevent(kq, &[KEvent::user(3).add().oneshot().trigger()], &mut [], NOW).unwrap();
+    assert_eq!(wait_one(&process, kq).unwrap().ident, 3);
+    pending.0.store(false, Ordering::SeqCst);
+    let number = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            number.0.send(world::thread_number()).unwrap();
+            wait_one(&process, kq)
+        });
+        let thread = number.1.recv().unwrap();
+        // Whether it parks before or after.
+        pending.0.store(true, Ordering::SeqCst);
+        process.interrupt(thread);
+        assert_eq!(waiter.join().unwrap(), Err(Error::new(abi::error::EINTR)));
+    });
+}

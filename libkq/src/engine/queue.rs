@@ -20,6 +20,9 @@ use super::ready::ReadyList;
 pub trait Sink {
     /// Whether there is no room for another.
     fn is_full(&self) -> bool;
+
+    /// Whether none was put.
+    fn is_empty(&self) -> bool;
 }
 
 /// What becomes of a note that was looked at.

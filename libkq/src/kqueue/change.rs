@@ -1,52 +1,51 @@
 //! Changes: what a change list does to the notes.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 
 use abi::error::{EBADF, EINVAL, ENODEV, ENOENT, Error, Result};
 use abi::flag::{CLOCK_MONOTONIC, CLOCK_REALTIME};
 use event_protocol::cell::{Cell, Direction};
-use event_protocol::control::client::{Change, View};
 use event_protocol::descriptor::{Arm, Control};
 use event_protocol::level::LevelFlags;
 
 use super::knote::{KNote, Watched};
 use super::schedule::Schedule;
 use super::user::User;
-use super::{Core, Files, Kqueue};
+use super::{Kqueue, ON_DESCRIPTORS};
 use crate::event::KEvent;
 use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
-use crate::file::File;
+use crate::file::{File, Files};
 use crate::platform::{Platform, Source};
+use crate::set::{Core, Member, Order};
 use crate::sync::MutexGuard;
 
-/// Filters whose ident is a descriptor.
-const ON_DESCRIPTORS: [Filter; 3] = [Filter::READ, Filter::WRITE, Filter::EXCEPT];
-/// Each further bank is so many times larger than the one before.
-const GROWTH: u32 = 4;
+/// A source that the session knows.
+type Adopted<P> = Arc<Source<<P as Platform>::Memory>>;
 
 impl<P: Platform> Kqueue<P> {
     /// Applies one change.
-    pub(super) fn change(self: &Arc<Self>, change: &KEvent, files: &impl Files<P>) -> Result<()> {
+    pub(super) fn change(&self, change: &KEvent, files: &impl Files<P>) -> Result<()> {
         check(change)?;
         if let Some(done) = self.change_here(change) {
             return done;
         }
-        let _order = self.order.lock();
+        let order = self.set.order();
         // Another thread may have made or removed the note meanwhile.
         if let Some(done) = self.change_here(change) {
             return done;
         }
-        self.free_retired_but(Some(change))?;
-        let found = self.core.lock().keys.get(&key(change)).copied();
+        self.set.free_retired_but(&order, Some(key(change)))?;
+        let found = self.set.core()?.find(key(change));
         match (found, change.filter) {
-            (Some(index), _) if change.flags.contains(EventFlags::DELETE) => self.delete(index),
+            (Some(index), _) if change.flags.contains(EventFlags::DELETE) => self.set.delete(&order, index),
             (Some(index), Filter::TIMER) => self.restart_timer(index, change),
-            (None, Filter::USER) => self.make_room().and_then(|()| self.insert_user(change)),
-            (None, Filter::TIMER) => self.add_timer(change),
-            (None, _) => self.add_on_descriptor(change, files),
+            (None, Filter::USER) => self.set.make_room(&order).and_then(|()| self.insert_user(change)),
+            (None, Filter::TIMER) => self.add_timer(&order, change),
+            (None, _) => {
+                let (note, source) = self.on_descriptor(change, files)?;
+                self.set.add(&order, note, &source).map(drop)
+            }
             // `change_here` has done all others.
             (Some(_), _) => Err(Error::new(EINVAL)),
         }
@@ -54,16 +53,16 @@ impl<P: Platform> Kqueue<P> {
 
     /// Does what needs no message; `None` when the change needs one.
     fn change_here(&self, change: &KEvent) -> Option<Result<()>> {
-        let mut core = self.core.lock();
-        if core.closed {
-            return Some(Err(Error::new(EBADF)));
-        }
+        let mut core = match self.set.core() {
+            Ok(core) => core,
+            Err(error) => return Some(Err(error)),
+        };
         let add = change.flags.contains(EventFlags::ADD);
-        let index = core.keys.get(&key(change)).copied();
+        let index = core.find(key(change));
         let (index, note) = match index.and_then(|index| Some((index, core.queue.note(index)?))) {
             None if !add => return Some(Err(Error::new(ENOENT))),
             None if change.filter == Filter::USER && core.queue.has_room() => {
-                return Some(core.insert_user(change).map(|index| self.look(core, index)));
+                return Some(insert_user(&mut core, change).map(|index| self.look(core, index)));
             }
             None => return None,
             Some((_, note)) if note.is_retired() && !add => return Some(Err(Error::new(ENOENT))),
@@ -73,8 +72,7 @@ impl<P: Platform> Kqueue<P> {
             if note.cell.is_some() {
                 return None;
             }
-            core.keys.remove(&key(change));
-            return Some(core.queue.remove(index).map(drop));
+            return Some(core.remove_own(index));
         }
         if add && change.filter == Filter::TIMER {
             return None;
@@ -84,30 +82,30 @@ impl<P: Platform> Kqueue<P> {
             return Some(Err(Error::new(ENODEV)));
         }
         let retired = note.is_retired();
-        Some(core.modify(index, change, retired).map(|()| self.look(core, index)))
+        Some(modify(&mut core, index, change, retired).map(|()| self.look(core, index)))
     }
 
     /// Puts a note where a harvest finds it, if it may be true, and wakes somebody for it.
-    fn look(&self, mut core: MutexGuard<'_, Core<P>>, index: u32) {
+    fn look(&self, core: MutexGuard<'_, Core<P, KNote<P>>>, index: u32) {
         let worth = core.queue.note(index).is_some_and(|note| note.cell.is_some() || note.view.is_due());
-        if worth {
-            core.queue.look(index);
-        }
-        if core.queue.has_ready() {
-            self.hand_on(core);
-        }
+        self.set.look(core, index, worth);
     }
 
     fn insert_user(&self, change: &KEvent) -> Result<()> {
-        let mut core = self.core.lock();
-        let index = core.insert_user(change)?;
+        let mut core = self.set.core()?;
+        let index = insert_user(&mut core, change)?;
         self.look(core, index);
         Ok(())
     }
 
-    fn add_on_descriptor(self: &Arc<Self>, change: &KEvent, files: &impl Files<P>) -> Result<()> {
+    /// The note that a change asks for on a descriptor. R31: the descriptor is found open, under the order lock, after it
+    /// knows of us; so a close that begins later finds the note.
+    pub(super) fn on_descriptor(
+        &self,
+        change: &KEvent,
+        files: &impl Files<P>,
+    ) -> Result<(KNote<P>, Adopted<P>)> {
         let fd = i32::try_from(change.ident).map_err(|_| Error::new(EBADF))?;
-        // R31: found open under the order lock, so a close that begins later finds the note.
         let file = files.file(fd)?;
         let source = file.source()?;
         let (watched, low_water) = match change.filter {
@@ -119,28 +117,31 @@ impl<P: Platform> Kqueue<P> {
         if !source.filters.contains(note.filters()) {
             return Err(Error::new(EINVAL));
         }
-        file.watched_by(self);
-        self.add(note, &source).map(drop)
+        file.description.watched_by(&self.watcher);
+        if files.file(fd)?.description.name() != file.description.name() {
+            return Err(Error::new(EBADF));
+        }
+        Ok((note, source))
     }
 
-    fn add_timer(&self, change: &KEvent) -> Result<()> {
+    fn add_timer(&self, order: &Order<'_>, change: &KEvent) -> Result<()> {
         let schedule = schedule(change)?;
-        let handle = self.platform.open_timer()?;
-        let timer = Arc::new(File::new(self.platform.clone(), handle, 0));
+        let platform = self.set.platform();
+        let timer = Arc::new(File::new(platform.clone(), platform.open_timer()?, 0));
         let source = timer.source()?;
         let note = KNote::new(change, Watched::Timer(timer.clone()), 0, source.id.shard())?;
         // Counts from before it runs, so that no expiration is missed.
-        let index = self.add(note, &source)?;
+        let index = self.set.add(order, note, &source)?;
         self.start(&timer, schedule).inspect_err(|_| {
             // The error that matters is that the timer does not run.
-            let _ = self.delete(index);
+            let _ = self.set.delete(order, index);
         })
     }
 
     /// R25: starts again, and what was not delivered is dropped.
     fn restart_timer(&self, index: u32, change: &KEvent) -> Result<()> {
         let schedule = schedule(change)?;
-        let timer = match self.core.lock().queue.note(index) {
+        let timer = match self.set.core()?.queue.note(index) {
             Some(note) if note.cell.as_ref().is_some_and(|cell| is_gone(cell)) => {
                 return Err(Error::new(ENODEV));
             }
@@ -153,9 +154,9 @@ impl<P: Platform> Kqueue<P> {
         // Stopped, it posts nothing, so that what is dropped is of the old schedule and nothing of the new one.
         timer.control(Control::Disarm)?;
         {
-            let mut core = self.core.lock();
+            let mut core = self.set.core()?;
             let retired = core.queue.note(index).is_some_and(|note| note.is_retired());
-            core.modify(index, change, retired)?;
+            modify(&mut core, index, change, retired)?;
             if let Some(note) = core.queue.note(index)
                 && let Some(cell) = &note.cell
             {
@@ -181,152 +182,40 @@ impl<P: Platform> Kqueue<P> {
         };
         timer.control(Control::Arm(arm)).map(drop)
     }
-
-    /// Makes a note, here and with the server, which activates it at once when it is true.
-    fn add(&self, note: KNote<P>, source: &Source<P::Memory>) -> Result<u32> {
-        self.make_room()?;
-        let (key, filters) = (note.key(), note.filters());
-        let (index, name) = {
-            let mut core = self.core.lock();
-            if core.closed {
-                return Err(Error::new(EBADF));
-            }
-            let terms = note.terms();
-            let index = core.queue.insert(Some(source.cell.clone()), terms, note)?;
-            core.keys.insert(key, index);
-            (index, core.queue.name(index))
-        };
-        let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
-        let shard = source.id.shard();
-        self.shards.fetch_or(1 << (shard & 63), Ordering::Relaxed);
-        let add = Change::Add { source: source.id, bank, slot, generation, filters, view: View::Kevent };
-        self.platform.change(shard, self.number, add).map(|()| index).inspect_err(|_| {
-            let mut core = self.core.lock();
-            core.keys.remove(&key);
-            let note = core.queue.remove(index);
-            drop(core);
-            // A timer closes with its note: not under the lock.
-            drop(note);
-        })
-    }
-
-    /// Removes a note that the server knows. R35: it is silent before the server is asked.
-    fn delete(&self, index: u32) -> Result<()> {
-        let (name, shard) = {
-            let mut core = self.core.lock();
-            let Some(note) = core.queue.note(index) else { return Ok(()) };
-            let (key, shard) = (note.view.key(), note.view.home());
-            core.keys.remove(&key);
-            core.queue.silence(index);
-            (core.queue.name(index), shard)
-        };
-        let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
-        let asked = self.platform.change(shard, self.number, Change::Delete { bank, slot, generation });
-        let note = self.core.lock().queue.remove(index);
-        drop(note?);
-        match asked {
-            // Gone with its source already.
-            Err(error) if error.errno == ENOENT => Ok(()),
-            asked => asked,
-        }
-    }
-
-    /// R31: removes the notes on a number that is being closed.
-    pub fn purge(&self, fd: i32) {
-        let _order = self.order.lock();
-        for filter in ON_DESCRIPTORS {
-            let found = self.core.lock().keys.get(&(fd as usize, filter)).copied();
-            if let Some(index) = found {
-                // The note is gone here; a dead server cannot object.
-                let _ = self.delete(index);
-            }
-        }
-    }
-
-    /// Frees what was delivered for the last time.
-    pub(super) fn free_retired(&self) -> Result<()> {
-        if self.core.lock().retired.is_empty() {
-            return Ok(());
-        }
-        let _order = self.order.lock();
-        self.free_retired_but(None)
-    }
-
-    /// The same, but for the note that a change may revive. Under the order lock.
-    fn free_retired_but(&self, kept: Option<&KEvent>) -> Result<()> {
-        let retired: Vec<u32> = {
-            let mut core = self.core.lock();
-            let Core { queue, keys, retired, .. } = &mut *core;
-            let mut gone = core::mem::take(retired);
-            // One that was revived and told again is in it twice.
-            gone.sort_unstable();
-            gone.dedup();
-            gone.retain(|&index| match queue.note(index) {
-                Some(note) if note.is_retired() => {
-                    let keep = kept.is_some_and(|change| key(change) == note.view.key());
-                    if keep {
-                        retired.push(index);
-                    } else {
-                        // From here on nobody can revive it.
-                        keys.remove(&note.view.key());
-                    }
-                    !keep
-                }
-                _ => false,
-            });
-            gone
-        };
-        retired.into_iter().try_for_each(|index| self.delete(index))
-    }
-
-    /// Makes sure that one note can be inserted. Under the order lock.
-    fn make_room(&self) -> Result<()> {
-        let banks = {
-            let core = self.core.lock();
-            if core.queue.has_room() {
-                return Ok(());
-            }
-            core.queue.banks()
-        };
-        let slots = GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK);
-        let (region, layout) = self.platform.grow_queue(self.number, banks, slots)?;
-        Ok(self.core.lock().queue.grow(region, layout)?)
-    }
 }
 
-impl<P: Platform> Core<P> {
-    fn insert_user(&mut self, change: &KEvent) -> Result<u32> {
-        let note = KNote::new(change, Watched::User(User::default()), 0, 0)?;
-        let key = note.key();
-        let index = self.queue.insert(None, note.terms(), note)?;
-        self.keys.insert(key, index);
-        Ok(index)
-    }
-
-    /// Changes a note that exists, or begins one anew that was told for the last time.
-    fn modify(&mut self, index: u32, change: &KEvent, revive: bool) -> Result<()> {
-        let Some(note) = self.queue.note_mut(index) else { return Err(Error::new(ENOENT)) };
-        if revive {
-            note.view.begin_anew(change)?;
-        } else {
-            note.view.modify(change)?;
-        }
-        let terms = note.view.terms();
-        if revive {
-            self.queue.revive(index, terms);
-        } else if note.cell.is_some() {
-            note.slot().set_terms(terms);
-        }
-        Ok(())
-    }
+fn insert_user<P: Platform>(core: &mut Core<P, KNote<P>>, change: &KEvent) -> Result<u32> {
+    core.insert_own(KNote::new(change, Watched::User(User::default()), 0, 0)?)
 }
 
-fn key(change: &KEvent) -> (usize, Filter) {
+/// Changes a note that exists, or begins one anew that was told for the last time.
+fn modify<P: Platform>(
+    core: &mut Core<P, KNote<P>>,
+    index: u32,
+    change: &KEvent,
+    revive: bool,
+) -> Result<()> {
+    let Some(note) = core.queue.note_mut(index) else { return Err(Error::new(ENOENT)) };
+    if revive {
+        note.view.begin_anew(change)?;
+    } else {
+        note.view.modify(change)?;
+    }
+    let terms = note.view.terms();
+    if revive {
+        core.queue.revive(index, terms);
+    } else if note.cell.is_some() {
+        note.slot().set_terms(terms);
+    }
+    Ok(())
+}
+
+pub(super) fn key(change: &KEvent) -> (usize, Filter) {
     (change.ident, change.filter)
 }
 
 /// Actions that contradict each other, and filters that there are not.
-fn check(change: &KEvent) -> Result<()> {
+pub(super) fn check(change: &KEvent) -> Result<()> {
     let flags = change.flags;
     let both = |a: EventFlags, b: EventFlags| flags.contains(a.union(b));
     let contradiction = both(EventFlags::ADD, EventFlags::DELETE)

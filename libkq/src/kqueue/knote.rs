@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use abi::error::{EINVAL, ENODEV, Error, Result};
 use event_protocol::cell::{Cell, Direction};
+use event_protocol::control::client::View as Interface;
 use event_protocol::filter::Filters;
 use event_protocol::level::{self, LevelFlags};
 use event_protocol::slot::{Control, Slot, Terms};
@@ -15,6 +16,7 @@ use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists, note};
 use crate::file::File;
 use crate::platform::Platform;
+use crate::set::Member;
 
 /// Flags of notes that delivery changes.
 const CHANGED_BY_DELIVERY: EventFlags =
@@ -118,43 +120,9 @@ impl<P: Platform> KNote<P> {
         Ok(())
     }
 
-    /// (ident, filter).
-    pub fn key(&self) -> (usize, Filter) {
-        (self.event.ident, self.event.filter)
-    }
-
-    /// The shard that knows it.
-    pub fn home(&self) -> u32 {
-        self.home
-    }
-
     /// Whether it would be delivered by itself, without anything that the server has to say.
     pub fn is_due(&self) -> bool {
         self.enabled && matches!(&self.watched, Watched::User(User { triggered: true, .. }))
-    }
-
-    /// The filters that its slot asks for.
-    pub fn filters(&self) -> Filters {
-        match &self.watched {
-            Watched::Direction(Direction::Read) => Filters::READ,
-            Watched::Direction(Direction::Write) => Filters::WRITE,
-            Watched::Except => Filters::EXCEPT,
-            Watched::Timer(_) => Filters::TIMER,
-            Watched::User(_) => Filters::empty(),
-        }
-    }
-
-    /// What its slot says.
-    pub fn terms(&self) -> Terms {
-        let mut control = Control::empty();
-        control.set(Control::ENABLED, self.enabled);
-        control.set(Control::EDGE, self.is_edge());
-        Terms {
-            control,
-            filters: self.filters(),
-            low_water: (self.low_water, self.low_water),
-            wanted_bits: 0,
-        }
     }
 
     /// Whether the slot's edge rule applies; a timer's count is an edge by itself.
@@ -258,6 +226,41 @@ fn finish(event: &mut KEvent, level: level::Level, cell: &Cell) {
         event.fflags = error;
     } else if level.flags.contains(LevelFlags::GONE) {
         event.fflags = ENODEV as u32;
+    }
+}
+
+impl<P: Platform> Member for KNote<P> {
+    type Key = (usize, Filter);
+    const INTERFACE: Interface = Interface::Kevent;
+
+    fn key(&self) -> (usize, Filter) {
+        (self.event.ident, self.event.filter)
+    }
+
+    fn home(&self) -> u32 {
+        self.home
+    }
+
+    fn filters(&self) -> Filters {
+        match &self.watched {
+            Watched::Direction(Direction::Read) => Filters::READ,
+            Watched::Direction(Direction::Write) => Filters::WRITE,
+            Watched::Except => Filters::EXCEPT,
+            Watched::Timer(_) => Filters::TIMER,
+            Watched::User(_) => Filters::empty(),
+        }
+    }
+
+    fn terms(&self) -> Terms {
+        let mut control = Control::empty();
+        control.set(Control::ENABLED, self.enabled);
+        control.set(Control::EDGE, self.is_edge());
+        Terms {
+            control,
+            filters: self.filters(),
+            low_water: (self.low_water, self.low_water),
+            wanted_bits: 0,
+        }
     }
 }
 

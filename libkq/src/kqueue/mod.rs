@@ -1,95 +1,52 @@
-//! The kevent interface over the queue engine. `kqueue(2)`.
-//!
-//! Two locks. The *core* lock guards the notes and the ready list; it is held for a harvest and for what changes without
-//! a message, never across a call. The *order* lock is held across the calls that make and remove notes, so that these
-//! happen one after the other in each queue. Order before core.
+//! The kevent interface over a set. `kqueue(2)`.
 
 mod change;
+mod changes;
 mod knote;
 mod schedule;
 mod user;
-mod wait;
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use alloc::sync::{Arc, Weak};
 
-use abi::error::{EBADF, Error, Result};
-use event_protocol::activation::QueueHeader;
-use event_protocol::control::client::QueueNumber;
-use event_protocol::shared::Kept;
-use hashbrown::HashMap;
+use abi::error::Result;
 
-use crate::engine::{Queue, Unfinished};
+use crate::description::{Description, Watcher};
+use crate::engine::Sink;
 use crate::event::filter::Filter;
-use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists};
-use crate::file::File;
+use crate::file::Files;
+use crate::interruption::{Call, deadline};
 use crate::platform::Platform;
-use crate::sync::{Mutex, MutexGuard};
+use crate::set::Set;
 use knote::KNote;
 
-/// Notes for which a fresh queue has memory.
-const FIRST_BANK: u32 = 256;
+/// Filters whose ident is a descriptor.
+const ON_DESCRIPTORS: [Filter; 3] = [Filter::READ, Filter::WRITE, Filter::EXCEPT];
 
 /// A queue.
 pub struct Kqueue<P: Platform> {
-    platform: Arc<P>,
-    number: QueueNumber,
-    header: Kept<P::Memory, QueueHeader>,
-    /// Descriptor numbers that stand for it.
-    pub(crate) numbers: AtomicU32,
-    order: Mutex<()>,
-    core: Mutex<Core<P>>,
-    /// Shards that have seen a note of this queue.
-    shards: AtomicU64,
-}
-
-/// What the core lock guards.
-struct Core<P: Platform> {
-    queue: Queue<P::Memory, KNote<P>>,
-    keys: HashMap<(usize, Filter), u32>,
-    /// Notes that were told for the last time. They keep their key, so that an `EV_ADD` can revive them without a call;
-    /// the next call or wait frees them.
-    retired: Vec<u32>,
-    /// The waiter that was woken last, for rotation.
-    last_woken: u32,
-    closed: bool,
-}
-
-/// How to find the file behind a number.
-pub trait Files<P: Platform> {
-    /// The file; `EBADF` when the number is not open, `EINVAL` when it is none that can be watched.
-    fn file(&self, fd: i32) -> Result<Arc<File<P>>>;
+    /// Its numbers, and who watches it.
+    pub description: Description,
+    set: Set<P, KNote<P>>,
+    /// Itself, as the descriptions that it watches know it.
+    watcher: Weak<dyn Watcher>,
 }
 
 impl<P: Platform> Kqueue<P> {
     /// A new queue.
-    pub fn create(platform: &Arc<P>) -> Result<Kqueue<P>> {
-        let (number, (region, layout)) = platform.create_queue(FIRST_BANK)?;
-        let header = region.keep_queue_header()?;
-        let core = Core {
-            queue: Queue::new(region, layout)?,
-            keys: HashMap::new(),
-            retired: Vec::new(),
-            last_woken: 0,
-            closed: false,
-        };
-        Ok(Kqueue {
-            platform: platform.clone(),
-            number,
-            header,
-            numbers: AtomicU32::new(1),
-            order: Mutex::new(()),
-            core: Mutex::new(core),
-            shards: AtomicU64::new(0),
-        })
+    pub fn create(platform: &Arc<P>) -> Result<Arc<Kqueue<P>>> {
+        let set = Set::create(platform)?;
+        Ok(Arc::new_cyclic(|this: &Weak<Kqueue<P>>| Kqueue {
+            description: Description::new(),
+            set,
+            watcher: this.clone(),
+        }))
     }
 
     /// Applies the changes, then gives events: see [`Process::kevent`](crate::Process::kevent).
     #[inline(always)]
     pub fn kevent<L: Lists>(
-        self: &Arc<Self>,
+        &self,
         lists: &mut L,
         files: &impl Files<P>,
         timeout: Option<core::time::Duration>,
@@ -104,117 +61,56 @@ impl<P: Platform> Kqueue<P> {
         if lists.room() == 0 {
             return Ok(0);
         }
-        self.collect(lists)?;
+        self.set.collect(&mut Events(lists))?;
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Ok(lists.used());
         }
-        self.wait(lists, timeout)
+        self.wait(lists, files, timeout)
     }
 
-    /// R1: all changes, in order, before any event.
     #[cold]
     #[inline(never)]
-    fn apply<L: Lists>(self: &Arc<Self>, lists: &mut L, files: &impl Files<P>) -> Result<()> {
-        let mut index = 0;
-        while let Some(change) = lists.change(index) {
-            index += 1;
-            let errno = match self.change(&change, files) {
-                Ok(()) if !change.flags.contains(EventFlags::RECEIPT) => continue,
-                Ok(()) => 0,
-                Err(error) if lists.room() == 0 => return Err(error),
-                Err(error) => error.errno,
-            };
-            if lists.room() > 0 {
-                lists.put(KEvent { flags: EventFlags::ERROR, data: i64::from(errno), ..change });
-            }
-        }
-        Ok(())
-    }
-
-    /// Harvests what is ready now.
-    #[inline(always)]
-    fn collect<L: Lists>(&self, lists: &mut L) -> Result<()> {
-        let mut core = self.core.lock();
-        if core.closed {
-            return Err(Error::new(EBADF));
-        }
-        match core.queue.harvest_plain(&mut Events(lists)) {
-            Ok(false) => {}
-            // R13: what is still on the list may be somebody else's to take.
-            Ok(true) => self.hand_on(core),
-            Err(unfinished) => self.collect_rest(core, unfinished, lists)?,
-        }
-        Ok(())
-    }
-
-    #[inline(never)]
-    fn collect_rest<L: Lists>(
+    fn wait<L: Lists>(
         &self,
-        mut core: MutexGuard<'_, Core<P>>,
-        unfinished: Unfinished,
         lists: &mut L,
-    ) -> Result<()> {
-        let Core { queue, retired, .. } = &mut *core;
-        let before = retired.len();
-        queue.harvest(unfinished, &mut Events(lists), retired)?;
-        if retired.len() != before {
-            core.forget_users(before)?;
-        }
-        if core.queue.has_ready() {
-            self.hand_on(core);
-        }
-        Ok(())
+        files: &impl Files<P>,
+        timeout: Option<core::time::Duration>,
+    ) -> Result<usize> {
+        let deadline = deadline(&**self.set.platform(), timeout);
+        let interruption = files.interruption();
+        let call = Call::enter(interruption.as_deref(), None);
+        self.set.wait(&mut Events(lists), deadline, call.interruption())?;
+        Ok(lists.used())
     }
 
     /// Closes the queue: notes go, and who waits is woken with an error (R34).
     pub fn close(&self) {
-        let _order = self.order.lock();
-        let notes = {
-            let mut core = self.core.lock();
-            core.closed = true;
-            self.wake_all(&mut core);
-            core.clear()
-        };
-        self.platform.close_queue(self.number, self.shards.load(Ordering::Relaxed));
-        // Timers close here, with no lock held that a harvest needs.
-        drop(notes);
+        self.set.close();
     }
 }
 
-impl<P: Platform> Core<P> {
-    /// Frees the notes of the program's own that were retired at or after position `from`: no server knows them.
-    #[cold]
-    fn forget_users(&mut self, from: usize) -> Result<()> {
-        let mut at = from;
-        while let Some(&index) = self.retired.get(at) {
-            match self.queue.note(index) {
-                Some(note) if note.cell.is_none() => {
-                    self.keys.remove(&note.view.key());
-                    self.queue.remove(index)?;
-                    self.retired.swap_remove(at);
-                }
-                _ => at += 1,
-            }
+impl<P: Platform> Watcher for Kqueue<P> {
+    /// R31: the notes on the number go.
+    fn closed(&self, _description: u64, fd: i32, _last: bool) {
+        let order = self.set.order();
+        for filter in ON_DESCRIPTORS {
+            self.set.purge(&order, (fd as usize, filter));
         }
-        Ok(())
-    }
-
-    /// Takes every note out.
-    fn clear(&mut self) -> Vec<KNote<P>> {
-        let Core { queue, keys, retired, .. } = self;
-        retired.clear();
-        // A note whose ring cannot be drained any more goes with the queue.
-        keys.drain().filter_map(|(_, index)| queue.remove(index).ok().flatten()).collect()
     }
 }
 
 /// The event list as a sink of the engine.
 pub struct Events<'a, L>(&'a mut L);
 
-impl<L: Lists> crate::engine::Sink for Events<'_, L> {
+impl<L: Lists> Sink for Events<'_, L> {
     #[inline]
     fn is_full(&self) -> bool {
         self.0.room() == 0
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.0.used() == 0
     }
 }
 

@@ -6,6 +6,7 @@ mod services;
 mod session;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use abi::error::{ENODEV, ENOTCONN, EPIPE, Error, Result};
 use abi::flag::O_RDWR;
@@ -17,7 +18,7 @@ use rt::sync::OnceLock;
 use rt::sys::Endpoint;
 
 use crate::engine::Seats;
-use crate::platform::{Bank, Platform, Read, Source};
+use crate::platform::{Bank, Changed, Platform, Read, Source};
 pub use driver::OpenFile;
 pub use memory::SharedMemory;
 use services::Services;
@@ -72,6 +73,10 @@ impl Platform for Machine {
         rt::clock::cpu() as u32
     }
 
+    fn thread(&self) -> u64 {
+        rt::block::current() as *const _ as u64
+    }
+
     #[inline]
     fn waiters(&self) -> (&[Waiter], &Seats) {
         match self.session.get() {
@@ -109,8 +114,14 @@ impl Platform for Machine {
         }
     }
 
-    fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()> {
-        self.session()?.change(shard, queue, change)
+    fn changes(
+        &self,
+        shard: u32,
+        queue: QueueNumber,
+        failures_allowed: u32,
+        changes: Vec<Change>,
+    ) -> Result<Changed> {
+        self.session()?.changes(shard, queue, failures_allowed, changes)
     }
 
     fn adopt(&self, file: &OpenFile) -> Result<Source<SharedMemory>> {

@@ -22,7 +22,7 @@ use rt::sys::{Endpoint, Memory, Notification, Process};
 
 use super::memory::SharedMemory;
 use crate::engine::Seats;
-use crate::platform::{Bank, Source};
+use crate::platform::{Bank, Changed, Source};
 
 /// Bit of a waiter's notification: it was chosen.
 const CHOSEN: u64 = 1 << 0;
@@ -197,16 +197,23 @@ impl Session {
         self.queues.lock()[queue as usize] = false;
     }
 
-    /// See [`Platform::change`](crate::platform::Platform::change).
-    pub fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()> {
-        let request = Request::Change { queue, failures_allowed: 1, changes: vec![change] };
-        match self.ask(shard, &request, Vec::new())? {
-            Reply::Changed { failures, .. } => match failures.first() {
-                Some(failure) => Err(Error::new(i32::try_from(failure.errno).unwrap_or(EBADMSG))),
-                None => Ok(()),
-            },
-            _ => nonsense(),
-        }
+    /// See [`Platform::changes`](crate::platform::Platform::changes).
+    pub fn changes(
+        &self,
+        shard: u32,
+        queue: QueueNumber,
+        failures_allowed: u32,
+        changes: Vec<Change>,
+    ) -> Result<Changed> {
+        let request = Request::Change { queue, failures_allowed, changes };
+        let Reply::Changed { processed, failures } = self.ask(shard, &request, Vec::new())? else {
+            return nonsense();
+        };
+        let failures = failures.into_iter().map(|failure| {
+            let errno = i32::try_from(failure.errno).unwrap_or(EBADMSG);
+            (failure.index as usize, Error::new(errno))
+        });
+        Ok(Changed { processed: processed as usize, failures: failures.collect() })
     }
 
     /// See [`Platform::adopt`](crate::platform::Platform::adopt).

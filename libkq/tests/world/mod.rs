@@ -18,7 +18,7 @@ use event_protocol::park::{SESSION_SIZE, Waiter, choose};
 use event_protocol::ring::Producer;
 use event_protocol::shared::{Owned, Region};
 use libkq::engine::Seats;
-use libkq::platform::{Bank, Platform, Read, Source};
+use libkq::platform::{Bank, Changed, Platform, Read, Source};
 use libkq::process::Process;
 use libkq::{Error, Result};
 
@@ -29,6 +29,13 @@ pub const ENODEV: i32 = abi::error::ENODEV;
 
 const CELLS: u32 = 64;
 const SOURCES_AT_MOST: usize = CELLS as usize;
+
+/// A number of the calling thread.
+pub fn thread_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static NUMBER: u64 = NEXT.fetch_add(1, Ordering::Relaxed));
+    NUMBER.with(|number| *number)
+}
 
 /// The memory that client and server share.
 type Memory = Arc<Owned>;
@@ -358,6 +365,42 @@ impl Server {
         if self.dead { Err(Error::new(abi::error::ENOTCONN)) } else { Ok(()) }
     }
 
+    fn change(&mut self, shared: &Shared, queue: QueueNumber, change: Change) -> Result<()> {
+        match change {
+            Change::Add { source, bank, slot, generation, .. } => {
+                let known = self.sources.get(&(source.index() as u32)).filter(|known| known.id == source);
+                if known.ok_or(Error::new(ENOENT))?.gone {
+                    return Err(Error::new(ENODEV));
+                }
+                let note = Note { source, bank, slot, generation };
+                let notes = &mut self.queues.get_mut(&queue).unwrap().notes;
+                assert!(!notes.iter().any(|other| (other.bank, other.slot) == (bank, slot)), "slot in use");
+                notes.push(note);
+                self.update_interest();
+                let page = self.page.clone();
+                self.activate(shared, queue, note, page.cell(source.index() as u32).unwrap());
+                Ok(())
+            }
+            Change::Delete { bank, slot, generation } => {
+                let notes = &mut self.queues.get_mut(&queue).unwrap().notes;
+                let before = notes.len();
+                notes.retain(|note| (note.bank, note.slot, note.generation) != (bank, slot, generation));
+                let found = notes.len() < before;
+                self.update_interest();
+                if found { Ok(()) } else { Err(Error::new(ENOENT)) }
+            }
+            Change::Modify { bank, slot, generation, .. } => {
+                let notes = &self.queues.get_mut(&queue).unwrap().notes;
+                let name = (bank, slot, generation);
+                let found = notes.iter().find(|note| (note.bank, note.slot, note.generation) == name);
+                let note = *found.ok_or(Error::new(ENOENT))?;
+                let page = self.page.clone();
+                self.activate(shared, queue, note, page.cell(note.source.index() as u32).unwrap());
+                Ok(())
+            }
+        }
+    }
+
     /// What the server wants of the driver.
     fn update_interest(&self) {
         for (&cell, source) in &self.sources {
@@ -458,38 +501,36 @@ impl Platform for World {
         server.update_interest();
     }
 
-    fn change(&self, shard: u32, queue: QueueNumber, change: Change) -> Result<()> {
+    fn thread(&self) -> u64 {
+        thread_number()
+    }
+
+    fn changes(
+        &self,
+        shard: u32,
+        queue: QueueNumber,
+        failures_allowed: u32,
+        changes: Vec<Change>,
+    ) -> Result<Changed> {
         assert_eq!(shard, 0);
+        assert!(changes.len() <= event_protocol::control::limits::MAX_CHANGES);
         let mut server = self.lock();
         server.ask()?;
-        if let Some(errno) = server.fail_next.take() {
-            return Err(Error::new(errno));
-        }
-        match change {
-            Change::Add { source, bank, slot, generation, .. } => {
-                let known = server.sources.get(&(source.index() as u32)).filter(|known| known.id == source);
-                if known.ok_or(Error::new(ENOENT))?.gone {
-                    return Err(Error::new(ENODEV));
+        let mut done = Changed::default();
+        for (index, change) in changes.into_iter().enumerate() {
+            done.processed += 1;
+            let failed = match server.fail_next.take() {
+                Some(errno) => Err(Error::new(errno)),
+                None => server.change(&self.0, queue, change),
+            };
+            if let Err(error) = failed {
+                done.failures.push((index, error));
+                if done.failures.len() >= failures_allowed as usize {
+                    break;
                 }
-                let note = Note { source, bank, slot, generation };
-                let notes = &mut server.queues.get_mut(&queue).unwrap().notes;
-                assert!(!notes.iter().any(|other| (other.bank, other.slot) == (bank, slot)), "slot in use");
-                notes.push(note);
-                server.update_interest();
-                let page = server.page.clone();
-                server.activate(&self.0, queue, note, page.cell(source.index() as u32).unwrap());
-                Ok(())
             }
-            Change::Delete { bank, slot, generation } => {
-                let notes = &mut server.queues.get_mut(&queue).unwrap().notes;
-                let before = notes.len();
-                notes.retain(|note| (note.bank, note.slot, note.generation) != (bank, slot, generation));
-                let found = notes.len() < before;
-                server.update_interest();
-                if found { Ok(()) } else { Err(Error::new(ENOENT)) }
-            }
-            Change::Modify { .. } => unreachable!("kevent notes never change their filters"),
         }
+        Ok(done)
     }
 
     fn adopt(&self, file: &FakeFile) -> Result<Source<Memory>> {

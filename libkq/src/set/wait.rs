@@ -1,33 +1,34 @@
 //! Sleeping until something is ready, and waking those who sleep.
 
 use core::sync::atomic::Ordering;
-use core::time::Duration;
 
-use abi::error::{ENOMEM, ETIMEDOUT, Error, Result};
-use abi::limits::FOREVER;
+use abi::error::{EINTR, ENOMEM, ETIMEDOUT, Error, Result};
 use event_protocol::park::{End, choose};
 
-use super::{Core, Kqueue};
-use crate::event::Lists;
+use super::{Core, Member, Set};
+use crate::engine::{Sink, View};
+use crate::interruption::Interruption;
 use crate::platform::Platform;
 use crate::sync::MutexGuard;
 
-impl<P: Platform> Kqueue<P> {
-    /// Waits for the first event. 0 at the deadline, never before it (R48).
+impl<P: Platform, V: Member> Set<P, V> {
+    /// Waits until something is in `sink`, or until the deadline, never less (R48). `EINTR`: a signal came that the wait
+    /// does not block, and nothing else.
     #[cold]
     #[inline(never)]
-    pub(super) fn wait<L: Lists>(&self, lists: &mut L, timeout: Option<Duration>) -> Result<usize> {
-        let deadline = match timeout {
-            Some(timeout) => {
-                let distance = u64::try_from(timeout.as_nanos()).unwrap_or(FOREVER);
-                self.platform.now().saturating_add(distance)
-            }
-            None => FOREVER,
-        };
+    pub fn wait<S: Sink>(
+        &self,
+        sink: &mut S,
+        deadline: u64,
+        interruption: Option<&dyn Interruption>,
+    ) -> Result<()>
+    where
+        V: View<S>,
+    {
         self.free_retired()?;
         let (waiters, seats) = self.platform.waiters();
         // R55: more threads wait than a session has records for.
-        let seat = seats.take().ok_or(Error::new(ENOMEM))?;
+        let seat = seats.take(self.platform.thread()).ok_or(Error::new(ENOMEM))?;
         let number = seat.number();
         if !seat.is_registered() {
             self.platform.register_waiter(number)?;
@@ -37,27 +38,31 @@ impl<P: Platform> Kqueue<P> {
         let parked = self.header.parked();
         loop {
             waiter.announce(parked, number, self.platform.cpu());
-            let looked = self.collect(lists);
+            let looked = self.collect(sink);
             let mut slept = Ok(());
-            if looked.is_ok() && lists.used() == 0 {
+            if looked.is_ok() && sink.is_empty() {
                 // A signal of an earlier wait may come late: only the state says that this one is over.
                 while slept.is_ok() && !waiter.is_chosen() {
-                    slept = self.platform.sleep(number, deadline);
+                    slept = if seat.is_interrupted() || interruption.is_some_and(Interruption::is_due) {
+                        Err(Error::new(EINTR))
+                    } else {
+                        self.platform.sleep(number, deadline)
+                    };
                 }
             }
             let end = waiter.withdraw(parked, number);
-            if looked.is_err() || lists.used() > 0 {
+            if looked.is_err() || !sink.is_empty() {
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
                     self.hand_on(self.core.lock());
                 }
-                return looked.map(|()| lists.used());
+                return looked;
             }
-            self.collect(lists)?;
+            self.collect(sink)?;
             match slept {
-                _ if lists.used() > 0 => return Ok(lists.used()),
+                _ if !sink.is_empty() => return Ok(()),
                 Ok(()) => {}
-                Err(error) if error.errno == ETIMEDOUT => return Ok(0),
+                Err(error) if error.errno == ETIMEDOUT => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
@@ -66,7 +71,7 @@ impl<P: Platform> Kqueue<P> {
     /// Wakes a parked waiter, if there is one, since something may be there for it. Signals with the lock free, which the
     /// woken thread needs next.
     #[inline]
-    pub(super) fn hand_on(&self, mut core: MutexGuard<'_, Core<P>>) {
+    pub fn hand_on(&self, mut core: MutexGuard<'_, Core<P, V>>) {
         if self.header.parked().load(Ordering::Relaxed) != 0
             && let Some(number) = self.choose(&mut core)
         {
@@ -76,14 +81,14 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// Wakes everybody.
-    pub(super) fn wake_all(&self, core: &mut Core<P>) {
+    pub(super) fn wake_all(&self, core: &mut Core<P, V>) {
         while let Some(number) = self.choose(core) {
             self.platform.wake(number);
         }
     }
 
     #[cold]
-    fn choose(&self, core: &mut Core<P>) -> Option<u32> {
+    fn choose(&self, core: &mut Core<P, V>) -> Option<u32> {
         let (waiters, _) = self.platform.waiters();
         let number = choose(self.header.parked(), waiters, u64::MAX, core.last_woken)?;
         core.last_woken = number;

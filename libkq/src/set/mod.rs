@@ -1,0 +1,219 @@
+//! A set of notes: what a kqueue, an epoll set, a /dev/poll set and the sets of poll and select have in common.
+//!
+//! A set is a [`Queue`] of the engine with its registration at the event server, the threads that wait on it, and its
+//! end. What its notes are called, which conditions they ask for and what a delivery writes is its interface's, which
+//! says so as [`Member`] and [`View`].
+//!
+//! Two locks. The *core* lock guards the notes and the ready list; it is held for a harvest and for what changes without
+//! a message, never across a call. The *order* lock is held across the calls that make and remove notes, so that these
+//! happen one after the other in each set. Order before core.
+
+mod register;
+mod wait;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::Hash;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::error::{EBADF, Error, Result};
+use event_protocol::activation::QueueHeader;
+use event_protocol::control::client::{QueueNumber, View as Interface};
+use event_protocol::filter::Filters;
+use event_protocol::shared::Kept;
+use event_protocol::slot::Terms;
+use hashbrown::HashMap;
+
+use crate::engine::{Queue, Sink, Unfinished, View};
+use crate::platform::Platform;
+use crate::sync::{Mutex, MutexGuard};
+pub use register::Registered;
+
+/// Notes for which a fresh set has memory.
+const FIRST_BANK: u32 = 256;
+
+/// A note as its set sees it.
+pub trait Member: Send + 'static {
+    /// What a note is called: a set has at most one of each name.
+    type Key: Copy + Eq + Hash + Send;
+    /// Whose it is.
+    const INTERFACE: Interface;
+
+    /// Its name, which never changes.
+    fn key(&self) -> Self::Key;
+
+    /// The shard that knows it.
+    fn home(&self) -> u32;
+
+    /// The filters that its slot asks for.
+    fn filters(&self) -> Filters;
+
+    /// What its slot says.
+    fn terms(&self) -> Terms;
+}
+
+/// A set.
+pub struct Set<P: Platform, V: Member> {
+    platform: Arc<P>,
+    number: QueueNumber,
+    header: Kept<P::Memory, QueueHeader>,
+    order: Mutex<()>,
+    core: Mutex<Core<P, V>>,
+    /// Shards that have seen a note of this set.
+    shards: AtomicU64,
+}
+
+/// What the core lock guards.
+pub struct Core<P: Platform, V: Member> {
+    /// The notes and the ready list.
+    pub queue: Queue<P::Memory, V>,
+    keys: HashMap<V::Key, u32>,
+    /// Notes that were told for the last time. They keep their name, so that they can be revived without a call; the
+    /// next call or wait frees them.
+    retired: Vec<u32>,
+    /// The waiter that was woken last, for rotation.
+    last_woken: u32,
+    closed: bool,
+}
+
+/// Held while notes are made and removed.
+pub type Order<'a> = MutexGuard<'a, ()>;
+
+impl<P: Platform, V: Member> Set<P, V> {
+    /// A set without notes.
+    pub fn create(platform: &Arc<P>) -> Result<Set<P, V>> {
+        let (number, (region, layout)) = platform.create_queue(FIRST_BANK)?;
+        let header = region.keep_queue_header()?;
+        let core = Core {
+            queue: Queue::new(region, layout)?,
+            keys: HashMap::new(),
+            retired: Vec::new(),
+            last_woken: 0,
+            closed: false,
+        };
+        Ok(Set {
+            platform: platform.clone(),
+            number,
+            header,
+            order: Mutex::new(()),
+            core: Mutex::new(core),
+            shards: AtomicU64::new(0),
+        })
+    }
+
+    /// What the set is reached through.
+    pub fn platform(&self) -> &Arc<P> {
+        &self.platform
+    }
+
+    /// Nobody else makes or removes notes while this is held.
+    pub fn order(&self) -> Order<'_> {
+        self.order.lock()
+    }
+
+    /// The notes. `EBADF` when the set is closed.
+    #[inline(always)]
+    pub fn core(&self) -> Result<MutexGuard<'_, Core<P, V>>> {
+        let core = self.core.lock();
+        if core.closed { Err(Error::new(EBADF)) } else { Ok(core) }
+    }
+
+    /// Harvests what is ready now.
+    #[inline(always)]
+    pub fn collect<S: Sink>(&self, sink: &mut S) -> Result<()>
+    where
+        V: View<S>,
+    {
+        let mut core = self.core()?;
+        match core.queue.harvest_plain(sink) {
+            Ok(false) => {}
+            // R13: what is still on the list may be somebody else's to take.
+            Ok(true) => self.hand_on(core),
+            Err(unfinished) => self.collect_rest(core, unfinished, sink)?,
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn collect_rest<S: Sink>(
+        &self,
+        mut core: MutexGuard<'_, Core<P, V>>,
+        unfinished: Unfinished,
+        sink: &mut S,
+    ) -> Result<()>
+    where
+        V: View<S>,
+    {
+        let Core { queue, retired, .. } = &mut *core;
+        let before = retired.len();
+        queue.harvest(unfinished, sink, retired)?;
+        if retired.len() != before {
+            core.forget_own(before)?;
+        }
+        if core.queue.has_ready() {
+            self.hand_on(core);
+        }
+        Ok(())
+    }
+
+    /// Closes the set: notes go, and who waits is woken with an error (R34).
+    pub fn close(&self) {
+        let _order = self.order();
+        let notes = {
+            let mut core = self.core.lock();
+            core.closed = true;
+            self.wake_all(&mut core);
+            core.clear()
+        };
+        self.platform.close_queue(self.number, self.shards.load(Ordering::Relaxed));
+        // What notes keep open closes here, with no lock held that a harvest needs.
+        drop(notes);
+    }
+}
+
+impl<P: Platform, V: Member> Core<P, V> {
+    /// The note of this name, retired or not.
+    pub fn find(&self, key: V::Key) -> Option<u32> {
+        self.keys.get(&key).copied()
+    }
+
+    /// A note of the program's own, which no server knows.
+    pub fn insert_own(&mut self, view: V) -> Result<u32> {
+        let key = view.key();
+        let index = self.queue.insert(None, view.terms(), view)?;
+        self.keys.insert(key, index);
+        Ok(index)
+    }
+
+    /// Removes a note of the program's own.
+    pub fn remove_own(&mut self, index: u32) -> Result<()> {
+        if let Some(note) = self.queue.note(index) {
+            self.keys.remove(&note.view.key());
+        }
+        self.queue.remove(index).map(drop)
+    }
+
+    /// Frees the notes of the program's own that were retired at or after position `from`.
+    #[cold]
+    fn forget_own(&mut self, from: usize) -> Result<()> {
+        let mut at = from;
+        while let Some(&index) = self.retired.get(at) {
+            match self.queue.note(index) {
+                Some(note) if note.cell.is_none() => {
+                    self.remove_own(index)?;
+                    self.retired.swap_remove(at);
+                }
+                _ => at += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes every note out.
+    fn clear(&mut self) -> Vec<V> {
+        let Core { queue, keys, retired, .. } = self;
+        retired.clear();
+        // A note whose ring cannot be drained any more goes with the queue.
+        keys.drain().filter_map(|(_, index)| queue.remove(index).ok().flatten()).collect()
+    }
+}

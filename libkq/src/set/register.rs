@@ -1,0 +1,224 @@
+//! Notes of a set at the event server: made, removed, changed, in as few calls as order allows.
+
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use abi::error::{EBADMSG, EINVAL, ENOENT, Error, Result};
+use event_protocol::control::client::Change;
+use event_protocol::control::limits::MAX_CHANGES;
+
+use super::{Core, Member, Order, Set};
+use crate::platform::{Platform, Source};
+use crate::sync::MutexGuard;
+
+/// Each further bank is so many times larger than the one before.
+const GROWTH: u32 = 4;
+
+/// A note that is made here and not yet at the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered {
+    /// Its number in the set.
+    pub index: u32,
+    shard: u32,
+    change: Change,
+}
+
+impl Registered {
+    /// The shard that must be asked.
+    pub fn shard(&self) -> u32 {
+        self.shard
+    }
+}
+
+impl<P: Platform, V: Member> Set<P, V> {
+    /// Makes a note, here and with the server, which activates it at once when it is true.
+    pub fn add(&self, order: &Order<'_>, note: V, source: &Source<P::Memory>) -> Result<u32> {
+        let made = self.prepare(order, note, source)?;
+        let results = self.register(order, &[made], 1);
+        // Every change has a result, or those after a failure have none.
+        results.into_iter().next().unwrap_or(Err(Error::new(EBADMSG))).map(|()| made.index)
+    }
+
+    /// Makes a note here. The server must be told next, under the same order lock: [`register`](Set::register).
+    pub fn prepare(&self, order: &Order<'_>, note: V, source: &Source<P::Memory>) -> Result<Registered> {
+        self.make_room(order)?;
+        let (key, filters) = (note.key(), note.filters());
+        let mut core = self.core()?;
+        let terms = note.terms();
+        let index = core.queue.insert(Some(source.cell.clone()), terms, note)?;
+        core.keys.insert(key, index);
+        let (bank, slot, generation) = core.queue.name(index).ok_or(Error::new(EINVAL))?;
+        let shard = source.id.shard();
+        let change = Change::Add { source: source.id, bank, slot, generation, filters, view: V::INTERFACE };
+        Ok(Registered { index, shard, change })
+    }
+
+    /// Tells the server of notes that were prepared, in order within each shard, one call for each shard that has any
+    /// (and for each [`MAX_CHANGES`]). What fails is not made. After `failures` failures in a shard what follows there is
+    /// undone too and has no result: results are of the first so many notes. Only with all notes of one shard is that a
+    /// stop at the failure.
+    pub fn register(&self, order: &Order<'_>, made: &[Registered], failures: u32) -> Vec<Result<()>> {
+        let mut results: Vec<Option<Result<()>>> = made.iter().map(|_| None).collect();
+        let mut asked = 0_u64;
+        for note in made {
+            let bit = 1 << (note.shard & 63);
+            if asked & bit == 0 {
+                asked |= bit;
+                self.shards.fetch_or(bit, Ordering::Relaxed);
+                self.register_in(note.shard, made, failures, &mut results);
+            }
+        }
+        for (note, result) in made.iter().zip(&results) {
+            if !matches!(result, Some(Ok(()))) {
+                self.take_back(order, note.index);
+            }
+        }
+        results.into_iter().map_while(|result| result).collect()
+    }
+
+    fn register_in(
+        &self,
+        shard: u32,
+        made: &[Registered],
+        failures: u32,
+        results: &mut [Option<Result<()>>],
+    ) {
+        let own: Vec<usize> = (0..made.len()).filter(|&at| made[at].shard == shard).collect();
+        for part in own.chunks(MAX_CHANGES) {
+            let changes = part.iter().map(|&at| made[at].change).collect();
+            match self.platform.changes(shard, self.number, failures, changes) {
+                Ok(done) => {
+                    for &at in part.iter().take(done.processed) {
+                        results[at] = Some(Ok(()));
+                    }
+                    for (failed, error) in &done.failures {
+                        if let Some(&at) = part.get(*failed) {
+                            results[at] = Some(Err(*error));
+                        }
+                    }
+                    if done.processed < part.len() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    for &at in part {
+                        results[at] = Some(Err(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Undoes [`prepare`](Set::prepare).
+    fn take_back(&self, _order: &Order<'_>, index: u32) {
+        let mut core = self.core.lock();
+        if let Some(note) = core.queue.note(index) {
+            let key = note.view.key();
+            core.keys.remove(&key);
+        }
+        let note = core.queue.remove(index);
+        drop(core);
+        // What it keeps open closes here: not under the lock.
+        drop(note);
+    }
+
+    /// Removes a note that the server knows. R35: it is silent before the server is asked.
+    pub fn delete(&self, _order: &Order<'_>, index: u32) -> Result<()> {
+        let (name, shard) = {
+            let mut core = self.core.lock();
+            let Some(note) = core.queue.note(index) else { return Ok(()) };
+            let (key, shard) = (note.view.key(), note.view.home());
+            core.keys.remove(&key);
+            core.queue.silence(index);
+            (core.queue.name(index), shard)
+        };
+        let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
+        let asked = self.platform.change(shard, self.number, Change::Delete { bank, slot, generation });
+        let note = self.core.lock().queue.remove(index);
+        drop(note?);
+        match asked {
+            // Gone with its source already.
+            Err(error) if error.errno == ENOENT => Ok(()),
+            asked => asked,
+        }
+    }
+
+    /// Tells the server which filters a note asks for now, after its slot says so.
+    pub fn refilter(&self, _order: &Order<'_>, index: u32) -> Result<()> {
+        let (name, shard, filters) = {
+            let core = self.core()?;
+            let Some(note) = core.queue.note(index) else { return Err(Error::new(ENOENT)) };
+            (core.queue.name(index), note.view.home(), note.view.filters())
+        };
+        let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
+        self.platform.change(shard, self.number, Change::Modify { bank, slot, generation, filters })
+    }
+
+    /// R31: removes a note whose descriptor is being closed, if there is one of this name.
+    pub fn purge(&self, order: &Order<'_>, key: V::Key) {
+        let found = self.core.lock().find(key);
+        if let Some(index) = found {
+            // The note is gone here; a dead server cannot object.
+            let _ = self.delete(order, index);
+        }
+    }
+
+    /// Puts a note where a harvest finds it, if it may be true (`worth`), and wakes somebody for it.
+    pub fn look(&self, mut core: MutexGuard<'_, Core<P, V>>, index: u32, worth: bool) {
+        if worth {
+            core.queue.look(index);
+        }
+        if core.queue.has_ready() {
+            self.hand_on(core);
+        }
+    }
+
+    /// Frees what was delivered for the last time.
+    pub fn free_retired(&self) -> Result<()> {
+        if self.core.lock().retired.is_empty() {
+            return Ok(());
+        }
+        self.free_retired_but(&self.order(), None)
+    }
+
+    /// The same, but for the note that a change may revive.
+    pub fn free_retired_but(&self, order: &Order<'_>, kept: Option<V::Key>) -> Result<()> {
+        let retired: Vec<u32> = {
+            let mut core = self.core.lock();
+            let Core { queue, keys, retired, .. } = &mut *core;
+            let mut gone = core::mem::take(retired);
+            // One that was revived and told again is in it twice.
+            gone.sort_unstable();
+            gone.dedup();
+            gone.retain(|&index| match queue.note(index) {
+                Some(note) if note.is_retired() => {
+                    let keep = kept.is_some_and(|key| key == note.view.key());
+                    if keep {
+                        retired.push(index);
+                    } else {
+                        // From here on nobody can revive it.
+                        keys.remove(&note.view.key());
+                    }
+                    !keep
+                }
+                _ => false,
+            });
+            gone
+        };
+        retired.into_iter().try_for_each(|index| self.delete(order, index))
+    }
+
+    /// Makes sure that one note can be inserted.
+    pub fn make_room(&self, _order: &Order<'_>) -> Result<()> {
+        let banks = {
+            let core = self.core.lock();
+            if core.queue.has_room() {
+                return Ok(());
+            }
+            core.queue.banks()
+        };
+        let slots = GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK);
+        let (region, layout) = self.platform.grow_queue(self.number, banks, slots)?;
+        Ok(self.core.lock().queue.grow(region, layout)?)
+    }
+}
