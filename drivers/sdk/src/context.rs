@@ -14,12 +14,19 @@ pub struct Context<'a> {
     pub(crate) sources: &'a mut dyn Sources,
     pub(crate) wakes: &'a mut Wakes,
     pub(crate) now: u64,
+    pub(crate) caller: u32,
 }
 
 impl Context<'_> {
     /// Monotonic time in ns at which the driver heard what it is being told.
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    /// The process that asks: of a driver that [knows its callers](crate::Driver::KNOWS_CALLERS), and on its service handle;
+    /// otherwise 0.
+    pub fn caller(&self) -> u32 {
+        self.caller
     }
 
     /// The monotonic clock in ns: later than [`Context::now`] by what the driver has done since.

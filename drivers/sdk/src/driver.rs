@@ -7,10 +7,22 @@ use core::fmt;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::{Control, ControlReply, Kind};
 use event_protocol::filter::Filters;
+use rt::sys::Notification;
 
 /// A driver's answers. Where one would have to wait it says EAGAIN and later calls [`Context::wake`]; whether its client
 /// waits or is told so is not its concern.
 pub trait Driver {
+    /// Whether it wants to know which process opens a file ([`Context::caller`]). The handles of its service that clients
+    /// have are their own then and cannot be passed on.
+    const KNOWS_CALLERS: bool = false;
+
+    /// What is signalled on `bell` comes as an [interrupt](Driver::interrupt): for a driver whose device is another
+    /// process, which is given a duplicate of it. Called once, before [`Driver::start`].
+    fn connect(&mut self, bell: &Notification) -> Result<()> {
+        _ = bell;
+        Ok(())
+    }
+
     /// Interrupts are connected: the time to switch the device on. Called once, before anything else.
     fn start(&mut self, context: &mut Context<'_>) {
         _ = context;

@@ -15,11 +15,12 @@ use abi::message::WORDS;
 use alloc::boxed::Box;
 use alloc::vec;
 use event_protocol::descriptor::{Control, MAX_PATH, MAX_TRANSFER, Open, Opened, label, words};
+use rt::sys::Notification;
 
 /// A request, with the bytes of its message.
 #[derive(Debug)]
 pub struct Request<'a, T> {
-    /// Badge of the handle that was called: 0 for the service itself, else an open file's.
+    /// Badge of the handle that was called: the service's ([`FileId::is_service`]) or an open file's.
     pub badge: u64,
     /// What is asked: one of [`label`].
     pub label: u32,
@@ -63,6 +64,7 @@ pub struct Engine<D, L> {
     pending: Pending,
     wakes: Wakes,
     now: u64,
+    caller: u32,
     buffer: Box<[u8]>,
     counters: Counters,
     trace: Trace,
@@ -78,6 +80,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
             pending: Pending::default(),
             wakes: Wakes::new(),
             now: 0,
+            caller: 0,
             buffer: vec![0; MAX_TRANSFER].into_boxed_slice(),
             counters: Counters::default(),
             trace: Trace::default(),
@@ -94,10 +97,12 @@ impl<D: Driver, L: Link> Engine<D, L> {
         self.counters.requests += 1;
         let badge = request.badge;
         self.trace.record(self.now, badge, Event::Request(request.label));
+        let to_service = FileId::is_service(badge);
+        self.caller = if to_service { badge as u32 } else { 0 };
         let result = match (request.label, request.badge) {
-            (label::OPEN, 0) => self.open(request),
-            (INSPECT, 0) => self.inspect(request.token),
-            (_, 0) => Err(Error::new(ENOSYS)),
+            (label::OPEN, _) if to_service => self.open(request),
+            (INSPECT, _) if to_service => self.inspect(request.token),
+            _ if to_service => Err(Error::new(ENOSYS)),
             (label, badge) => {
                 let id = FileId::from_badge(badge);
                 match (label, self.files.get(id)) {
@@ -186,6 +191,11 @@ impl<D: Driver, L: Link> Engine<D, L> {
         &self.driver
     }
 
+    /// Connects it with those who ring for it.
+    pub fn connect(&mut self, bell: &Notification) -> Result<()> {
+        self.driver.connect(bell)
+    }
+
     /// The outside.
     pub fn link(&mut self) -> &mut L {
         &mut self.link
@@ -197,7 +207,8 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     fn call<R>(&mut self, act: impl FnOnce(&mut D, &mut Context<'_>) -> R) -> R {
-        let mut context = Context { sources: &mut self.link, wakes: &mut self.wakes, now: self.now };
+        let Engine { link, wakes, now, caller, .. } = self;
+        let mut context = Context { sources: link, wakes, now: *now, caller: *caller };
         act(&mut self.driver, &mut context)
     }
 

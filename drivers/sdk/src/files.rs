@@ -23,6 +23,11 @@ impl FileId {
         (self.generation as u64) << 32 | self.index as u64
     }
 
+    /// Whether a badge is the service's, and not a file's: 0, or the pid of a client that the service knows.
+    pub const fn is_service(badge: u64) -> bool {
+        badge >> 32 == 0
+    }
+
     /// A small number, unique among the files that are open at one time.
     pub const fn index(self) -> usize {
         self.index as usize

@@ -93,8 +93,13 @@ impl<D: Driver> Running<D> {
             }
         };
         engine.set_time(now_ns());
+        engine.connect(&bound)?;
         engine.start();
-        rt::init::register(setup.service, &endpoint)?;
+        if D::KNOWS_CALLERS {
+            rt::init::register_knowing_callers(setup.service, &endpoint)?;
+        } else {
+            rt::init::register(setup.service, &endpoint)?;
+        }
         let bytes = vec![0; MAX_BYTES].into_boxed_slice();
         Ok(Running { engine, endpoint, interrupt, again, bytes, _bound: bound })
     }
