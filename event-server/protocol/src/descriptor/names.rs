@@ -1,0 +1,12 @@
+//! What drivers call things that programs do not open by a path of their own.
+
+/// The read end of a new pipe; [`WRITER`] beside it is the other end.
+pub const PIPE: &str = "/dev/pipe";
+/// Beside the read end of a pipe: its write end.
+pub const WRITER: &str = "writer";
+/// Where FIFOs have their names.
+pub const FIFOS: &str = "/run/fifo";
+/// Beside a listening socket: the next connection.
+pub const ACCEPT: &str = "accept";
+/// Beside a new socket: the other one of a pair.
+pub const PEER: &str = "peer";
