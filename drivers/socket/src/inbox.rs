@@ -1,0 +1,397 @@
+//! What was sent to a socket and not received yet.
+
+use abi::error::{EAGAIN, ENOBUFS, Error, Result};
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+/// What a message costs beside its bytes, so that many small ones have an end too.
+pub const OVERHEAD: usize = 64;
+
+/// The place of urgent data in a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Urgent {
+    /// None here.
+    No,
+    /// This message is one urgent byte.
+    Waiting,
+    /// The byte was received; the mark stays until the stream is read beyond it.
+    Taken,
+}
+
+/// Handles that travel, and who sent them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rights<H> {
+    /// The handles.
+    pub handles: Vec<H>,
+    /// Against whose quota they count.
+    pub payer: u64,
+}
+
+impl<H> Rights<H> {
+    /// No handles.
+    pub const fn none() -> Rights<H> {
+        Rights { handles: Vec::new(), payer: 0 }
+    }
+}
+
+/// A datagram or record; of a stream, a stretch with nothing to stop at inside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message<H> {
+    bytes: VecDeque<u8>,
+    from: Option<Rc<str>>,
+    rights: Rights<H>,
+    urgent: Urgent,
+}
+
+/// What was received.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Received<H> {
+    /// Bytes put into the buffer.
+    pub count: usize,
+    /// Bytes of the whole datagram.
+    pub whole: usize,
+    /// The address of its sender.
+    pub from: Option<Rc<str>>,
+    /// The handles that came at the first byte.
+    pub rights: Rights<H>,
+}
+
+/// What a receive would give.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Peeked<'a, H> {
+    /// Bytes put into the buffer.
+    pub count: usize,
+    /// Bytes of the whole datagram.
+    pub whole: usize,
+    /// The address of its sender.
+    pub from: Option<Rc<str>>,
+    /// The handles that would come.
+    pub handles: &'a [H],
+}
+
+impl<H> Peeked<'_, H> {
+    /// Nothing.
+    pub const fn nothing() -> Self {
+        Peeked { count: 0, whole: 0, from: None, handles: &[] }
+    }
+}
+
+/// What is put back when a receiver turns out to be dead.
+#[derive(Debug)]
+pub enum Undo<H> {
+    /// Nothing.
+    Nothing,
+    /// A stretch of a stream, and the mark that was passed before it.
+    Stretch(Option<Message<H>>),
+    /// The urgent byte.
+    Urgent(u8),
+    /// A datagram as it was, without its handles.
+    Whole(Message<H>),
+}
+
+/// A queue of messages with an end.
+#[derive(Debug)]
+pub struct Inbox<H> {
+    messages: VecDeque<Message<H>>,
+    /// Bytes to be read, urgent data that waits not among them.
+    bytes: usize,
+    occupied: usize,
+    capacity: usize,
+}
+
+impl<H> Inbox<H> {
+    /// An empty one.
+    pub const fn new(capacity: usize) -> Inbox<H> {
+        Inbox { messages: VecDeque::new(), bytes: 0, occupied: 0, capacity }
+    }
+
+    /// Bytes that it holds at most.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Changes that; what is in it stays.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
+    /// Free bytes.
+    pub fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.occupied)
+    }
+
+    /// Bytes that reads of the stream will give.
+    pub fn stream_bytes(&self, inline: bool) -> usize {
+        self.bytes + usize::from(inline && self.has_urgent())
+    }
+
+    /// Bytes that receives will give, where an empty datagram counts as one: it can be received.
+    pub fn datagram_bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.bytes.len().max(1)).sum()
+    }
+
+    /// Bytes of the next datagram.
+    pub fn next_datagram(&self) -> Option<usize> {
+        self.messages.front().map(|message| message.bytes.len())
+    }
+
+    /// Whether something was not received.
+    pub fn has_unread(&self) -> bool {
+        self.messages.iter().any(|message| message.urgent != Urgent::Taken)
+    }
+
+    /// Whether urgent data waits.
+    pub fn has_urgent(&self) -> bool {
+        self.messages.iter().any(|message| message.urgent == Urgent::Waiting)
+    }
+
+    /// Whether the next byte of the stream is the one behind (`inline`: at) the mark.
+    pub fn is_at_mark(&self) -> bool {
+        self.messages.front().is_some_and(|message| message.urgent != Urgent::No)
+    }
+
+    /// Whether a stream that is asked for so much would stop short of it though more is there.
+    pub fn stops_within(&self, wanted: usize) -> bool {
+        let mut before = 0;
+        for (at, message) in self.messages.iter().enumerate() {
+            if at > 0 && (message.urgent != Urgent::No || !message.rights.handles.is_empty()) {
+                return true;
+            }
+            before += message.bytes.len();
+            if before >= wanted {
+                return false;
+            }
+            if !message.rights.handles.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Adds to a stream what there is room for; handles stay at its first byte. EAGAIN without room.
+    pub fn push_stream(&mut self, bytes: &[u8], rights: &mut Rights<H>) -> Result<usize> {
+        let count = bytes.len().min(self.room());
+        if count == 0 {
+            return Err(Error::new(EAGAIN));
+        }
+        let joins = |last: &&mut Message<H>| {
+            last.urgent == Urgent::No && last.rights.handles.is_empty() && rights.handles.is_empty()
+        };
+        match self.messages.back_mut().filter(joins) {
+            Some(last) => append(&mut last.bytes, &bytes[..count])?,
+            None => self.push(&bytes[..count], None, rights, Urgent::No)?,
+        }
+        self.bytes += count;
+        self.occupied += count;
+        Ok(count)
+    }
+
+    /// Adds the urgent byte; one that waits becomes an ordinary byte where it is. EAGAIN without room.
+    pub fn push_urgent(&mut self, byte: u8, rights: &mut Rights<H>) -> Result<()> {
+        if self.room() == 0 {
+            return Err(Error::new(EAGAIN));
+        }
+        self.push(&[byte], None, rights, Urgent::Waiting)?;
+        self.occupied += 1;
+        let last = self.messages.len() - 1;
+        for message in self.messages.iter_mut().take(last) {
+            if message.urgent == Urgent::Waiting {
+                message.urgent = Urgent::No;
+                self.bytes += 1;
+            }
+        }
+        self.messages.retain(|message| message.urgent != Urgent::Taken);
+        Ok(())
+    }
+
+    /// Adds a datagram or record, whole. EAGAIN without room.
+    pub fn push_datagram(
+        &mut self,
+        bytes: &[u8],
+        from: Option<Rc<str>>,
+        rights: &mut Rights<H>,
+    ) -> Result<()> {
+        if bytes.len() + OVERHEAD > self.room() {
+            return Err(Error::new(EAGAIN));
+        }
+        self.push(bytes, from, rights, Urgent::No)?;
+        self.bytes += bytes.len();
+        self.occupied += bytes.len() + OVERHEAD;
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        from: Option<Rc<str>>,
+        rights: &mut Rights<H>,
+        urgent: Urgent,
+    ) -> Result<()> {
+        self.messages.try_reserve(1).map_err(|_| Error::new(ENOBUFS))?;
+        let mut kept = VecDeque::new();
+        append(&mut kept, bytes)?;
+        let rights = core::mem::replace(rights, Rights::none());
+        self.messages.push_back(Message { bytes: kept, from, rights, urgent });
+        Ok(())
+    }
+
+    /// Reads a stream. It stops at the next handles, behind handles that it took, and once at the mark of urgent data,
+    /// which it passes only when something is behind it.
+    pub fn take_stream(&mut self, inline: bool, buffer: &mut [u8]) -> (Received<H>, Undo<H>) {
+        let mut received = Received { count: 0, whole: 0, from: None, rights: Rights::none() };
+        let mut passed = None;
+        while received.count < buffer.len() {
+            let bytes = self.bytes;
+            let Some(front) = self.messages.front_mut() else { break };
+            let marked = front.urgent != Urgent::No;
+            if received.count > 0 && (marked || !front.rights.handles.is_empty()) {
+                break;
+            }
+            if marked && (!inline || front.urgent == Urgent::Taken) {
+                if bytes == 0 {
+                    break;
+                }
+                passed = self.messages.pop_front();
+                self.occupied -= passed.as_ref().map_or(0, |mark| mark.bytes.len());
+                continue;
+            }
+            let stops = !front.rights.handles.is_empty();
+            if stops {
+                received.rights = core::mem::replace(&mut front.rights, Rights::none());
+            }
+            let count = front.bytes.len().min(buffer.len() - received.count);
+            copy(&front.bytes, &mut buffer[received.count..received.count + count]);
+            front.bytes.drain(..count);
+            if front.bytes.is_empty() {
+                self.messages.pop_front();
+            }
+            received.count += count;
+            self.bytes -= if marked { 0 } else { count };
+            self.occupied -= count;
+            if stops {
+                break;
+            }
+        }
+        received.whole = received.count;
+        (received, Undo::Stretch(passed))
+    }
+
+    /// What [`Inbox::take_stream`] would give, left where it is.
+    pub fn peek_stream(&self, inline: bool, buffer: &mut [u8]) -> Peeked<'_, H> {
+        let is_skipped = |message: &&Message<H>| {
+            message.urgent == Urgent::Taken || message.urgent == Urgent::Waiting && !inline
+        };
+        let mut count = 0;
+        let mut handles: &[H] = &[];
+        let skipped = usize::from(self.bytes > 0 && self.messages.front().as_ref().is_some_and(is_skipped));
+        for message in self.messages.iter().skip(skipped) {
+            let stops = !message.rights.handles.is_empty();
+            let marked = message.urgent != Urgent::No;
+            if is_skipped(&message) || count > 0 && (marked || stops) || count == buffer.len() {
+                break;
+            }
+            let here = message.bytes.len().min(buffer.len() - count);
+            copy(&message.bytes, &mut buffer[count..count + here]);
+            count += here;
+            if stops {
+                handles = &message.rights.handles;
+                break;
+            }
+        }
+        Peeked { count, whole: count, from: None, handles }
+    }
+
+    /// Receives a datagram or record; what has no room in the buffer is lost.
+    pub fn take_datagram(&mut self, buffer: &mut [u8]) -> Option<(Received<H>, Undo<H>)> {
+        let mut message = self.messages.pop_front()?;
+        let whole = message.bytes.len();
+        self.bytes -= whole;
+        self.occupied -= whole + OVERHEAD;
+        let count = whole.min(buffer.len());
+        copy(&message.bytes, &mut buffer[..count]);
+        let rights = core::mem::replace(&mut message.rights, Rights::none());
+        Some((Received { count, whole, from: message.from.clone(), rights }, Undo::Whole(message)))
+    }
+
+    /// What [`Inbox::take_datagram`] would give, left where it is.
+    pub fn peek_datagram(&self, buffer: &mut [u8]) -> Option<Peeked<'_, H>> {
+        let Message { bytes, from, rights, .. } = self.messages.front()?;
+        let count = bytes.len().min(buffer.len());
+        copy(bytes, &mut buffer[..count]);
+        Some(Peeked { count, whole: bytes.len(), from: from.clone(), handles: &rights.handles })
+    }
+
+    /// Receives the urgent byte that waits, and leaves its mark.
+    pub fn take_urgent(&mut self) -> Option<(u8, Rights<H>)> {
+        let message = self.messages.iter_mut().find(|message| message.urgent == Urgent::Waiting)?;
+        let byte = message.bytes.pop_front()?;
+        message.urgent = Urgent::Taken;
+        self.occupied -= 1;
+        Some((byte, core::mem::replace(&mut message.rights, Rights::none())))
+    }
+
+    /// The urgent byte that waits, left where it is.
+    pub fn peek_urgent(&self) -> Option<u8> {
+        let message = self.messages.iter().find(|message| message.urgent == Urgent::Waiting)?;
+        message.bytes.front().copied()
+    }
+
+    /// Puts back what was taken last and did not arrive: nothing has happened in between.
+    pub fn put_back(&mut self, undo: Undo<H>, bytes: &[u8], rights: Rights<H>) {
+        match undo {
+            Undo::Nothing => {}
+            Undo::Stretch(passed) => {
+                let mut kept = VecDeque::new();
+                if !bytes.is_empty() && append(&mut kept, bytes).is_ok() {
+                    self.bytes += bytes.len();
+                    self.occupied += bytes.len();
+                    self.messages.push_front(Message { bytes: kept, from: None, rights, urgent: Urgent::No });
+                }
+                if let Some(mark) = passed {
+                    self.occupied += mark.bytes.len();
+                    self.messages.push_front(mark);
+                }
+            }
+            Undo::Urgent(byte) => {
+                if let Some(mark) = self.messages.iter_mut().find(|message| message.urgent == Urgent::Taken) {
+                    mark.bytes.push_front(byte);
+                    mark.urgent = Urgent::Waiting;
+                    mark.rights = rights;
+                    self.occupied += 1;
+                }
+            }
+            Undo::Whole(message) => {
+                self.bytes += message.bytes.len();
+                self.occupied += message.bytes.len() + OVERHEAD;
+                self.messages.push_front(Message { rights, ..message });
+            }
+        }
+    }
+
+    /// Takes everything out: the handles that were on their way.
+    pub fn clear(&mut self) -> impl Iterator<Item = Rights<H>> + use<H> {
+        self.bytes = 0;
+        self.occupied = 0;
+        core::mem::take(&mut self.messages).into_iter().map(|message| message.rights)
+    }
+
+    /// All handles that are on their way.
+    pub fn handles(&self) -> impl Iterator<Item = &H> {
+        self.messages.iter().flat_map(|message| &message.rights.handles)
+    }
+}
+
+fn append(to: &mut VecDeque<u8>, bytes: &[u8]) -> Result<()> {
+    to.try_reserve(bytes.len()).map_err(|_| Error::new(ENOBUFS))?;
+    to.extend(bytes);
+    Ok(())
+}
+
+fn copy(from: &VecDeque<u8>, to: &mut [u8]) {
+    let (first, second) = from.as_slices();
+    let split = first.len().min(to.len());
+    to[..split].copy_from_slice(&first[..split]);
+    let rest = to.len() - split;
+    to[split..].copy_from_slice(&second[..rest]);
+}

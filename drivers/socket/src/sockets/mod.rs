@@ -1,0 +1,185 @@
+//! All sockets, and what has to be told of each act.
+
+mod connect;
+mod end;
+mod options;
+mod transfer;
+
+use crate::inbox::Inbox;
+use crate::names::Names;
+use crate::socket::{Kind, Options, Ready, Role, Socket};
+use abi::error::{EBADF, EINVAL, Error, Result};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+pub use transfer::{Sent, Take};
+
+/// A socket's number, never used again.
+pub type Id = u64;
+
+/// Bytes of an address.
+pub const MAX_ADDRESS: usize = 107;
+/// Bytes that a socket holds for its receiver, unless it is told otherwise.
+pub const BUFFER: usize = 16 * 1024;
+/// The smallest and largest that it can be told to hold.
+pub const BUFFERS: core::ops::RangeInclusive<usize> = 4096..=64 * 1024;
+/// Space at which a socket is writable, unless it is told otherwise.
+pub const SEND_LOW: u32 = 2048;
+/// Connections that wait to be accepted, at most.
+pub const MAX_BACKLOG: usize = 128;
+/// Handles of one client that are on their way (R55).
+pub const MAX_IN_FLIGHT: usize = 64;
+
+/// A direction of a socket whose readiness may have changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Reading; `news` when something came.
+    Read {
+        /// Whose.
+        socket: Id,
+        /// Even who only wants news wants to know.
+        news: bool,
+    },
+    /// Writing; `news` when space came.
+    Write {
+        /// Whose.
+        socket: Id,
+        /// Even who only wants news wants to know.
+        news: bool,
+    },
+    /// Nothing that is published: what was refused can be tried again.
+    Retry(Id),
+}
+
+/// Sockets, with handles of the caller's sort travelling in their messages.
+pub struct Sockets<H> {
+    sockets: BTreeMap<Id, Socket<H>>,
+    names: Names,
+    next: Id,
+    in_flight: BTreeMap<u64, usize>,
+    changes: Vec<Change>,
+}
+
+impl<H> Default for Sockets<H> {
+    fn default() -> Sockets<H> {
+        Sockets {
+            sockets: BTreeMap::new(),
+            names: Names::default(),
+            next: 1,
+            in_flight: BTreeMap::new(),
+            changes: Vec::new(),
+        }
+    }
+}
+
+impl<H> Sockets<H> {
+    /// A new socket of a client's process.
+    pub fn create(&mut self, kind: Kind, client: u64, process: i64) -> Id {
+        let id = self.next;
+        self.next += 1;
+        let socket = Socket {
+            kind,
+            role: Role::Idle,
+            name: None,
+            inbox: Inbox::new(BUFFER),
+            read_shut: false,
+            write_shut: false,
+            error: 0,
+            options: Options { receive_low: 1, send_low: SEND_LOW, send_buffer: BUFFER, inline: false },
+            client,
+            process,
+            senders: BTreeSet::new(),
+            refused: BTreeSet::new(),
+        };
+        self.sockets.insert(id, socket);
+        id
+    }
+
+    /// A socket. EBADF.
+    pub fn get(&self, id: Id) -> Result<&Socket<H>> {
+        self.sockets.get(&id).ok_or(Error::new(EBADF))
+    }
+
+    fn get_mut(&mut self, id: Id) -> Result<&mut Socket<H>> {
+        self.sockets.get_mut(&id).ok_or(Error::new(EBADF))
+    }
+
+    /// How ready a socket is to be written to (R20, R22).
+    pub fn writable(&self, id: Id) -> Ready {
+        let Some(socket) = self.sockets.get(&id) else { return Ready::default() };
+        let error = socket.error != 0;
+        let amount = match (&socket.role, socket.kind) {
+            (Role::Listening { .. }, _) => return Ready::default(),
+            (Role::Idle, Kind::Datagram) => socket.options.send_buffer,
+            (Role::Idle, _) => return Ready { error, ..Ready::default() },
+            (Role::Connected { .. }, _) if socket.write_shut => 0,
+            (Role::Connected { peer, .. }, kind) => match self.sockets.get(peer) {
+                Some(receiver) => self.room(socket, receiver, kind),
+                // A send is told at once that nobody is there.
+                None => socket.options.send_buffer,
+            },
+        };
+        Ready { amount, end: socket.write_shut, error, ..Ready::default() }
+    }
+
+    /// Bytes that one more message may have.
+    fn room(&self, sender: &Socket<H>, receiver: &Socket<H>, kind: Kind) -> usize {
+        let used = receiver.inbox.capacity() - receiver.inbox.room().min(receiver.inbox.capacity());
+        let room = receiver.inbox.room().min(sender.options.send_buffer.saturating_sub(used));
+        if kind.has_messages() { room.saturating_sub(crate::inbox::OVERHEAD) } else { room }
+    }
+
+    /// Names and how many sockets there are, accepted or not.
+    pub fn load(&self) -> (usize, usize) {
+        (self.names.len(), self.sockets.len())
+    }
+
+    /// Handles on their way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.values().sum()
+    }
+
+    /// Removes the name of a socket. ENOENT.
+    pub fn unlink(&mut self, name: &str) -> Result<()> {
+        self.names.unlink(name)
+    }
+
+    /// Whether a name is bound. ENOENT.
+    pub fn find(&self, name: &str) -> Result<Option<Id>> {
+        self.names.find(name)
+    }
+
+    /// What has to be told since the last call.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        core::mem::take(&mut self.changes)
+    }
+
+    fn tell_read(&mut self, socket: Id, news: bool) {
+        self.changes.push(Change::Read { socket, news });
+    }
+
+    fn tell_write(&mut self, socket: Id, news: bool) {
+        self.changes.push(Change::Write { socket, news });
+    }
+
+    /// There is more room in a socket's inbox, or will never be: whoever sends there is told.
+    fn tell_senders(&mut self, id: Id, news: bool) {
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let refused = core::mem::take(&mut socket.refused);
+        self.changes.extend(socket.senders.iter().map(|&socket| Change::Write { socket, news }));
+        if news {
+            self.changes.extend(refused.into_iter().map(Change::Retry));
+        } else {
+            socket.refused = refused;
+        }
+    }
+
+    /// What a call asks of a socket that is not what it should be.
+    fn idle(&self, id: Id) -> Result<&Socket<H>> {
+        let socket = self.get(id)?;
+        match socket.role {
+            Role::Idle => Ok(socket),
+            _ => Err(Error::new(EINVAL)),
+        }
+    }
+}
