@@ -19,17 +19,17 @@ const ALL: Take = Take { urgent: false, all: true };
 struct World(Sockets<u32>);
 
 impl World {
-    fn new(&mut self, kind: Kind) -> Id {
+    fn socket(&mut self, kind: Kind) -> Id {
         self.0.create(kind, 1, 100)
     }
 
     fn pair(&mut self, kind: Kind) -> (Id, Id) {
-        let one = self.new(kind);
+        let one = self.socket(kind);
         (one, self.0.pair(one, 2, 200).expect("a pair"))
     }
 
     fn listener(&mut self, name: &str, backlog: i32) -> Id {
-        let listener = self.new(Kind::Stream);
+        let listener = self.socket(Kind::Stream);
         self.0.bind(listener, name).unwrap();
         self.0.listen(listener, backlog).unwrap();
         listener
@@ -142,7 +142,7 @@ fn r22_a_listener_reads_its_backlog_and_is_never_writable() {
     let listener = world.listener("/l", 2);
     assert_eq!((world.readable(listener), world.0.writable(listener)), (ready(0), ready(0)));
     assert_eq!(world.0.accept(listener), errno(EAGAIN));
-    let clients = [world.new(Kind::Stream), world.new(Kind::Stream), world.new(Kind::Stream)];
+    let clients = [world.socket(Kind::Stream), world.socket(Kind::Stream), world.socket(Kind::Stream)];
     world.0.connect(clients[0], "/l").unwrap();
     world.0.connect(clients[1], "/l").unwrap();
     assert_eq!((world.readable(listener), world.0.writable(listener)), (ready(2), ready(0)));
@@ -163,7 +163,7 @@ fn r22_a_listener_reads_its_backlog_and_is_never_writable() {
 fn r51_a_listener_that_is_closed_wakes_all_who_wait_for_it() {
     let mut world = World::default();
     let listener = world.listener("/l", 1);
-    let (pending, waiting) = (world.new(Kind::Stream), world.new(Kind::Stream));
+    let (pending, waiting) = (world.socket(Kind::Stream), world.socket(Kind::Stream));
     world.0.connect(pending, "/l").unwrap();
     assert_eq!(world.0.connect(waiting, "/l"), errno(EAGAIN));
     world.changes();
@@ -181,7 +181,7 @@ fn r51_a_listener_that_is_closed_wakes_all_who_wait_for_it() {
 fn r51_a_listener_that_is_shut_down_wakes_all_who_wait_for_it() {
     let mut world = World::default();
     let listener = world.listener("/l", 1);
-    let (pending, waiting) = (world.new(Kind::Stream), world.new(Kind::Stream));
+    let (pending, waiting) = (world.socket(Kind::Stream), world.socket(Kind::Stream));
     world.0.connect(pending, "/l").unwrap();
     assert_eq!(world.0.connect(waiting, "/l"), errno(EAGAIN));
     world.changes();
@@ -199,8 +199,8 @@ fn r51_a_listener_that_is_shut_down_wakes_all_who_wait_for_it() {
 fn names_and_connections_say_what_they_cannot_do() {
     let mut world = World::default();
     let listener = world.listener("/l", 1);
-    let (stream, record) = (world.new(Kind::Stream), world.new(Kind::Record));
-    let datagram = world.new(Kind::Datagram);
+    let (stream, record) = (world.socket(Kind::Stream), world.socket(Kind::Record));
+    let datagram = world.socket(Kind::Datagram);
     assert_eq!(world.0.bind(stream, "/l"), errno(EADDRINUSE));
     assert_eq!(world.0.bind(stream, ""), errno(ENOENT));
     assert_eq!(world.0.bind(listener, "/m"), errno(EINVAL));
@@ -217,7 +217,7 @@ fn names_and_connections_say_what_they_cannot_do() {
     assert_eq!(world.0.pair(listener, 1, 1), errno(EINVAL));
     world.0.bind(stream, "/s").unwrap();
     assert_eq!(world.0.connect(record, "/s"), errno(EPROTOTYPE));
-    let other = world.new(Kind::Stream);
+    let other = world.socket(Kind::Stream);
     assert_eq!(world.0.connect(other, "/s"), errno(ECONNREFUSED), "nobody listens");
     world.0.close(stream);
     assert_eq!(world.0.connect(other, "/s"), errno(ECONNREFUSED), "the name is there still");
@@ -266,7 +266,7 @@ fn waiting_for_all_ends_when_no_more_can_come() {
 #[test]
 fn datagrams_keep_their_boundaries_and_addresses() {
     let mut world = World::default();
-    let (one, other) = (world.new(Kind::Datagram), world.new(Kind::Datagram));
+    let (one, other) = (world.socket(Kind::Datagram), world.socket(Kind::Datagram));
     world.0.bind(one, "/one").unwrap();
     world.0.bind(other, "/other").unwrap();
     assert_eq!((world.send(one, b"x"), world.receive(one, 1)), (errno(ENOTCONN), errno(EAGAIN)));
@@ -290,7 +290,7 @@ fn datagrams_keep_their_boundaries_and_addresses() {
 #[test]
 fn datagrams_that_find_no_room_wait_for_it() {
     let mut world = World::default();
-    let (one, other) = (world.new(Kind::Datagram), world.new(Kind::Datagram));
+    let (one, other) = (world.socket(Kind::Datagram), world.socket(Kind::Datagram));
     world.0.bind(other, "/other").unwrap();
     let sent = (0..).take_while(|_| world.send_to(one, "/other", &[7; 1000]).is_ok()).count();
     assert_eq!(sent, BUFFER / (1000 + OVERHEAD));
@@ -306,13 +306,13 @@ fn datagrams_that_find_no_room_wait_for_it() {
 #[test]
 fn datagrams_of_a_connection_come_from_there_only() {
     let mut world = World::default();
-    let (one, other) = (world.new(Kind::Datagram), world.new(Kind::Datagram));
+    let (one, other) = (world.socket(Kind::Datagram), world.socket(Kind::Datagram));
     world.0.bind(one, "/one").unwrap();
     world.0.bind(other, "/other").unwrap();
     world.0.connect(one, "/other").unwrap();
     assert_eq!(world.send(one, b"to the other"), Ok(12));
     world.0.connect(other, "/one").unwrap();
-    let third = world.new(Kind::Datagram);
+    let third = world.socket(Kind::Datagram);
     assert_eq!(world.send_to(third, "/one", b"x"), errno(EPERM));
     assert_eq!(world.0.connect(third, "/one"), errno(EPERM));
     world.0.connect(one, "").unwrap();
@@ -456,7 +456,7 @@ fn what_a_dead_receiver_did_not_get_is_the_next_ones() {
 #[test]
 fn low_water_marks_are_at_least_one() {
     let mut world = World::default();
-    let one = world.new(Kind::Stream);
+    let one = world.socket(Kind::Stream);
     world.0.set_low_water(one, Some(9), None).unwrap();
     assert_eq!(world.0.set_low_water(one, Some(3), Some(0)), errno(EINVAL));
     let options = world.0.get(one).unwrap().options;
