@@ -3,9 +3,10 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::error::Result;
+use abi::error::{EPERM, Result};
 use abi::flag::O_NONBLOCK;
-use event_protocol::descriptor::{Control, ControlReply, NONBLOCK};
+use event_protocol::descriptor::{Control, ControlReply, Kind, NONBLOCK};
+use event_protocol::filter::Filters;
 
 use crate::description::Description;
 use crate::interruption::Interruption;
@@ -53,6 +54,20 @@ impl<P: Platform> File<P> {
                 *source = Some(adopted.clone());
                 Ok(adopted)
             }
+        }
+    }
+
+    /// The source by which poll, select, epoll and /dev/poll watch it; `None` when it is always ready to them, as regular
+    /// files are and what has neither reading nor writing.
+    pub fn pollable(&self) -> Result<Option<Arc<Source<P::Memory>>>> {
+        const POLLED: Filters = Filters::READ.union(Filters::WRITE).union(Filters::EXCEPT);
+        if self.platform.kind(&self.handle) == Kind::File {
+            return Ok(None);
+        }
+        match self.source() {
+            Ok(source) => Ok(Some(source).filter(|source| source.filters.intersects(POLLED))),
+            Err(error) if error.errno == EPERM => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

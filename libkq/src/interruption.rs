@@ -82,6 +82,10 @@ impl<'a> Call<'a> {
     pub fn interruption(&self) -> Option<&'a dyn Interruption> {
         self.interruption
     }
+
+    pub fn is_due(&self) -> bool {
+        self.interruption.is_some_and(Interruption::is_due)
+    }
 }
 
 impl Drop for Call<'_> {

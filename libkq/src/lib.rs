@@ -1,20 +1,24 @@
-//! Descriptors and event queues for programs: `open`, `read`, `write`, `close`, `dup`, `kqueue`, `kevent`.
+//! Descriptors and event queues for programs: `open`, `read`, `write`, `close`, `dup`; kevent, epoll, poll, select, /dev/poll.
 //!
 //! Readiness is data. A driver publishes the level of each descriptor in memory that the program can read; the event
 //! server tells which notes became true, through memory too; and a harvest looks at both. So [`kevent`] enters the kernel
 //! to register, to sleep and to wake, and never to look.
 //!
 //! Programs use [`Queue`], [`Descriptor`] and [`KEvent`], or the functions of the same names as the system calls, which
-//! deal in numbers. Below them, in layers: [`mod@event`] (the vocabulary), [`engine`] (notes, ready list, harvest, for
-//! every interface), [`mod@kqueue`] (the kevent view over it), [`mod@process`] (descriptor numbers), [`platform`] (what all
-//! of this asks of the world) and [`machine`], which is the world. All but the last runs, and is tested, on the host.
+//! deal in numbers. Below them, in layers: [`mod@process`] (descriptor numbers); a thin view for each interface,
+//! [`mod@kqueue`] (with [`mod@event`], its vocabulary), [`mod@epoll`], [`mod@poll`] for poll and select, [`devpoll`]; [`set`]
+//! (what their sets have in common); [`engine`] (notes, ready list, harvest); [`platform`] (what all of this asks of the
+//! world) and [`machine`], which is the world. All but the last runs, and is tested, on the host.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
 extern crate alloc;
 
+pub mod conditions;
 pub mod description;
+pub mod devpoll;
 pub mod engine;
+pub mod epoll;
 pub mod event;
 pub mod file;
 pub mod interruption;
@@ -22,6 +26,7 @@ pub mod kqueue;
 pub mod machine;
 mod owned;
 pub mod platform;
+pub mod poll;
 pub mod process;
 pub mod set;
 mod sync;
@@ -31,11 +36,15 @@ use core::time::Duration;
 
 pub use abi::error::{Error, Result};
 pub use abi::flag;
+pub use conditions::Conditions;
+pub use epoll::{EpollEvent, EpollFlags, EpollOp};
 pub use event::KEvent;
 pub use event::filter::Filter;
 pub use event::flags::EventFlags;
 pub use event_protocol::descriptor as control;
-pub use owned::{Descriptor, Queue};
+pub use interruption::SignalMask;
+pub use owned::{Descriptor, EpollSet, Queue};
+pub use poll::{FdSet, PollFd};
 
 use machine::Machine;
 use process::Process;
@@ -103,4 +112,46 @@ pub fn kevent(
     timeout: Option<Duration>,
 ) -> Result<usize> {
     process().kevent(fd, changes, events, timeout)
+}
+
+/// A new epoll set. `epoll_create1(2)`; see [`Process::epoll_create`].
+pub fn epoll_create1(flags: u64) -> Result<i32> {
+    process().epoll_create(flags)
+}
+
+/// Makes, changes or removes an item. `epoll_ctl(2)`; see [`Process::epoll_ctl`].
+pub fn epoll_ctl(epfd: i32, op: EpollOp, fd: i32, event: EpollEvent) -> Result<()> {
+    process().epoll_ctl(epfd, op, fd, event)
+}
+
+/// Takes events, waiting for the first. `epoll_wait(2)`, with a fine timeout as that of `epoll_pwait2(2)`.
+#[inline(always)]
+pub fn epoll_wait(epfd: i32, events: &mut [EpollEvent], timeout: Option<Duration>) -> Result<usize> {
+    process().epoll_wait(epfd, events, timeout)
+}
+
+/// The same with a signal mask for the time of the call. `epoll_pwait2(2)`.
+pub fn epoll_pwait(
+    epfd: i32,
+    events: &mut [EpollEvent],
+    timeout: Option<Duration>,
+    mask: SignalMask,
+) -> Result<usize> {
+    process().epoll_pwait(epfd, events, timeout, mask)
+}
+
+/// Looks at descriptors, waiting for the first that is ready. `poll(2)`, with a mask `ppoll(2)`; see [`Process::poll`].
+pub fn poll(list: &mut [PollFd], timeout: Option<Duration>, mask: Option<SignalMask>) -> Result<usize> {
+    process().poll(list, timeout, mask)
+}
+
+/// Looks at descriptors, waiting for the first that is ready. `select(2)`, with a mask `pselect(2)`; the sets are those of
+/// reading, of writing and of what is exceptional. See [`Process::select`].
+pub fn select(
+    nfds: i32,
+    sets: [Option<&mut FdSet>; 3],
+    timeout: Option<Duration>,
+    mask: Option<SignalMask>,
+) -> Result<usize> {
+    process().select(nfds, sets, timeout, mask)
 }

@@ -8,6 +8,7 @@ use abi::error::Result;
 use event_protocol::descriptor::{Control, ControlReply};
 use rt::sys::Endpoint;
 
+use crate::epoll::{Epoll, EpollEvent, EpollFlags, EpollOp};
 use crate::event::{KEvent, Separate};
 use crate::kqueue::Kqueue;
 use crate::machine::Machine;
@@ -114,5 +115,78 @@ impl Drop for Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_tuple("Queue").field(&self.number).finish()
+    }
+}
+
+/// An epoll set. `epoll(7)`.
+///
+/// ```no_run
+/// use libkq::{Descriptor, EpollFlags, EpollSet};
+///
+/// # fn main() -> libkq::Result<()> {
+/// let terminal = Descriptor::open("/dev/tty", libkq::flag::O_RDWR)?;
+/// let set = EpollSet::new()?;
+/// set.add(terminal.number(), EpollFlags::IN | EpollFlags::ET, 7)?;
+/// let mut room = [Default::default(); 16];
+/// for event in set.wait(&mut room, None)? {
+///     assert_eq!(event.data(), 7);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct EpollSet {
+    number: i32,
+    set: Arc<Epoll<Machine>>,
+}
+
+impl EpollSet {
+    /// A new one.
+    pub fn new() -> Result<EpollSet> {
+        let number = crate::epoll_create1(0)?;
+        Ok(EpollSet { number, set: crate::process().epoll(number)? })
+    }
+
+    /// Its number.
+    pub fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// Adds a descriptor; `data` comes back with its events. `EPOLL_CTL_ADD`.
+    pub fn add(&self, fd: i32, events: EpollFlags, data: u64) -> Result<()> {
+        crate::epoll_ctl(self.number, EpollOp::Add, fd, EpollEvent::new(events, data))
+    }
+
+    /// Asks for something else, and arms a one-shot again. `EPOLL_CTL_MOD`.
+    pub fn modify(&self, fd: i32, events: EpollFlags, data: u64) -> Result<()> {
+        crate::epoll_ctl(self.number, EpollOp::Modify, fd, EpollEvent::new(events, data))
+    }
+
+    /// Removes a descriptor. `EPOLL_CTL_DEL`.
+    pub fn remove(&self, fd: i32) -> Result<()> {
+        crate::epoll_ctl(self.number, EpollOp::Delete, fd, EpollEvent::default())
+    }
+
+    /// Waits for the first event up to `timeout` (`None`: for ever) and gives all that are ready and fit.
+    #[inline]
+    pub fn wait<'a>(
+        &self,
+        events: &'a mut [EpollEvent],
+        timeout: Option<Duration>,
+    ) -> Result<&'a [EpollEvent]> {
+        let count = self.set.wait(crate::process(), events, timeout)?;
+        Ok(&events[..count])
+    }
+}
+
+impl Drop for EpollSet {
+    fn drop(&mut self) {
+        // As for a descriptor.
+        let _ = crate::close(self.number);
+    }
+}
+
+impl fmt::Debug for EpollSet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("EpollSet").field(&self.number).finish()
     }
 }

@@ -10,7 +10,7 @@ use event_protocol::activation::BankLayout;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;
 use event_protocol::control::client::{Change, QueueNumber};
-use event_protocol::descriptor::{Control, ControlReply};
+use event_protocol::descriptor::{Control, ControlReply, Kind};
 use event_protocol::filter::Filters;
 use event_protocol::park::Waiter;
 use event_protocol::shared::{Kept, Mapped, Region};
@@ -80,6 +80,9 @@ pub trait Platform: Sized + Send + Sync + 'static {
 
     /// Opens a path.
     fn open(&self, path: &str, flags: u64) -> Result<Self::File>;
+
+    /// What an open file is.
+    fn kind(&self, file: &Self::File) -> Kind;
 
     /// Opens a timer that does not run.
     fn open_timer(&self) -> Result<Self::File>;

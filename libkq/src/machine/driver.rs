@@ -7,7 +7,9 @@ use abi::error::{EBADMSG, ENODEV, EPERM, EPIPE, Error, Result};
 use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
-use event_protocol::descriptor::{CURRENT, Control, ControlReply, MAX_TRANSFER, Open, Opened, label, words};
+use event_protocol::descriptor::{
+    CURRENT, Control, ControlReply, Kind, MAX_TRANSFER, Open, Opened, label, words,
+};
 use rt::ipc::{Transfer, call_postcard, read_bytes, write_bytes};
 use rt::sys::Endpoint;
 
@@ -18,6 +20,7 @@ use crate::platform::Read;
 pub struct OpenFile {
     descriptor: Endpoint,
     watch: Option<Endpoint>,
+    kind: Kind,
 }
 
 /// What a driver may do with a client's ticket: show it to the event server.
@@ -27,8 +30,13 @@ impl OpenFile {
     /// Opens a path at a driver; `ticket` tells it whose the source shall be.
     pub fn open(service: &Endpoint, request: &Open, ticket: &Endpoint) -> Result<OpenFile> {
         let send = vec![Transfer::copy_with(ticket, SHOW)];
-        let (_, mut handles): (Opened, _) = call_postcard(service, label::OPEN, request, send, FOREVER)?;
-        Ok(OpenFile { descriptor: handles.object(0)?, watch: handles.object(1).ok() })
+        let (Opened { kind }, mut handles) = call_postcard(service, label::OPEN, request, send, FOREVER)?;
+        Ok(OpenFile { descriptor: handles.object(0)?, watch: handles.object(1).ok(), kind })
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The right to be told about its source. `EPERM`: it has none.

@@ -12,7 +12,7 @@ use abi::error::{ENODEV, ENOTCONN, EPIPE, Error, Result};
 use abi::flag::O_RDWR;
 use event_protocol::badge::SourceId;
 use event_protocol::control::client::{Change, QueueNumber};
-use event_protocol::descriptor::{Control, ControlReply, Open};
+use event_protocol::descriptor::{Control, ControlReply, Kind, Open};
 use event_protocol::park::Waiter;
 use rt::sync::OnceLock;
 use rt::sys::Endpoint;
@@ -138,6 +138,10 @@ impl Platform for Machine {
         let opened = self.services.with(services::name(path)?, |service| self.open_at(service, path, flags));
         // A driver that is dead now, whether or not it comes back.
         opened.map_err(|error| if error.errno == EPIPE { Error::new(ENODEV) } else { error })
+    }
+
+    fn kind(&self, file: &OpenFile) -> Kind {
+        file.kind()
     }
 
     fn open_timer(&self) -> Result<OpenFile> {

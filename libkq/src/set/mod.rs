@@ -177,6 +177,11 @@ impl<P: Platform, V: Member> Core<P, V> {
         self.keys.get(&key).copied()
     }
 
+    /// The names and numbers of all notes.
+    pub fn keys(&self) -> impl Iterator<Item = (V::Key, u32)> + '_ {
+        self.keys.iter().map(|(key, index)| (*key, *index))
+    }
+
     /// A note of the program's own, which no server knows.
     pub fn insert_own(&mut self, view: V) -> Result<u32> {
         let key = view.key();

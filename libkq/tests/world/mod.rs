@@ -11,7 +11,7 @@ use event_protocol::badge::SourceId;
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Drain, Publisher, memory_size};
 use event_protocol::control::client::{Change, QueueNumber};
-use event_protocol::descriptor::{Arm, Control, ControlReply};
+use event_protocol::descriptor::{Arm, Control, ControlReply, Kind};
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::park::{SESSION_SIZE, Waiter, choose};
@@ -247,6 +247,11 @@ impl World {
         self.0.now.fetch_max(until, Ordering::SeqCst);
     }
 
+    /// What the clock says.
+    pub fn time(&self) -> u64 {
+        self.0.now.load(Ordering::SeqCst)
+    }
+
     /// Only [`advance`](World::advance) moves the clock from here on.
     pub fn stop_clock(&self) {
         self.lock().clock_runs = false;
@@ -279,6 +284,12 @@ impl World {
         let server = self.lock();
         let parked = server.queues.values().map(|queue| queue.banks[0].0.queue_header().unwrap().parked());
         parked.map(|parked| parked.load(Ordering::SeqCst).count_ones()).sum()
+    }
+
+    /// The source has these levels in both directions, with an arrival in each.
+    pub fn level(&self, name: &str, read: Level, write: Level) {
+        self.publish(name, Direction::Read, read, true);
+        self.publish(name, Direction::Write, write, true);
     }
 
     /// Waits until so many threads are parked.
@@ -555,7 +566,13 @@ impl Platform for World {
     }
 
     fn open(&self, path: &str, _flags: u64) -> Result<FakeFile> {
-        self.open_named(path, Filters::READ | Filters::WRITE)
+        let urgent = if path.starts_with("/urgent/") { Filters::EXCEPT } else { Filters::empty() };
+        self.open_named(path, Filters::READ | Filters::WRITE | urgent)
+    }
+
+    fn kind(&self, file: &FakeFile) -> Kind {
+        let server = self.lock();
+        if server.sources[&file.cell].name.starts_with("/file/") { Kind::File } else { Kind::Device }
     }
 
     fn open_timer(&self) -> Result<FakeFile> {

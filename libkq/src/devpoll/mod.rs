@@ -1,0 +1,247 @@
+//! The /dev/poll interface over a set. `poll(4D)` of illumos.
+
+mod entry;
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use abi::error::{EBADF, EINTR, EINVAL, ENOENT, Error, Result};
+
+use crate::conditions::{Conditions, Interest};
+use crate::description::{Description, Watcher};
+use crate::file::{File, Files};
+use crate::interruption::{Call, SignalMask, deadline};
+use crate::platform::Platform;
+use crate::poll::{PollFd, is_gone};
+use crate::set::{Member, Order, Set};
+use crate::sync::Mutex;
+use entry::{Entry, Found, State};
+
+/// The path by which a set is opened.
+pub const PATH: &str = "/dev/poll";
+
+/// A /dev/poll set.
+pub struct DevPoll<P: Platform> {
+    /// Its numbers, and who watches it.
+    pub description: Description,
+    set: Set<P, Entry>,
+    /// Entries whose numbers were not open when they were last looked at.
+    invalid: Mutex<Vec<i32>>,
+    watcher: Weak<dyn Watcher>,
+}
+
+impl<P: Platform> DevPoll<P> {
+    /// A new set.
+    pub fn create(platform: &Arc<P>) -> Result<Arc<DevPoll<P>>> {
+        let set = Set::create(platform)?;
+        Ok(Arc::new_cyclic(|this: &Weak<DevPoll<P>>| DevPoll {
+            description: Description::new(),
+            set,
+            invalid: Mutex::new(Vec::new()),
+            watcher: this.clone(),
+        }))
+    }
+
+    /// Adds, widens and removes entries, in order: `write(2)` of a list of `struct pollfd`. `EINVAL`: an entry asks for
+    /// [`Conditions::REMOVE`] and something else; the entries before it are done. Negative numbers are skipped.
+    pub fn write(&self, files: &impl Files<P>, list: &[PollFd]) -> Result<()> {
+        let order = self.set.order();
+        for wish in list.iter().filter(|wish| wish.fd >= 0) {
+            let removes = wish.events.contains(Conditions::REMOVE);
+            if removes && wish.events != Conditions::REMOVE {
+                return Err(Error::new(EINVAL));
+            }
+            if removes {
+                self.remove(&order, wish.fd)?;
+            } else {
+                let before = self.wanted(wish.fd)?.unwrap_or_default();
+                self.put(&order, files, wish.fd, before | wish.events)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is asked about a number; `None` when there is no entry.
+    fn wanted(&self, fd: i32) -> Result<Option<Conditions>> {
+        let core = self.set.core()?;
+        Ok(core.find(fd).and_then(|index| Some(core.queue.note(index)?.view.wanted())))
+    }
+
+    /// Makes or changes the entry of a number, open or not.
+    fn put(&self, order: &Order<'_>, files: &impl Files<P>, fd: i32, wanted: Conditions) -> Result<()> {
+        let own = match self.file(files, fd)? {
+            None => State::Invalid,
+            Some(file) => match file.pollable() {
+                Ok(None) => State::Always,
+                Err(error) if is_gone(error) => State::Gone,
+                Err(error) => return Err(error),
+                Ok(Some(source)) => {
+                    let interest = Interest::new(wanted, source.filters, source.low_water);
+                    let home = source.id.shard();
+                    let state = State::Live { description: file.description.name(), home, interest };
+                    if self.change(order, fd, wanted, state)? {
+                        return Ok(());
+                    }
+                    self.remove(order, fd)?;
+                    match self.set.add(order, Entry::new(fd, wanted, state), &source) {
+                        Err(error) if is_gone(error) => State::Gone,
+                        added => return added.map(drop),
+                    }
+                }
+            },
+        };
+        self.remove(order, fd)?;
+        self.put_own(order, Entry::new(fd, wanted, own))
+    }
+
+    /// R31: known to the descriptor first, and found open after that.
+    fn file(&self, files: &impl Files<P>, fd: i32) -> Result<Option<Arc<File<P>>>> {
+        let open = |found: Result<Arc<File<P>>>| match found {
+            Err(error) if error.errno == EBADF => Ok(None),
+            found => found.map(Some),
+        };
+        let Some(file) = open(files.file(fd))? else { return Ok(None) };
+        file.description.watched_by(&self.watcher);
+        let same = |found: &Arc<File<P>>| found.description.name() == file.description.name();
+        Ok(open(files.file(fd))?.filter(same))
+    }
+
+    /// Changes a live entry of the same file; false when there is none.
+    fn change(&self, order: &Order<'_>, fd: i32, wanted: Conditions, state: State) -> Result<bool> {
+        let mut core = self.set.core()?;
+        let Some(index) = core.find(fd) else { return Ok(false) };
+        let Some(note) = core.queue.note_mut(index) else { return Ok(false) };
+        let before = note.view.filters();
+        if !note.view.change(wanted, state) {
+            return Ok(false);
+        }
+        let terms = note.view.terms();
+        note.slot().set_terms(terms);
+        self.set.look(core, index, true);
+        if terms.filters != before {
+            self.set.refilter(order, index)?;
+        }
+        Ok(true)
+    }
+
+    fn put_own(&self, order: &Order<'_>, entry: Entry) -> Result<()> {
+        self.set.make_room(order)?;
+        let (fd, invalid) = (entry.key(), entry.is_invalid());
+        let mut core = self.set.core()?;
+        let index = core.insert_own(entry)?;
+        if invalid {
+            self.invalid.lock().push(fd);
+        }
+        self.set.look(core, index, true);
+        Ok(())
+    }
+
+    fn remove(&self, order: &Order<'_>, fd: i32) -> Result<()> {
+        let mut core = self.set.core()?;
+        let Some(index) = core.find(fd) else { return Ok(()) };
+        self.invalid.lock().retain(|&number| number != fd);
+        if core.queue.note(index).is_some_and(|note| note.cell.is_none()) {
+            return core.remove_own(index);
+        }
+        drop(core);
+        self.set.delete(order, index)
+    }
+
+    /// Numbers that are open again are adopted.
+    #[cold]
+    fn adopt(&self, files: &impl Files<P>) -> Result<()> {
+        let order = self.set.order();
+        let invalid = self.invalid.lock().clone();
+        for fd in invalid {
+            if self.file(files, fd)?.is_some()
+                && let Some(wanted) = self.wanted(fd)?
+            {
+                self.put(&order, files, fd, wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what is ready into `list`, waiting for the first. `ioctl(DP_POLL)`; see
+    /// [`Process::devpoll_poll`](crate::process::Process::devpoll_poll).
+    #[inline(always)]
+    pub fn poll(
+        &self,
+        files: &impl Files<P>,
+        list: &mut [PollFd],
+        timeout: Option<Duration>,
+        mask: Option<SignalMask>,
+    ) -> Result<usize> {
+        let mut found = Found::new(list);
+        if mask.is_none() && !found.has_no_room() {
+            self.set.collect(&mut found)?;
+            if found.used() > 0 && !found.has_invalid() {
+                return Ok(found.used());
+            }
+        }
+        self.poll_rest(files, found, timeout, mask)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll_rest(
+        &self,
+        files: &impl Files<P>,
+        mut found: Found<'_>,
+        timeout: Option<Duration>,
+        mask: Option<SignalMask>,
+    ) -> Result<usize> {
+        let until = deadline(&**self.set.platform(), timeout);
+        let interruption = files.interruption();
+        let call = Call::enter(interruption.as_deref(), mask);
+        if found.has_no_room() {
+            // Nothing is asked for: it is a sleep.
+            let rest = Set::<P, Entry>::create(self.set.platform())?;
+            let slept = rest.wait(&mut Found::new(&mut [PollFd::default()]), until, call.interruption());
+            rest.close();
+            return slept.map(|()| 0);
+        }
+        if !self.invalid.lock().is_empty() {
+            // What was found so far may be about numbers that are open again.
+            found.forget();
+            self.adopt(files)?;
+        }
+        if found.used() == 0 {
+            self.set.collect(&mut found)?;
+        }
+        if found.used() > 0 {
+            return Ok(found.used());
+        }
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return if call.is_due() { Err(Error::new(EINTR)) } else { Ok(0) };
+        }
+        self.set.wait(&mut found, until, call.interruption())?;
+        Ok(found.used())
+    }
+
+    /// What is asked about a number, if it has an entry. `ioctl(DP_ISPOLLED)`. `ENOENT`: the number cannot have one.
+    pub fn is_polled(&self, fd: i32) -> Result<Option<Conditions>> {
+        if fd < 0 {
+            return Err(Error::new(ENOENT));
+        }
+        self.wanted(fd)
+    }
+
+    /// Closes the set: entries go, and who waits is woken with an error.
+    pub fn close(&self) {
+        self.set.close();
+    }
+}
+
+impl<P: Platform> Watcher for DevPoll<P> {
+    /// A closed number that is not removed is invalid from here on.
+    fn closed(&self, _description: u64, fd: i32, _last: bool) {
+        let order = self.set.order();
+        if let Ok(Some(wanted)) = self.wanted(fd) {
+            // Only a dead server or a closed set can object, and there nobody asks.
+            let _ = self.remove(&order, fd);
+            let _ = self.put_own(&order, Entry::new(fd, wanted, State::Invalid));
+        }
+    }
+}

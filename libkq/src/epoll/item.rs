@@ -1,0 +1,174 @@
+//! An item of an epoll set: all conditions of one descriptor, in one note (R52).
+
+use event_protocol::cell::Cell;
+use event_protocol::control::client::View as Interface;
+use event_protocol::filter::Filters;
+use event_protocol::slot::{Control, Slot, Terms};
+
+use super::event::{EpollEvent, EpollFlags};
+use crate::conditions::{Conditions, Interest};
+use crate::engine::{After, Sink, View};
+use crate::set::Member;
+
+/// R32: the open description and the number by which it was added.
+pub type Key = (u64, i32);
+
+/// An item.
+pub struct Item {
+    key: Key,
+    home: u32,
+    served: Filters,
+    low_water: (u32, u32),
+    interest: Interest,
+    flags: EpollFlags,
+    data: u64,
+    enabled: bool,
+    /// Tells its level each time, and nothing happens to it then: what most looks are at.
+    plain: bool,
+}
+
+impl Item {
+    /// The item that an event asks for.
+    pub fn new(key: Key, home: u32, served: Filters, low_water: (u32, u32), event: EpollEvent) -> Item {
+        let mut item = Item {
+            key,
+            home,
+            served,
+            low_water,
+            interest: Interest::default(),
+            flags: EpollFlags::empty(),
+            data: 0,
+            enabled: true,
+            plain: true,
+        };
+        item.modify(event);
+        item
+    }
+
+    /// Asks for something else from now on, and is armed again (R39).
+    pub fn modify(&mut self, event: EpollEvent) {
+        self.flags = event.events();
+        self.data = event.data();
+        self.interest = Interest::new(self.flags.conditions(), self.served, self.low_water);
+        self.enabled = true;
+        self.plain = !self.flags.intersects(EpollFlags::ET.union(EpollFlags::ONESHOT));
+    }
+
+    /// Whether it was added with `EPOLLEXCLUSIVE`.
+    pub fn is_exclusive(&self) -> bool {
+        self.flags.contains(EpollFlags::EXCLUSIVE)
+    }
+
+    fn event(&self, told: Conditions) -> EpollEvent {
+        EpollEvent::new(EpollFlags::from_bits_retain(u32::from(told.bits())), self.data)
+    }
+}
+
+impl Member for Item {
+    type Key = Key;
+    const INTERFACE: Interface = Interface::Epoll;
+
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn home(&self) -> u32 {
+        self.home
+    }
+
+    fn filters(&self) -> Filters {
+        self.interest.filters()
+    }
+
+    fn terms(&self) -> Terms {
+        let mut control = Control::empty();
+        control.set(Control::ENABLED, self.enabled);
+        control.set(Control::EDGE, self.flags.contains(EpollFlags::ET));
+        Terms { control, filters: self.filters(), low_water: self.interest.low_water(), wanted_bits: 0 }
+    }
+}
+
+/// Where events are put.
+pub struct Events<'a> {
+    list: &'a mut [EpollEvent],
+    used: usize,
+}
+
+impl<'a> Events<'a> {
+    /// An empty list.
+    #[inline]
+    pub fn new(list: &'a mut [EpollEvent]) -> Events<'a> {
+        Events { list, used: 0 }
+    }
+
+    /// Events that were put.
+    #[inline]
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    #[inline(always)]
+    fn put(&mut self, event: EpollEvent) -> bool {
+        match self.list.get_mut(self.used) {
+            Some(place) => {
+                *place = event;
+                self.used += 1;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Sink for Events<'_> {
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.used == self.list.len()
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+}
+
+impl View<Events<'_>> for Item {
+    #[inline(always)]
+    fn deliver_plain(&self, cell: &Cell, sink: &mut Events<'_>) -> bool {
+        if !self.plain {
+            return false;
+        }
+        match self.interest.plain(cell) {
+            Some(told) if !told.is_empty() => sink.put(self.event(told)),
+            _ => false,
+        }
+    }
+
+    fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut Events<'_>) -> After {
+        let Some(cell) = cell else { return After::Drop };
+        // R39: a one-shot that was told is silent, also about hang-ups.
+        if !self.enabled {
+            return After::Drop;
+        }
+        // Read before the level: an arrival in between shows as a further edge, not as none.
+        let activity = cell.activity();
+        let edge = self.flags.contains(EpollFlags::ET);
+        if edge && slot.active(cell).is_empty() {
+            return After::Drop;
+        }
+        let told = self.interest.told(cell);
+        if told.is_empty() {
+            return After::Drop;
+        }
+        sink.put(self.event(told));
+        if edge {
+            // All that is true was told, whichever direction had the news.
+            slot.see_activity(activity, Filters::all());
+        }
+        if self.flags.contains(EpollFlags::ONESHOT) {
+            self.enabled = false;
+            slot.set_enabled(false);
+        }
+        if self.plain { After::Stay } else { After::Settle }
+    }
+}

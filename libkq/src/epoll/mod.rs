@@ -1,0 +1,207 @@
+//! The epoll interface over a set. `epoll(7)`.
+
+mod event;
+mod item;
+
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use abi::error::{EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM, Error, Result};
+use event_protocol::filter::Filters;
+use hashbrown::HashMap;
+
+use crate::description::{Description, Watcher};
+use crate::file::{File, Files};
+use crate::interruption::{Call, SignalMask, deadline};
+use crate::platform::Platform;
+use crate::set::{Order, Set};
+use crate::sync::Mutex;
+pub use event::{EpollEvent, EpollFlags, EpollOp};
+use item::{Events, Item, Key};
+
+/// `EPOLL_CLOEXEC`: a program that is started does not get the set, as none does that is not handed it.
+pub const CLOEXEC: u64 = 0x0100_0000;
+
+/// An epoll set.
+pub struct Epoll<P: Platform> {
+    /// Its numbers, and who watches it.
+    pub description: Description,
+    set: Set<P, Item>,
+    /// By which numbers a description was added: all of these items go when it closes (R32).
+    added: Mutex<HashMap<u64, Vec<i32>>>,
+    watcher: Weak<dyn Watcher>,
+}
+
+impl<P: Platform> Epoll<P> {
+    /// A new set.
+    pub fn create(platform: &Arc<P>) -> Result<Arc<Epoll<P>>> {
+        let set = Set::create(platform)?;
+        Ok(Arc::new_cyclic(|this: &Weak<Epoll<P>>| Epoll {
+            description: Description::new(),
+            set,
+            added: Mutex::new(HashMap::new()),
+            watcher: this.clone(),
+        }))
+    }
+
+    /// Makes, changes or removes an item. `epoll_ctl(2)`; see [`Process::epoll_ctl`](crate::process::Process::epoll_ctl).
+    pub fn control(&self, files: &impl Files<P>, op: EpollOp, fd: i32, event: EpollEvent) -> Result<()> {
+        let order = self.set.order();
+        // R31, R32: known to the descriptor first, and found open after that.
+        let file = files.file(fd)?;
+        file.description.watched_by(&self.watcher);
+        if files.file(fd)?.description.name() != file.description.name() {
+            return Err(Error::new(EBADF));
+        }
+        let key = (file.description.name(), fd);
+        let found = self.set.core()?.find(key);
+        match (op, found) {
+            (EpollOp::Add, Some(_)) => Err(Error::new(EEXIST)),
+            (EpollOp::Add, None) => self.add(&order, &file, key, event),
+            (_, None) => {
+                pollable(&file)?;
+                Err(Error::new(ENOENT))
+            }
+            (EpollOp::Modify, Some(index)) => self.modify(&order, index, event),
+            (EpollOp::Delete, Some(index)) => {
+                self.forget(key);
+                self.set.delete(&order, index)
+            }
+        }
+    }
+
+    fn add(&self, order: &Order<'_>, file: &File<P>, key: Key, event: EpollEvent) -> Result<()> {
+        let flags = event.events();
+        if flags.contains(EpollFlags::EXCLUSIVE) && !EpollFlags::WITH_EXCLUSIVE.contains(flags) {
+            return Err(Error::new(EINVAL));
+        }
+        let source = pollable(file)?;
+        let item = Item::new(key, source.id.shard(), source.filters, source.low_water, event);
+        // R55: over quota has an error of its own here.
+        let full = |error: Error| if error.errno == ENOMEM { Error::new(ENOSPC) } else { error };
+        self.set.add(order, item, &source).map_err(full)?;
+        self.added.lock().entry(key.0).or_default().push(key.1);
+        Ok(())
+    }
+
+    /// R39, R40: evaluated at once, what is there now being news.
+    fn modify(&self, order: &Order<'_>, index: u32, event: EpollEvent) -> Result<()> {
+        let mut core = self.set.core()?;
+        let note = core.queue.note_mut(index).ok_or(Error::new(ENOENT))?;
+        if event.events().contains(EpollFlags::EXCLUSIVE) || note.view.is_exclusive() {
+            return Err(Error::new(EINVAL));
+        }
+        let before = crate::set::Member::filters(&note.view);
+        note.view.modify(event);
+        let terms = crate::set::Member::terms(&note.view);
+        if let Some(cell) = &note.cell {
+            let (read, write) = cell.activity();
+            note.slot().see_activity((read.wrapping_sub(1), write.wrapping_sub(1)), Filters::all());
+        }
+        note.slot().set_terms(terms);
+        self.set.look(core, index, true);
+        if terms.filters != before { self.set.refilter(order, index) } else { Ok(()) }
+    }
+
+    fn forget(&self, key: Key) {
+        let mut added = self.added.lock();
+        if let Some(numbers) = added.get_mut(&key.0) {
+            numbers.retain(|&number| number != key.1);
+            if numbers.is_empty() {
+                added.remove(&key.0);
+            }
+        }
+    }
+
+    /// Puts what is ready into `events`, waiting for the first. `epoll_wait(2)`; see
+    /// [`Process::epoll_wait`](crate::process::Process::epoll_wait).
+    #[inline(always)]
+    pub fn wait(
+        &self,
+        files: &impl Files<P>,
+        events: &mut [EpollEvent],
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
+        if events.is_empty() {
+            return Err(Error::new(EINVAL));
+        }
+        let mut events = Events::new(events);
+        self.set.collect(&mut events)?;
+        if events.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Ok(events.used());
+        }
+        self.sleep(files, &mut events, timeout, None)
+    }
+
+    /// The same with a mask of signals for the time of the call (R49). `epoll_pwait(2)`.
+    pub fn wait_masked(
+        &self,
+        files: &impl Files<P>,
+        events: &mut [EpollEvent],
+        timeout: Option<Duration>,
+        mask: SignalMask,
+    ) -> Result<usize> {
+        if events.is_empty() {
+            return Err(Error::new(EINVAL));
+        }
+        self.sleep(files, &mut Events::new(events), timeout, Some(mask))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn sleep(
+        &self,
+        files: &impl Files<P>,
+        events: &mut Events<'_>,
+        timeout: Option<Duration>,
+        mask: Option<SignalMask>,
+    ) -> Result<usize> {
+        let deadline = deadline(&**self.set.platform(), timeout);
+        let interruption = files.interruption();
+        let call = Call::enter(interruption.as_deref(), mask);
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            self.set.collect(events)?;
+            if events.used() == 0 && call.is_due() {
+                return Err(Error::new(EINTR));
+            }
+            return Ok(events.used());
+        }
+        self.set.wait(events, deadline, call.interruption())?;
+        Ok(events.used())
+    }
+
+    /// Items that it has.
+    pub fn len(&self) -> usize {
+        self.set.core().map_or(0, |core| core.queue.len())
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Closes the set: items go, and who waits is woken with an error (R34).
+    pub fn close(&self) {
+        self.set.close();
+    }
+}
+
+impl<P: Platform> Watcher for Epoll<P> {
+    /// R32: items go with the description's last number, not with theirs.
+    fn closed(&self, description: u64, _fd: i32, last: bool) {
+        if !last {
+            return;
+        }
+        let order = self.set.order();
+        let numbers = self.added.lock().remove(&description).unwrap_or_default();
+        for fd in numbers {
+            self.set.purge(&order, (description, fd));
+        }
+    }
+}
+
+/// The source of a file that can be polled. `EPERM`: it cannot, since it is always ready or has other events.
+fn pollable<P: Platform>(file: &File<P>) -> Result<Arc<crate::platform::Source<P::Memory>>> {
+    file.pollable()?.ok_or(Error::new(EPERM))
+}
