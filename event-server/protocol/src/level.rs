@@ -72,13 +72,14 @@ impl Level {
 
 const ALWAYS: LevelFlags = LevelFlags::EOF.union(LevelFlags::ERROR).union(LevelFlags::GONE);
 
-/// Whether a direction is ready with this low-water mark (R11, R18, R24; a mark below 1 counts as 1).
+/// Whether a direction is ready with this low-water mark (R11, R18, R24; a mark below 1 counts as 1, and for a regular
+/// file says that it is always ready: `NOTE_FILE_POLL`, R23).
 #[inline]
 pub const fn ready(level: Level, low_water: u32) -> bool {
     let low = if low_water == 0 { 1 } else { low_water as i64 };
     level.amount >= low
         || level.flags.intersects(ALWAYS)
-        || level.flags.contains(LevelFlags::SIGNED) && level.amount != 0
+        || level.flags.contains(LevelFlags::SIGNED) && (level.amount != 0 || low_water == 0)
 }
 
 /// Whether out-of-band data waits, or never will.
@@ -140,6 +141,12 @@ mod tests {
         assert!(ready(Level::new(-5).with(LevelFlags::SIGNED), 1));
         assert!(!ready(Level::new(0).with(LevelFlags::SIGNED), 1));
         assert!(!ready(Level::new(-5), 1));
+    }
+
+    #[test]
+    fn r23_a_note_with_no_mark_at_all_finds_a_file_always_ready() {
+        assert!(ready(Level::new(0).with(LevelFlags::SIGNED), 0));
+        assert!(!ready(Level::new(0), 0), "what is no file has a mark of 1");
     }
 
     #[test]

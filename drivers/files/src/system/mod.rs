@@ -21,7 +21,7 @@ pub use open::{How, Whence};
 pub enum Change<K> {
     /// An act on the file (R23's filters are not concerned).
     Note(K, Notes),
-    /// The distance from where the open file stands to the end (R23).
+    /// The distance from where an open regular file stands to its end (R23).
     Distance {
         /// Whose.
         open: K,

@@ -113,7 +113,6 @@ impl<K: Copy + Ord> FileSystem<K> {
         parent.times = Times { modified: now, changed: now, ..parent.times };
         parent.directory_mut()?.insert(name, node, payer);
         self.post(directory, notes);
-        self.tell_distances(directory, true);
         Ok(())
     }
 }

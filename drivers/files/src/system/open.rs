@@ -184,7 +184,7 @@ impl<K: Copy + Ord> FileSystem<K> {
     fn move_to(&mut self, key: K, position: u64) -> Result<()> {
         let open = self.opens.get_mut(&key).ok_or(Error::new(EBADF))?;
         open.position = position.min(MAX_POSITION);
-        if let Some(node) = self.nodes.get(&open.node) {
+        if let Some(node) = self.nodes.get(&open.node).filter(|node| !node.is_directory()) {
             let bytes = open.distance(node);
             self.changes.push(super::Change::Distance { open: key, bytes, grew: false });
         }

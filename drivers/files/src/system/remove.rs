@@ -87,10 +87,8 @@ impl<K: Copy + Ord> FileSystem<K> {
         }
         self.node_mut(moved)?.times.changed = now;
         self.post(source.directory, from_notes);
-        self.tell_distances(source.directory, false);
         if across {
             self.post(target.directory, to_notes);
-            self.tell_distances(target.directory, replaced.is_none());
         }
         self.post(moved, Notes::RENAME);
         match replaced {
@@ -140,7 +138,6 @@ impl<K: Copy + Ord> FileSystem<K> {
         let payer = self.take_out(directory, name)?;
         self.names.give(payer);
         self.post(directory, notes);
-        self.tell_distances(directory, false);
         Ok(())
     }
 
