@@ -28,7 +28,9 @@ mod owned;
 pub mod platform;
 pub mod poll;
 pub mod process;
+pub mod process_calls;
 pub mod set;
+pub mod signal;
 mod sync;
 pub mod table;
 

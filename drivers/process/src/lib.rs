@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod driver;
 pub mod mailbox;
 pub mod processes;
 pub mod service;
