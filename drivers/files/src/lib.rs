@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod content;
 pub mod directory;
+pub mod driver;
 pub mod node;
 pub mod notes;
 pub mod quota;

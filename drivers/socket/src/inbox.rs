@@ -19,28 +19,12 @@ enum Urgent {
     Taken,
 }
 
-/// Handles that travel, and who sent them.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rights<H> {
-    /// The handles.
-    pub handles: Vec<H>,
-    /// Against whose quota they count.
-    pub payer: u64,
-}
-
-impl<H> Rights<H> {
-    /// No handles.
-    pub const fn none() -> Rights<H> {
-        Rights { handles: Vec::new(), payer: 0 }
-    }
-}
-
 /// A datagram or record; of a stream, a stretch with nothing to stop at inside.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message<H> {
     bytes: VecDeque<u8>,
     from: Option<Rc<str>>,
-    rights: Rights<H>,
+    handles: Vec<H>,
     urgent: Urgent,
 }
 
@@ -54,7 +38,7 @@ pub struct Received<H> {
     /// The address of its sender.
     pub from: Option<Rc<str>>,
     /// The handles that came at the first byte.
-    pub rights: Rights<H>,
+    pub handles: Vec<H>,
 }
 
 /// What a receive would give.
@@ -155,14 +139,14 @@ impl<H> Inbox<H> {
     pub fn stops_within(&self, wanted: usize) -> bool {
         let mut before = 0;
         for (at, message) in self.messages.iter().enumerate() {
-            if at > 0 && (message.urgent != Urgent::No || !message.rights.handles.is_empty()) {
+            if at > 0 && (message.urgent != Urgent::No || !message.handles.is_empty()) {
                 return true;
             }
             before += message.bytes.len();
             if before >= wanted {
                 return false;
             }
-            if !message.rights.handles.is_empty() {
+            if !message.handles.is_empty() {
                 return true;
             }
         }
@@ -170,17 +154,17 @@ impl<H> Inbox<H> {
     }
 
     /// Adds to a stream what there is room for; handles stay at its first byte. EAGAIN without room.
-    pub fn push_stream(&mut self, bytes: &[u8], rights: &mut Rights<H>) -> Result<usize> {
+    pub fn push_stream(&mut self, bytes: &[u8], handles: &mut Vec<H>) -> Result<usize> {
         let count = bytes.len().min(self.room());
         if count == 0 {
             return Err(Error::new(EAGAIN));
         }
         let joins = |last: &&mut Message<H>| {
-            last.urgent == Urgent::No && last.rights.handles.is_empty() && rights.handles.is_empty()
+            last.urgent == Urgent::No && last.handles.is_empty() && handles.is_empty()
         };
         match self.messages.back_mut().filter(joins) {
             Some(last) => append(&mut last.bytes, &bytes[..count])?,
-            None => self.push(&bytes[..count], None, rights, Urgent::No)?,
+            None => self.push(&bytes[..count], None, handles, Urgent::No)?,
         }
         self.bytes += count;
         self.occupied += count;
@@ -188,11 +172,11 @@ impl<H> Inbox<H> {
     }
 
     /// Adds the urgent byte; one that waits becomes an ordinary byte where it is. EAGAIN without room.
-    pub fn push_urgent(&mut self, byte: u8, rights: &mut Rights<H>) -> Result<()> {
+    pub fn push_urgent(&mut self, byte: u8, handles: &mut Vec<H>) -> Result<()> {
         if self.room() == 0 {
             return Err(Error::new(EAGAIN));
         }
-        self.push(&[byte], None, rights, Urgent::Waiting)?;
+        self.push(&[byte], None, handles, Urgent::Waiting)?;
         self.occupied += 1;
         let last = self.messages.len() - 1;
         for message in self.messages.iter_mut().take(last) {
@@ -206,16 +190,11 @@ impl<H> Inbox<H> {
     }
 
     /// Adds a datagram or record, whole. EAGAIN without room.
-    pub fn push_datagram(
-        &mut self,
-        bytes: &[u8],
-        from: Option<Rc<str>>,
-        rights: &mut Rights<H>,
-    ) -> Result<()> {
+    pub fn push_datagram(&mut self, bytes: &[u8], from: Option<Rc<str>>, handles: &mut Vec<H>) -> Result<()> {
         if bytes.len() + OVERHEAD > self.room() {
             return Err(Error::new(EAGAIN));
         }
-        self.push(bytes, from, rights, Urgent::No)?;
+        self.push(bytes, from, handles, Urgent::No)?;
         self.bytes += bytes.len();
         self.occupied += bytes.len() + OVERHEAD;
         Ok(())
@@ -225,27 +204,27 @@ impl<H> Inbox<H> {
         &mut self,
         bytes: &[u8],
         from: Option<Rc<str>>,
-        rights: &mut Rights<H>,
+        handles: &mut Vec<H>,
         urgent: Urgent,
     ) -> Result<()> {
         self.messages.try_reserve(1).map_err(|_| Error::new(ENOBUFS))?;
         let mut kept = VecDeque::new();
         append(&mut kept, bytes)?;
-        let rights = core::mem::replace(rights, Rights::none());
-        self.messages.push_back(Message { bytes: kept, from, rights, urgent });
+        let handles = core::mem::take(handles);
+        self.messages.push_back(Message { bytes: kept, from, handles, urgent });
         Ok(())
     }
 
     /// Reads a stream. It stops at the next handles, behind handles that it took, and once at the mark of urgent data,
     /// which it passes only when something is behind it.
     pub fn take_stream(&mut self, inline: bool, buffer: &mut [u8]) -> (Received<H>, Undo<H>) {
-        let mut received = Received { count: 0, whole: 0, from: None, rights: Rights::none() };
+        let mut received = Received { count: 0, whole: 0, from: None, handles: Vec::new() };
         let mut passed = None;
         while received.count < buffer.len() {
             let bytes = self.bytes;
             let Some(front) = self.messages.front_mut() else { break };
             let marked = front.urgent != Urgent::No;
-            if received.count > 0 && (marked || !front.rights.handles.is_empty()) {
+            if received.count > 0 && (marked || !front.handles.is_empty()) {
                 break;
             }
             if marked && (!inline || front.urgent == Urgent::Taken) {
@@ -256,9 +235,9 @@ impl<H> Inbox<H> {
                 self.occupied -= passed.as_ref().map_or(0, |mark| mark.bytes.len());
                 continue;
             }
-            let stops = !front.rights.handles.is_empty();
+            let stops = !front.handles.is_empty();
             if stops {
-                received.rights = core::mem::replace(&mut front.rights, Rights::none());
+                received.handles = core::mem::take(&mut front.handles);
             }
             let count = front.bytes.len().min(buffer.len() - received.count);
             copy(&front.bytes, &mut buffer[received.count..received.count + count]);
@@ -286,7 +265,7 @@ impl<H> Inbox<H> {
         let mut handles: &[H] = &[];
         let skipped = usize::from(self.bytes > 0 && self.messages.front().as_ref().is_some_and(is_skipped));
         for message in self.messages.iter().skip(skipped) {
-            let stops = !message.rights.handles.is_empty();
+            let stops = !message.handles.is_empty();
             let marked = message.urgent != Urgent::No;
             if is_skipped(&message) || count > 0 && (marked || stops) || count == buffer.len() {
                 break;
@@ -295,7 +274,7 @@ impl<H> Inbox<H> {
             copy(&message.bytes, &mut buffer[count..count + here]);
             count += here;
             if stops {
-                handles = &message.rights.handles;
+                handles = &message.handles;
                 break;
             }
         }
@@ -310,25 +289,25 @@ impl<H> Inbox<H> {
         self.occupied -= whole + OVERHEAD;
         let count = whole.min(buffer.len());
         copy(&message.bytes, &mut buffer[..count]);
-        let rights = core::mem::replace(&mut message.rights, Rights::none());
-        Some((Received { count, whole, from: message.from.clone(), rights }, Undo::Whole(message)))
+        let handles = core::mem::take(&mut message.handles);
+        Some((Received { count, whole, from: message.from.clone(), handles }, Undo::Whole(message)))
     }
 
     /// What [`Inbox::take_datagram`] would give, left where it is.
     pub fn peek_datagram(&self, buffer: &mut [u8]) -> Option<Peeked<'_, H>> {
-        let Message { bytes, from, rights, .. } = self.messages.front()?;
+        let Message { bytes, from, handles, .. } = self.messages.front()?;
         let count = bytes.len().min(buffer.len());
         copy(bytes, &mut buffer[..count]);
-        Some(Peeked { count, whole: bytes.len(), from: from.clone(), handles: &rights.handles })
+        Some(Peeked { count, whole: bytes.len(), from: from.clone(), handles: handles })
     }
 
     /// Receives the urgent byte that waits, and leaves its mark.
-    pub fn take_urgent(&mut self) -> Option<(u8, Rights<H>)> {
+    pub fn take_urgent(&mut self) -> Option<(u8, Vec<H>)> {
         let message = self.messages.iter_mut().find(|message| message.urgent == Urgent::Waiting)?;
         let byte = message.bytes.pop_front()?;
         message.urgent = Urgent::Taken;
         self.occupied -= 1;
-        Some((byte, core::mem::replace(&mut message.rights, Rights::none())))
+        Some((byte, core::mem::take(&mut message.handles)))
     }
 
     /// The urgent byte that waits, left where it is.
@@ -338,7 +317,7 @@ impl<H> Inbox<H> {
     }
 
     /// Puts back what was taken last and did not arrive: nothing has happened in between.
-    pub fn put_back(&mut self, undo: Undo<H>, bytes: &[u8], rights: Rights<H>) {
+    pub fn put_back(&mut self, undo: Undo<H>, bytes: &[u8], handles: Vec<H>) {
         match undo {
             Undo::Nothing => {}
             Undo::Stretch(passed) => {
@@ -346,7 +325,12 @@ impl<H> Inbox<H> {
                 if !bytes.is_empty() && append(&mut kept, bytes).is_ok() {
                     self.bytes += bytes.len();
                     self.occupied += bytes.len();
-                    self.messages.push_front(Message { bytes: kept, from: None, rights, urgent: Urgent::No });
+                    self.messages.push_front(Message {
+                        bytes: kept,
+                        from: None,
+                        handles,
+                        urgent: Urgent::No,
+                    });
                 }
                 if let Some(mark) = passed {
                     self.occupied += mark.bytes.len();
@@ -357,28 +341,21 @@ impl<H> Inbox<H> {
                 if let Some(mark) = self.messages.iter_mut().find(|message| message.urgent == Urgent::Taken) {
                     mark.bytes.push_front(byte);
                     mark.urgent = Urgent::Waiting;
-                    mark.rights = rights;
+                    mark.handles = handles;
                     self.occupied += 1;
                 }
             }
             Undo::Whole(message) => {
                 self.bytes += message.bytes.len();
                 self.occupied += message.bytes.len() + OVERHEAD;
-                self.messages.push_front(Message { rights, ..message });
+                self.messages.push_front(Message { handles, ..message });
             }
         }
     }
 
-    /// Takes everything out: the handles that were on their way.
-    pub fn clear(&mut self) -> impl Iterator<Item = Rights<H>> + use<H> {
-        self.bytes = 0;
-        self.occupied = 0;
-        core::mem::take(&mut self.messages).into_iter().map(|message| message.rights)
-    }
-
     /// All handles that are on their way.
     pub fn handles(&self) -> impl Iterator<Item = &H> {
-        self.messages.iter().flat_map(|message| &message.rights.handles)
+        self.messages.iter().flat_map(|message| &message.handles)
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{Change, Id, Sockets};
 use crate::socket::Role;
 use abi::error::{ECONNRESET, ENOTCONN, Error, Result};
-use alloc::vec::Vec;
 
 impl<H> Sockets<H> {
     /// No more is received, sent, or both. What came before stays to be read (R20). A listener takes no more
@@ -43,31 +42,25 @@ impl<H> Sockets<H> {
     }
 
     /// Nobody has the socket any more. Its peer is told that it is gone, and that it was in the midst of something when
-    /// it has not read everything (R18: ECONNRESET). Gives back the handles that were on their way to it.
-    pub fn close(&mut self, id: Id) -> Vec<H> {
-        let mut orphans = Vec::new();
-        self.close_one(id, false, &mut orphans);
-        orphans
+    /// it has not read everything (R18: ECONNRESET).
+    pub fn close(&mut self, id: Id) {
+        self.close_one(id, false);
     }
 
-    fn close_one(&mut self, id: Id, reset: bool, orphans: &mut Vec<H>) {
+    fn close_one(&mut self, id: Id, reset: bool) {
         self.tell_senders(id, true);
-        let Some(mut socket) = self.sockets.remove(&id) else { return };
+        let Some(socket) = self.sockets.remove(&id) else { return };
         // An accepted connection has its listener's address, and not its name.
         if let Some(name) = &socket.name {
             self.names.closed(name, id);
         }
         let reset = reset || socket.inbox.has_unread();
-        for rights in socket.inbox.clear() {
-            self.account(&rights);
-            orphans.extend(rights.handles);
-        }
         match socket.role {
             Role::Idle => {}
             // Connections that nobody accepts any more.
             Role::Listening { backlog, .. } => {
                 for connection in backlog {
-                    self.close_one(connection, true, orphans);
+                    self.close_one(connection, true);
                 }
             }
             Role::Connected { peer, .. } => {

@@ -27,8 +27,6 @@ pub const BUFFERS: core::ops::RangeInclusive<usize> = 4096..=64 * 1024;
 pub const SEND_LOW: u32 = 2048;
 /// Connections that wait to be accepted, at most.
 pub const MAX_BACKLOG: usize = 128;
-/// Handles of one client that are on their way (R55).
-pub const MAX_IN_FLIGHT: usize = 64;
 
 /// A direction of a socket whose readiness may have changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,19 +54,12 @@ pub struct Sockets<H> {
     sockets: BTreeMap<Id, Socket<H>>,
     names: Names,
     next: Id,
-    in_flight: BTreeMap<u64, usize>,
     changes: Vec<Change>,
 }
 
 impl<H> Default for Sockets<H> {
     fn default() -> Sockets<H> {
-        Sockets {
-            sockets: BTreeMap::new(),
-            names: Names::default(),
-            next: 1,
-            in_flight: BTreeMap::new(),
-            changes: Vec::new(),
-        }
+        Sockets { sockets: BTreeMap::new(), names: Names::default(), next: 1, changes: Vec::new() }
     }
 }
 
@@ -134,9 +125,9 @@ impl<H> Sockets<H> {
         (self.names.len(), self.sockets.len())
     }
 
-    /// Handles on their way.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight.values().sum()
+    /// Every handle that is on its way, with the socket that it will be received from.
+    pub fn handles(&self) -> impl Iterator<Item = (Id, &H)> {
+        self.sockets.iter().flat_map(|(&id, socket)| socket.inbox.handles().map(move |handle| (id, handle)))
     }
 
     /// Removes the name of a socket. ENOENT.

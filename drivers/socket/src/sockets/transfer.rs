@@ -1,11 +1,11 @@
 //! Sending and receiving.
 
-use super::{Id, MAX_IN_FLIGHT, Sockets};
-use crate::inbox::{OVERHEAD, Peeked, Received, Rights, Undo};
+use super::{Id, Sockets};
+use crate::inbox::{Inbox, OVERHEAD, Peeked, Received, Undo};
 use crate::socket::{Kind, Role};
 use abi::error::{
-    EAGAIN, ECONNREFUSED, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE, EPROTOTYPE,
-    ETOOMANYREFS, Error, Result,
+    EAGAIN, ECONNREFUSED, EINVAL, EISCONN, EMSGSIZE, ENOTCONN, EOPNOTSUPP, EPERM, EPIPE, EPROTOTYPE, Error,
+    Result,
 };
 use alloc::vec::Vec;
 
@@ -36,10 +36,10 @@ impl<H> Sockets<H> {
     ///
     /// EAGAIN: no room. EPIPE: nobody will receive it. ENOTCONN, EISCONN (a stream with an address), EMSGSIZE, EOPNOTSUPP
     /// (urgent messages), ECONNREFUSED, ENOENT and EPROTOTYPE (the address), EPERM (the receiver is connected to another),
-    /// ETOOMANYREFS (quota of handles), EINVAL (handles without a byte to go with).
+    /// EINVAL (handles without a byte to go with).
     pub fn send(&mut self, id: Id, sent: Sent<'_, H>) -> Result<usize> {
         let socket = self.get(id)?;
-        let (kind, client, name) = (socket.kind, socket.client, socket.name.clone());
+        let (kind, name) = (socket.kind, socket.name.clone());
         if sent.urgent && kind != Kind::Stream {
             return Err(Error::new(EOPNOTSUPP));
         }
@@ -47,11 +47,6 @@ impl<H> Sockets<H> {
         let (sender, receiver) = (self.get(id)?, self.get(target)?);
         if sender.write_shut || receiver.read_shut {
             return Err(Error::new(EPIPE));
-        }
-        let in_flight = self.in_flight.get(&client).copied().unwrap_or(0);
-        let travelling = sent.handles.len();
-        if in_flight + travelling > MAX_IN_FLIGHT {
-            return Err(Error::new(ETOOMANYREFS));
         }
         let room = self.room(sender, receiver, kind);
         if kind.has_messages() {
@@ -63,25 +58,19 @@ impl<H> Sockets<H> {
                 return self.refuse(id, target);
             }
         } else if sent.bytes.is_empty() {
-            return if travelling == 0 { Ok(0) } else { Err(Error::new(EINVAL)) };
+            return if sent.handles.is_empty() { Ok(0) } else { Err(Error::new(EINVAL)) };
         } else if room == 0 {
             return self.refuse(id, target);
         }
-        let mut rights = Rights { handles: core::mem::take(sent.handles), payer: client };
         let inbox = &mut self.get_mut(target)?.inbox;
-        let result = match kind {
+        let count = match kind {
             Kind::Datagram | Kind::Record => {
                 let from = name.filter(|_| kind == Kind::Datagram);
-                inbox.push_datagram(sent.bytes, from, &mut rights).map(|()| sent.bytes.len())
+                inbox.push_datagram(sent.bytes, from, sent.handles)?;
+                sent.bytes.len()
             }
-            Kind::Stream => push_stream(inbox, &sent, room, &mut rights),
+            Kind::Stream => push_stream(inbox, sent, room)?,
         };
-        *sent.handles = rights.handles;
-        let count = result?;
-        let taken = travelling - sent.handles.len();
-        if taken > 0 {
-            *self.in_flight.entry(client).or_default() += taken;
-        }
         self.tell_read(target, true);
         self.tell_senders(target, false);
         Ok(count)
@@ -132,7 +121,6 @@ impl<H> Sockets<H> {
         } else {
             socket.inbox.take_stream(socket.options.inline, buffer)
         };
-        self.account(&received.rights);
         self.tell_read(id, false);
         self.tell_senders(id, true);
         Ok((received, undo))
@@ -196,22 +184,17 @@ impl<H> Sockets<H> {
     fn receive_urgent(&mut self, id: Id, buffer: &mut [u8]) -> Result<(Received<H>, Undo<H>)> {
         self.urgent_of(id)?;
         let first = buffer.first_mut().ok_or(Error::new(EINVAL))?;
-        let (byte, rights) = self.get_mut(id)?.inbox.take_urgent().ok_or(Error::new(EINVAL))?;
+        let (byte, handles) = self.get_mut(id)?.inbox.take_urgent().ok_or(Error::new(EINVAL))?;
         *first = byte;
-        self.account(&rights);
         self.tell_read(id, false);
         self.tell_senders(id, true);
-        Ok((Received { count: 1, whole: 1, from: None, rights }, Undo::Urgent(byte)))
+        Ok((Received { count: 1, whole: 1, from: None, handles }, Undo::Urgent(byte)))
     }
 
     /// What was received last did not arrive: it is the next one's. Nothing has happened in between.
-    pub fn put_back(&mut self, id: Id, undo: Undo<H>, bytes: &[u8], rights: Rights<H>) {
-        let count = rights.handles.len();
-        if count > 0 {
-            *self.in_flight.entry(rights.payer).or_default() += count;
-        }
+    pub fn put_back(&mut self, id: Id, undo: Undo<H>, bytes: &[u8], handles: Vec<H>) {
         if let Some(socket) = self.sockets.get_mut(&id) {
-            socket.inbox.put_back(undo, bytes, rights);
+            socket.inbox.put_back(undo, bytes, handles);
             self.tell_read(id, true);
             self.tell_senders(id, false);
         }
@@ -225,40 +208,22 @@ impl<H> Sockets<H> {
             self.tell_write(id, false);
         }
     }
-
-    /// Handles are no longer on their way.
-    pub(super) fn account(&mut self, rights: &Rights<H>) {
-        if rights.handles.is_empty() {
-            return;
-        }
-        if let Some(count) = self.in_flight.get_mut(&rights.payer) {
-            *count = count.saturating_sub(rights.handles.len());
-            if *count == 0 {
-                self.in_flight.remove(&rights.payer);
-            }
-        }
-    }
 }
 
 fn nothing<H>() -> (Received<H>, Undo<H>) {
-    (Received { count: 0, whole: 0, from: None, rights: Rights::none() }, Undo::Nothing)
+    (Received { count: 0, whole: 0, from: None, handles: Vec::new() }, Undo::Nothing)
 }
 
 /// Urgent data is the last byte, and only if all before it fits.
-fn push_stream<H>(
-    inbox: &mut crate::inbox::Inbox<H>,
-    sent: &Sent<'_, H>,
-    room: usize,
-    rights: &mut Rights<H>,
-) -> Result<usize> {
+fn push_stream<H>(inbox: &mut Inbox<H>, sent: Sent<'_, H>, room: usize) -> Result<usize> {
     let whole = sent.bytes.len();
     let part = &sent.bytes[..whole.min(room)];
     if !sent.urgent || part.len() < whole {
-        return inbox.push_stream(part, rights);
+        return inbox.push_stream(part, sent.handles);
     }
     let Some((&byte, before)) = part.split_last() else { return Ok(0) };
-    let ordinary = if before.is_empty() { 0 } else { inbox.push_stream(before, rights)? };
+    let ordinary = if before.is_empty() { 0 } else { inbox.push_stream(before, sent.handles)? };
     // There is room for both.
-    inbox.push_urgent(byte, rights)?;
+    inbox.push_urgent(byte, sent.handles)?;
     Ok(ordinary + 1)
 }
