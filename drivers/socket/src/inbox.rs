@@ -298,7 +298,7 @@ impl<H> Inbox<H> {
         let Message { bytes, from, handles, .. } = self.messages.front()?;
         let count = bytes.len().min(buffer.len());
         copy(bytes, &mut buffer[..count]);
-        Some(Peeked { count, whole: bytes.len(), from: from.clone(), handles: handles })
+        Some(Peeked { count, whole: bytes.len(), from: from.clone(), handles })
     }
 
     /// Receives the urgent byte that waits, and leaves its mark.

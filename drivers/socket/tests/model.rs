@@ -280,7 +280,7 @@ impl Told {
                 }
             }
             Act::Shutdown(socket, read, write) => _ = sockets.shutdown(at(socket), read, write),
-            Act::Close(socket) => _ = sockets.close(at(socket)),
+            Act::Close(socket) => sockets.close(at(socket)),
             Act::Unlink(name) => _ = sockets.unlink(NAMES[name]),
             Act::Buffers(socket, bytes) => {
                 _ = sockets.set_receive_buffer(at(socket), bytes);
