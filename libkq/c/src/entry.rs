@@ -1,0 +1,53 @@
+//! From the first instruction to `main` and back.
+
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::vec::Vec;
+use core::ffi::{c_char, c_int};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use libkq::flag::{O_RDONLY, O_WRONLY};
+
+rt::entry!(start);
+
+unsafe extern "C" {
+    fn main(count: c_int, arguments: *mut *mut c_char, environment: *mut *mut c_char) -> c_int;
+}
+
+/// The terminal, where standard input and output are.
+const TERMINAL: &str = "/dev/tty";
+
+/// The environment. `environ(7)`.
+#[unsafe(no_mangle)]
+static environ: AtomicPtr<*mut c_char> = AtomicPtr::new(ptr::null_mut());
+
+fn start(start: &rt::Start) -> i32 {
+    open_standard();
+    let arguments = strings(start.args().iter().map(|argument| argument.as_bytes().to_vec()));
+    let variables = start.environment().iter();
+    let environment =
+        strings(variables.map(|(name, value)| format!("{name}={value}").into_bytes()));
+    environ.store(environment, Relaxed);
+    // SAFETY: the program's `main`, with arguments as C has them, which stay.
+    let status = unsafe { main(start.args().len() as c_int, arguments, environment) };
+    crate::ending::exit(status)
+}
+
+/// Descriptors 0, 1 and 2. Without a terminal they stay closed, and what is printed goes to the kernel's log.
+fn open_standard() {
+    if libkq::open(TERMINAL, O_RDONLY).is_ok() && libkq::open(TERMINAL, O_WRONLY).is_ok() {
+        let _ = libkq::dup(1);
+    }
+}
+
+/// A list of strings with a null pointer at its end, for ever. A string ends at its first zero byte.
+fn strings(texts: impl Iterator<Item = Vec<u8>>) -> *mut *mut c_char {
+    let string = |mut text: Vec<u8>| {
+        text.truncate(text.iter().position(|&byte| byte == 0).unwrap_or(text.len()));
+        CString::new(text).unwrap_or_default().into_raw()
+    };
+    let list: Vec<*mut c_char> = texts.map(string).chain([ptr::null_mut()]).collect();
+    Box::leak(list.into_boxed_slice()).as_mut_ptr()
+}
