@@ -2,6 +2,7 @@
 
 use crate::files::FileId;
 use crate::link::Sources;
+use crate::watches::Watches;
 use alloc::vec::Vec;
 use event_protocol::cell::Direction;
 use event_protocol::level::Level;
@@ -9,9 +10,11 @@ use event_protocol::level::Level;
 /// Queues whose waiting requests are to be tried again.
 pub(crate) type Wakes = Vec<(Direction, u64)>;
 
-/// The driver's side of publishing: cheap when nothing changes and nobody is interested.
+/// The driver's side of publishing: cheap when nothing changes and nobody is interested. All who watch a file are told the
+/// same.
 pub struct Context<'a> {
     pub(crate) sources: &'a mut dyn Sources,
+    pub(crate) watches: &'a mut Watches,
     pub(crate) wakes: &'a mut Wakes,
     pub(crate) now: u64,
     pub(crate) caller: u32,
@@ -42,23 +45,31 @@ impl Context<'_> {
     /// Publishes the level of a direction. `arrived`: something new came, which edge-triggered notes report even when
     /// the amount is no higher than before.
     pub fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool) {
-        self.sources.publish(file, direction, level, arrived);
+        self.watches.publish(self.sources, file, direction, level, arrived);
+    }
+
+    /// Sets the errno that goes with [`LevelFlags::ERROR`](crate::LevelFlags::ERROR) and
+    /// [`LevelFlags::EOF`](crate::LevelFlags::EOF), 0 for none: before the level is published.
+    pub fn set_error(&mut self, file: FileId, errno: i32) {
+        self.watches.set_error(self.sources, file, errno.unsigned_abs());
     }
 
     /// Counts occurrences for the filters that count (TIMER, SIGNAL).
     pub fn post(&mut self, file: FileId, occurrences: u64) {
-        self.sources.post(file, occurrences);
+        let Context { sources, watches, .. } = self;
+        watches.each(file, |source| sources.post(source, occurrences));
     }
 
     /// Posts note bits for the filters that accumulate (VNODE, PROC).
     pub fn note(&mut self, file: FileId, bits: u32, data: u32) {
-        self.sources.note(file, bits, data);
+        let Context { sources, watches, .. } = self;
+        watches.each(file, |source| sources.note(source, bits, data));
     }
 
     /// What the file stood for is gone, the file itself is still open (R57): its notes fire once with end of file and
     /// `errno`.
     pub fn retire(&mut self, file: FileId, errno: i32) {
-        self.sources.retire(file, errno);
+        self.watches.retire(self.sources, file, errno);
     }
 
     /// Requests that wait in a queue can go on: each is tried again, in the order in which they came, until one has to

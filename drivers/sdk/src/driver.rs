@@ -2,15 +2,18 @@
 
 use crate::Context;
 use crate::files::FileId;
-use abi::error::{EINVAL, Error, Result};
+use crate::message::{Incoming, Outgoing, Receiving};
+use crate::parcels::Parcel;
+use abi::error::{EINVAL, ENOTDIR, ENOTSOCK, EOPNOTSUPP, Error, Result};
 use core::fmt;
 use event_protocol::cell::Direction;
-use event_protocol::descriptor::{Control, ControlReply, Kind};
+use event_protocol::descriptor::message::MessageFlags;
+use event_protocol::descriptor::{Control, ControlReply, Kind, PathReply, PathRequest};
 use event_protocol::filter::Filters;
 use rt::sys::Notification;
 
 /// A driver's answers. Where one would have to wait it says EAGAIN and later calls [`Context::wake`]; whether its client
-/// waits or is told so is not its concern.
+/// waits or is told so is not its concern. A request that waited is simply asked again.
 pub trait Driver {
     /// Whether it wants to know which process opens a file ([`Context::caller`]). The handles of its service that clients
     /// have are their own then and cannot be passed on.
@@ -28,8 +31,23 @@ pub trait Driver {
         _ = context;
     }
 
-    /// Opens a path: says what the file is, or why not (ENOENT, EBUSY, EPERM…).
+    /// Opens a path: says what the file is, or why not (ENOENT, EBUSY, EPERM…). After EAGAIN the driver may remember the
+    /// file: it is asked again for it, or told to [close](Driver::close) it when the client has gone.
     fn open(&mut self, context: &mut Context<'_>, file: FileId, path: &str, flags: u64) -> Result<Opening>;
+
+    /// Opens what a path means beside an open file, as [`Driver::open`] does: the other end of a pipe, the next connection
+    /// of a listener.
+    fn open_at(
+        &mut self,
+        context: &mut Context<'_>,
+        beside: FileId,
+        file: FileId,
+        path: &str,
+        flags: u64,
+    ) -> Result<Opening> {
+        _ = (context, beside, file, path, flags);
+        Err(Error::new(ENOTDIR))
+    }
 
     /// The file exists, its source too: the time to publish its first level.
     fn opened(&mut self, context: &mut Context<'_>, file: FileId);
@@ -67,7 +85,43 @@ pub trait Driver {
         Err(Error::new(EINVAL))
     }
 
-    /// Answers what is neither reading nor writing: EINVAL for what the file does not know.
+    /// Sends a message: takes at least one of its bytes, or all at once where messages are units. Takes the parcels with the
+    /// first byte; those it leaves are closed. After EAGAIN it has taken nothing.
+    fn send(&mut self, context: &mut Context<'_>, file: FileId, message: &mut Outgoing<'_>) -> Result<usize> {
+        _ = (context, file, message);
+        Err(Error::new(ENOTSOCK))
+    }
+
+    /// Receives a message into `buffer`, with at most so many parcels as are asked for.
+    fn receive(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        buffer: &mut [u8],
+        receiving: Receiving,
+    ) -> Result<Incoming> {
+        _ = (context, file, buffer, receiving);
+        Err(Error::new(ENOTSOCK))
+    }
+
+    /// Undoes the last [`Driver::receive`], whose receiver is gone: `bytes` and `message` are what it gave. Nothing has
+    /// happened in between. Not called after a [peek](MessageFlags::PEEK).
+    fn unreceive(&mut self, context: &mut Context<'_>, file: FileId, bytes: &[u8], message: Incoming) {
+        _ = (context, file, bytes, message);
+    }
+
+    /// Shows the parcels that wait to be received from a file.
+    fn visit_parcels(&self, file: FileId, visit: &mut dyn FnMut(&Parcel)) {
+        _ = (file, visit);
+    }
+
+    /// Answers a request about paths.
+    fn path(&mut self, context: &mut Context<'_>, request: &PathRequest) -> Result<PathReply> {
+        _ = (context, request);
+        Err(Error::new(EOPNOTSUPP))
+    }
+
+    /// Answers what is neither reading nor writing: EINVAL for what the file does not know. May wait, too.
     fn control(
         &mut self,
         context: &mut Context<'_>,
@@ -84,10 +138,20 @@ pub trait Driver {
         Ok(())
     }
 
-    /// The queue in which a request waits: files that share what they wait for share a queue.
+    /// The queue in which reads and writes wait: files that share what they wait for share a queue.
     fn queue(&self, file: FileId, direction: Direction) -> u64 {
         _ = direction;
         file.badge()
+    }
+
+    /// The queue in which a request waits, for drivers to which the directions are not enough.
+    fn queue_of(&self, file: FileId, asked: Asked<'_>) -> (Direction, u64) {
+        let (direction, file) = match asked {
+            Asked::Read | Asked::Receive(_) | Asked::Control(_) => (Direction::Read, file),
+            Asked::Write | Asked::Send(_) => (Direction::Write, file),
+            Asked::Open { beside, .. } => (Direction::Read, beside.unwrap_or(file)),
+        };
+        (direction, self.queue(file, direction))
     }
 
     /// The device interrupted, at [`Context::now`]. True asks to be called again soon: there is more to do than is
@@ -108,15 +172,39 @@ pub trait Driver {
     }
 }
 
+/// A request that may have to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked<'a> {
+    /// [`Driver::read`].
+    Read,
+    /// [`Driver::write`].
+    Write,
+    /// [`Driver::receive`].
+    Receive(MessageFlags),
+    /// [`Driver::send`].
+    Send(MessageFlags),
+    /// [`Driver::control`].
+    Control(&'a Control),
+    /// [`Driver::open`] or [`Driver::open_at`] of the file that would be opened.
+    Open {
+        /// The file beside which it is opened.
+        beside: Option<FileId>,
+        /// The path.
+        path: &'a str,
+        /// `O_*`.
+        flags: u64,
+    },
+}
+
 /// What an opened file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Opening {
     /// What clients are told.
     pub kind: Kind,
-    /// Filters that its source serves.
+    /// Filters that its sources serve; none for a file that cannot be watched.
     pub filters: Filters,
-    /// Whether descriptors of it travel to other processes, so that its source may be watched by more than the one that
-    /// opened it.
+    /// Whether a watch handle may be used by more clients than the one that it was made for. Others that are handed the
+    /// descriptor get a watch handle of their own in any case.
     pub shared: bool,
     /// Low-water marks of reading and writing that notes have unless they say otherwise.
     pub low_water: (u32, u32),

@@ -1,25 +1,32 @@
 //! Requests in, replies out: the part of a driver that all drivers have.
 
+mod message;
+mod opening;
 mod transfer;
+mod waiting;
 
 use crate::context::{Context, Wakes};
 use crate::driver::Driver;
-use crate::files::{File, FileId, Files};
-use crate::link::Link;
+use crate::files::{FileId, Files};
+use crate::link::{Carried, Link};
+use crate::parcels::Parcels;
 use crate::pending::Pending;
 use crate::report::{self, INSPECT, Page};
 use crate::trace::{Event, Trace};
-use abi::error::{EBADF, EBADMSG, EINVAL, ENAMETOOLONG, ENOSYS, Error, Result};
-use abi::flag::{O_RDONLY, O_WRONLY};
+use crate::watches::Watches;
+use abi::error::{EBADF, EBADMSG, ENOSYS, Error, Result};
 use abi::message::WORDS;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec;
-use event_protocol::descriptor::{Control, MAX_PATH, MAX_TRANSFER, Open, Opened, label, words};
+use alloc::vec::Vec;
+use event_protocol::descriptor::{MAX_TRANSFER, PathRequest, label, words};
 use rt::sys::Notification;
+use waiting::Progress;
 
 /// A request, with the bytes of its message.
 #[derive(Debug)]
-pub struct Request<'a, T> {
+pub struct Request<'a, H> {
     /// Badge of the handle that was called: the service's ([`FileId::is_service`]) or an open file's.
     pub badge: u64,
     /// What is asked: one of [`label`].
@@ -30,8 +37,8 @@ pub struct Request<'a, T> {
     pub bytes: &'a [u8],
     /// Who waits for the reply.
     pub token: u64,
-    /// The client's ticket, when a handle came with it.
-    pub ticket: Option<T>,
+    /// What came with it.
+    pub handles: Vec<Carried<H>>,
 }
 
 /// What is left to do about a request.
@@ -57,11 +64,15 @@ pub struct Counters {
 }
 
 /// A driver behind its requests.
-pub struct Engine<D, L> {
+pub struct Engine<D, L: Link> {
     driver: D,
     link: L,
     files: Files,
-    pending: Pending,
+    watches: Watches,
+    parcels: Parcels<L::Handle>,
+    pending: Pending<L::Handle>,
+    /// Where among the waiting requests the next client is looked after.
+    probe: usize,
     wakes: Wakes,
     now: u64,
     caller: u32,
@@ -77,7 +88,10 @@ impl<D: Driver, L: Link> Engine<D, L> {
             driver,
             link,
             files: Files::new(files),
-            pending: Pending::default(),
+            watches: Watches::new(files),
+            parcels: Parcels::new(),
+            pending: Pending::new(),
+            probe: 0,
             wakes: Wakes::new(),
             now: 0,
             caller: 0,
@@ -93,27 +107,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     /// Answers a request, or keeps it.
-    pub fn request(&mut self, request: Request<'_, L::Ticket>) -> Answer {
+    pub fn request(&mut self, request: Request<'_, L::Handle>) -> Answer {
         self.counters.requests += 1;
         let badge = request.badge;
         self.trace.record(self.now, badge, Event::Request(request.label));
         let to_service = FileId::is_service(badge);
         self.caller = if to_service { badge as u32 } else { 0 };
-        let result = match (request.label, request.badge) {
-            (label::OPEN, _) if to_service => self.open(request),
-            (INSPECT, _) if to_service => self.inspect(request.token),
-            _ if to_service => Err(Error::new(ENOSYS)),
-            (label, badge) => {
-                let id = FileId::from_badge(badge);
-                match (label, self.files.get(id)) {
-                    (_, None) => Err(Error::new(EBADF)),
-                    (label::READ, Some(file)) => self.read(id, file, &request),
-                    (label::WRITE, Some(file)) => self.write(id, file, &request),
-                    (label::CONTROL, Some(_)) => self.control(id, &request),
-                    _ => Err(Error::new(ENOSYS)),
-                }
-            }
-        };
+        let result = if to_service { self.ask_service(request) } else { self.ask_file(request) };
+        self.sweep_parcels();
         result.unwrap_or_else(|error| {
             self.counters.errors += 1;
             self.trace.record(self.now, badge, Event::Refused(error.errno));
@@ -121,29 +122,104 @@ impl<D: Driver, L: Link> Engine<D, L> {
         })
     }
 
-    /// The last descriptor of a file is closed: who still waits on it is told, and everything of it goes.
+    fn ask_service(&mut self, request: Request<'_, L::Handle>) -> Result<Answer> {
+        match request.label {
+            label::OPEN => self.open(None, request),
+            label::PATH => self.path(&request),
+            INSPECT => self.inspect(request.token),
+            _ => Err(Error::new(ENOSYS)),
+        }
+    }
+
+    fn ask_file(&mut self, request: Request<'_, L::Handle>) -> Result<Answer> {
+        let id = FileId::from_badge(request.badge);
+        let file = self.files.get(id).ok_or(Error::new(EBADF))?;
+        match request.label {
+            label::READ => self.read(id, file, &request),
+            label::WRITE => self.write(id, file, &request),
+            label::CONTROL => self.control(id, file, &request),
+            label::SEND => self.send(id, file, request),
+            label::RECEIVE => self.receive(id, file, &request),
+            label::OPEN => self.open(Some(id), request),
+            label::WATCH => self.watch(id, request),
+            _ => Err(Error::new(ENOSYS)),
+        }
+    }
+
+    /// A descriptor handle and all its duplicates are closed. With the last one of a file, everything of it goes.
     pub fn closed(&mut self, badge: u64) {
         let id = FileId::from_badge(badge);
+        if self.files.handle_closed(id) == Some(true) {
+            self.trace.record(self.now, badge, Event::Closed);
+            self.look_after(id);
+            self.sweep_parcels();
+        }
+    }
+
+    /// A file of which a handle or parcel has gone ends, if there are no others.
+    fn look_after(&mut self, id: FileId) {
+        if self.files.is_held(id) {
+            return;
+        }
+        if self.parcels.has(id) {
+            self.collect();
+        } else {
+            self.end(id);
+        }
+    }
+
+    /// Ends files that are only in parcels which nobody can receive.
+    fn collect(&mut self) {
+        let mut reached: BTreeSet<FileId> = self.files.iter().filter(|&id| self.files.is_held(id)).collect();
+        let mut todo: Vec<FileId> = reached.iter().copied().collect();
+        while let Some(id) = todo.pop() {
+            let mut visit = |parcel: &crate::Parcel| {
+                if let Some(inside) = parcel.file()
+                    && reached.insert(inside)
+                {
+                    todo.push(inside);
+                }
+            };
+            self.driver.visit_parcels(id, &mut visit);
+            self.pending.visit_parcels(id, &mut visit);
+        }
+        let lost: Vec<FileId> = self.parcels.own_files().filter(|id| !reached.contains(id)).collect();
+        lost.into_iter().for_each(|id| self.end(id));
+    }
+
+    /// Closes the handles of parcels that the driver has dropped, which may end files, whose parcels it drops then.
+    fn sweep_parcels(&mut self) {
+        while let Some(dropped) = self.parcels.sweep() {
+            if let Some(id) = dropped {
+                self.look_after(id);
+            }
+        }
+    }
+
+    /// Who still waits on a file is told, and everything of it goes.
+    fn end(&mut self, id: FileId) {
         if self.files.remove(id).is_none() {
             return;
         }
-        self.trace.record(self.now, badge, Event::Closed);
         while let Some(waiting) = self.pending.take_of(id) {
             self.dismiss(waiting, Error::new(EBADF));
         }
         self.call(|driver, context| driver.close(context, id));
-        self.link.retire(id, 0);
+        self.watches.end(&mut self.link, id);
     }
 
     /// Everything is connected: the device may be switched on.
     pub fn start(&mut self) {
         self.call(|driver, context| driver.start(context));
+        self.sweep_parcels();
     }
 
     /// The device interrupted. True: call again soon.
     pub fn interrupt(&mut self) -> bool {
         self.trace.record(self.now, 0, Event::Interrupt);
-        self.call(|driver, context| driver.interrupt(context))
+        let again = self.call(|driver, context| driver.interrupt(context));
+        self.sweep_parcels();
+        again
     }
 
     /// When to call [`Engine::expired`].
@@ -155,6 +231,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
     pub fn expired(&mut self) {
         self.trace.record(self.now, 0, Event::Expired);
         self.call(|driver, context| driver.expired(context));
+        self.sweep_parcels();
     }
 
     /// Whether [`Engine::settle`] has something to do. It answers others, so the current request is answered first.
@@ -164,8 +241,8 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// Answers waiting requests that can go on.
     pub fn settle(&mut self) {
-        while let Some((direction, queue)) = self.wakes.pop() {
-            while let Some(waiting) = self.pending.take_first(direction, queue) {
+        while let Some(queue) = self.wakes.pop() {
+            while let Some(waiting) = self.pending.take_first(queue) {
                 let file = waiting.file.badge();
                 if let Some(waiting) = self.retry(waiting) {
                     self.pending.put_back(waiting);
@@ -173,6 +250,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 }
                 self.trace.record(self.now, file, Event::Answered);
             }
+            self.sweep_parcels();
         }
     }
 
@@ -206,47 +284,27 @@ impl<D: Driver, L: Link> Engine<D, L> {
         (self.files.len(), self.pending.len())
     }
 
+    /// Sources, and handles on their way.
+    pub fn shared(&self) -> (usize, usize) {
+        (self.watches.len(), self.parcels.len())
+    }
+
     fn call<R>(&mut self, act: impl FnOnce(&mut D, &mut Context<'_>) -> R) -> R {
-        let Engine { link, wakes, now, caller, .. } = self;
-        let mut context = Context { sources: link, wakes, now: *now, caller: *caller };
+        let Engine { link, watches, wakes, now, caller, .. } = self;
+        let mut context = Context { sources: link, watches, wakes, now: *now, caller: *caller };
         act(&mut self.driver, &mut context)
     }
 
-    fn open(&mut self, request: Request<'_, L::Ticket>) -> Result<Answer> {
-        let ticket = request.ticket.ok_or(Error::new(EINVAL))?;
-        let open: Open = postcard::from_bytes(request.bytes).map_err(|_| Error::new(EBADMSG))?;
-        if open.path.len() > MAX_PATH {
-            return Err(Error::new(ENAMETOOLONG));
-        }
-        let client = self.link.identity(&ticket)?;
-        let id = self.files.insert(File {
-            client,
-            readable: open.flags & O_RDONLY as u64 != 0,
-            writable: open.flags & O_WRONLY as u64 != 0,
-        })?;
-        let opening = match self.call(|driver, context| driver.open(context, id, &open.path, open.flags)) {
-            Ok(opening) => opening,
-            Err(error) => {
-                self.files.remove(id);
-                return Err(error);
-            }
-        };
-        if let Err(error) = self.link.create(id, &opening, ticket) {
-            self.closed(id.badge());
-            return Err(error);
-        }
-        self.call(|driver, context| driver.opened(context, id));
-        // A client that died meanwhile got no descriptor, whose badge is closed with that: no case of its own.
-        _ = self.link.reply_opened(request.token, id, Opened { kind: opening.kind });
-        Ok(Answer::Done)
+    fn path(&mut self, request: &Request<'_, L::Handle>) -> Result<Answer> {
+        let asked: PathRequest = decode(request.bytes)?;
+        let reply = self.call(|driver, context| driver.path(context, &asked))?;
+        self.reply_document(request.token, &reply)
     }
 
-    fn control(&mut self, id: FileId, request: &Request<'_, L::Ticket>) -> Result<Answer> {
-        let control: Control = postcard::from_bytes(request.bytes).map_err(|_| Error::new(EBADMSG))?;
-        let reply = self.call(|driver, context| driver.control(context, id, &control))?;
-        let bytes = postcard::to_slice(&reply, &mut self.buffer).map_err(|_| Error::new(EBADMSG))?;
+    fn reply_document<T: serde::Serialize>(&mut self, token: u64, document: &T) -> Result<Answer> {
+        let bytes = postcard::to_slice(document, &mut self.buffer).map_err(|_| Error::new(EBADMSG))?;
         // ESRCH: the caller gave up, which is its right.
-        _ = self.link.reply(request.token, [0; WORDS], bytes);
+        _ = self.link.reply(token, [0; WORDS], bytes);
         Ok(Answer::Done)
     }
 
@@ -259,6 +317,13 @@ impl<D: Driver, L: Link> Engine<D, L> {
         _ = self.link.reply(token, success(length as u64, 0), &buffer[..length]);
         self.buffer = buffer;
         Ok(Answer::Done)
+    }
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((document, [])) => Ok(document),
+        _ => Err(Error::new(EBADMSG)),
     }
 }
 

@@ -43,10 +43,14 @@ pub struct File {
     pub readable: bool,
     /// Opened for writing.
     pub writable: bool,
+    /// The `O_*` flags that it was opened with.
+    pub flags: u64,
 }
 
 struct Slot {
     generation: u32,
+    /// Descriptor handles that were made and not closed.
+    handles: u32,
     file: Option<File>,
 }
 
@@ -74,14 +78,14 @@ impl Files {
             Some(index) => index,
             None if self.slots.len() >= self.most => return Err(Error::new(ENFILE)),
             None => {
-                self.slots.push(Slot { generation: 0, file: None });
+                self.slots.push(Slot { generation: 0, handles: 0, file: None });
                 self.slots.len() as u32 - 1
             }
         };
         let slot = &mut self.slots[index as usize];
         // Never 0: a badge of 0 is none.
         slot.generation = slot.generation.wrapping_add(1).max(1);
-        slot.file = Some(file);
+        (slot.file, slot.handles) = (Some(file), 0);
         *self.clients.entry(file.client).or_default() += 1;
         Ok(FileId { index, generation: slot.generation })
     }
@@ -89,6 +93,36 @@ impl Files {
     /// An open file.
     pub fn get(&self, id: FileId) -> Option<File> {
         self.slots.get(id.index()).filter(|slot| slot.generation == id.generation)?.file
+    }
+
+    fn slot(&mut self, id: FileId) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?;
+        slot.file.is_some().then_some(slot)
+    }
+
+    /// A descriptor handle of a file was made.
+    pub fn handle_made(&mut self, id: FileId) {
+        if let Some(slot) = self.slot(id) {
+            slot.handles += 1;
+        }
+    }
+
+    /// A descriptor handle of a file is closed everywhere; whether it was the last one. `None`: no such file.
+    pub fn handle_closed(&mut self, id: FileId) -> Option<bool> {
+        let slot = self.slot(id)?;
+        slot.handles = slot.handles.saturating_sub(1);
+        Some(slot.handles == 0)
+    }
+
+    /// Whether a client has a descriptor handle of it.
+    pub fn is_held(&self, id: FileId) -> bool {
+        self.get(id).is_some() && self.slots[id.index()].handles > 0
+    }
+
+    /// The open files.
+    pub fn iter(&self) -> impl Iterator<Item = FileId> {
+        let open = self.slots.iter().enumerate().filter(|(_, slot)| slot.file.is_some());
+        open.map(|(index, slot)| FileId { index: index as u32, generation: slot.generation })
     }
 
     /// Removes a file.
@@ -120,7 +154,7 @@ impl Files {
 mod tests {
     use super::*;
 
-    const FILE: File = File { client: 7, readable: true, writable: false };
+    const FILE: File = File { client: 7, readable: true, writable: false, flags: 0 };
 
     #[test]
     fn a_closed_file_stays_closed_though_its_place_is_used_again() {

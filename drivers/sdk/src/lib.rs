@@ -5,8 +5,9 @@
 //! system, and is as testable as the driver, because it knows the outside only as a [`Link`](link::Link):
 //!
 //! - open files with generations, known to clients by badged handles alone; the last close frees everything;
-//! - reads and writes that wait, answered in the order in which they came; what a caller did not get, because it died or
-//!   gave up in between, is read by the next;
+//! - requests that wait, of whatever kind, answered in the order in which they came; what a caller did not get, because it
+//!   died or gave up in between, is read by the next;
+//! - sources for all clients that watch a file, and handles that travel in messages;
 //! - quotas for each client, so that none can take the driver from the others;
 //! - the level is published before the reply that lets anybody know of the change.
 //!
@@ -57,16 +58,25 @@ pub mod files;
 mod guest;
 pub mod limits;
 pub mod link;
+pub mod message;
+pub mod parcels;
 pub mod pending;
 pub mod report;
 pub mod trace;
+pub mod watches;
 
 pub use context::Context;
-pub use driver::{Driver, Opening, Taken};
+pub use driver::{Asked, Driver, Opening, Taken};
 pub use event_protocol::cell::Direction;
-pub use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, TerminalMode};
+pub use event_protocol::descriptor::message::MessageFlags;
+pub use event_protocol::descriptor::{
+    Arm, Control, ControlReply, Entry, FileType, Kind, PathReply, PathRequest, Setting, Stat, TerminalMode,
+    Whence,
+};
 pub use event_protocol::filter::Filters;
 pub use event_protocol::level::{Level, LevelFlags};
 pub use files::FileId;
 pub use guest::ports::Ports;
 pub use guest::{Setup, run};
+pub use message::{Incoming, Outgoing, Receiving};
+pub use parcels::Parcel;

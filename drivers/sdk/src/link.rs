@@ -8,37 +8,86 @@ use event_protocol::cell::Direction;
 use event_protocol::descriptor::Opened;
 use event_protocol::level::Level;
 
-/// The cells of the driver's open files. A file that has none (any more) is left alone.
+/// A source, by a small number that the engine gives it: no two have the same at one time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SourceKey(pub u32);
+
+impl SourceKey {
+    /// As an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The cells of sources. One that is none (any more) is left alone.
 pub trait Sources {
-    /// See [`Context::publish`](crate::Context::publish).
-    fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool);
-    /// See [`Context::post`](crate::Context::post).
-    fn post(&mut self, file: FileId, occurrences: u64);
-    /// See [`Context::note`](crate::Context::note).
-    fn note(&mut self, file: FileId, bits: u32, data: u32);
-    /// Destroys the source; its users see `errno`. Nothing happens when it has none.
-    fn retire(&mut self, file: FileId, errno: i32);
+    /// Publishes the level of a direction, and whether something arrived.
+    fn publish(&mut self, source: SourceKey, direction: Direction, level: Level, arrived: bool);
+    /// Counts occurrences.
+    fn post(&mut self, source: SourceKey, occurrences: u64);
+    /// Posts note bits.
+    fn note(&mut self, source: SourceKey, bits: u32, data: u32);
+    /// Sets the errno that goes with the level that is published next.
+    fn set_error(&mut self, source: SourceKey, errno: u32);
+    /// Whether nobody can watch it any more.
+    fn is_abandoned(&self, source: SourceKey) -> bool;
+    /// Destroys the source; its users see `errno`.
+    fn retire(&mut self, source: SourceKey, errno: i32);
     /// The monotonic clock, in ns.
     fn clock(&self) -> u64;
     /// Realtime minus monotonic time, in ns.
     fn realtime_offset(&self) -> u64;
 }
 
+/// What came or goes with a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carried<H> {
+    /// A handle to something of another process.
+    Handle(H),
+    /// A descriptor of this driver's own: its badge.
+    Own(u64),
+}
+
 /// Messages, and the making of sources.
 pub trait Link: Sources {
-    /// What a client shows when it opens something: who it is.
-    type Ticket;
+    /// A handle of the kernel's; dropping it closes it.
+    type Handle;
 
-    /// Who that is: what quotas are counted by.
-    fn identity(&self, ticket: &Self::Ticket) -> Result<u64>;
+    /// Who shows this ticket: what quotas are counted by.
+    fn identity(&self, ticket: &Self::Handle) -> Result<u64>;
 
-    /// Makes the source of a file that is about to be opened for a client.
-    fn create(&mut self, file: FileId, opening: &Opening, ticket: Self::Ticket) -> Result<()>;
+    /// Whether a ticket is one of the event server's, and its client lives.
+    fn is_alive(&mut self, ticket: &Self::Handle) -> bool;
 
-    /// Answers an open with the descriptor and watch handles. When that fails the descriptor's badge is closed, as at
-    /// its last close.
-    fn reply_opened(&mut self, token: u64, file: FileId, opened: Opened) -> Result<()>;
+    /// Whether a handle that came may be kept and given on.
+    fn can_travel(&self, handle: &Self::Handle) -> bool;
+
+    /// Makes a source for a client; its watch handle is kept for the answer. Only what succeeds is ever
+    /// [retired](Sources::retire).
+    fn create(&mut self, source: SourceKey, opening: &Opening, ticket: Self::Handle) -> Result<()>;
+
+    /// Makes a descriptor handle. When all duplicates of it are closed the engine is told, once for each that was made.
+    fn mint(&mut self, file: FileId) -> Result<Self::Handle>;
+
+    /// Answers with the descriptor, if it is new, and the watch handle of a source, if it has one. An error: the caller got
+    /// at most that error.
+    fn reply_opened(
+        &mut self,
+        token: u64,
+        descriptor: Option<Self::Handle>,
+        source: Option<SourceKey>,
+        opened: Opened,
+    ) -> Result<()>;
 
     /// Answers. ESRCH: the caller no longer waits, and got nothing.
     fn reply(&mut self, token: u64, words: [u64; WORDS], bytes: &[u8]) -> Result<()>;
+
+    /// Answers with duplicates of handles. An error: the caller got at most that error.
+    fn reply_message(
+        &mut self,
+        token: u64,
+        words: [u64; WORDS],
+        bytes: &[u8],
+        handles: &[&Self::Handle],
+    ) -> Result<()>;
 }

@@ -3,7 +3,8 @@
 mod fake;
 
 use abi::error::{
-    EAGAIN, EBADF, EBADMSG, EINVAL, EMFILE, ENAMETOOLONG, ENOENT, ENOSYS, ENOTTY, Error, Result,
+    EAGAIN, EBADF, EBADMSG, EINVAL, EMFILE, ENAMETOOLONG, ENOENT, ENOSYS, ENOTDIR, ENOTSOCK, ENOTTY,
+    EOPNOTSUPP, Error, Result,
 };
 use abi::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 use driver_sdk::limits::{LEAST_CLIENTS, PENDING_PER_CLIENT, PENDING_PER_FILE};
@@ -203,14 +204,14 @@ fn an_open_that_fails_leaves_nothing() {
 }
 
 #[test]
-fn a_client_that_dies_in_its_open_is_closed_like_others() {
+fn what_a_client_opened_that_died_meanwhile_is_closed() {
     let mut bench = bench();
     bench.link().dead.insert(1);
     let open = event_protocol::descriptor::Open { path: "/pipe".into(), flags: O_RDWR as u64 };
     bench.send(0, label::OPEN, [0; 4], &postcard::to_allocvec(&open).unwrap(), Some(1));
-    let file = *bench.link().sources.keys().next().unwrap();
-    bench.close(file);
-    assert_eq!(bench.engine.load(), (0, 0));
+    assert_eq!(bench.link().made[0].errno, Some(0));
+    assert_eq!((bench.engine.load(), bench.engine.shared()), ((0, 0), (0, 0)));
+    assert!(bench.engine.driver().files.is_empty());
 }
 
 #[test]
@@ -271,7 +272,14 @@ fn nonsense_is_refused() {
     assert_eq!(errno(0, label::OPEN, b"\xff\xff", Some(1)), EBADMSG);
     assert_eq!(errno(0, label::OPEN, &open(&"x".repeat(2000)), Some(1)), ENAMETOOLONG);
     assert_eq!(errno(0, label::READ, b"", None), ENOSYS);
-    assert_eq!(errno(file.badge(), label::OPEN, &open("/pipe"), Some(1)), ENOSYS);
+    assert_eq!(errno(file.badge(), label::OPEN, &open("/pipe"), Some(1)), ENOTDIR);
+    assert_eq!(errno(file.badge(), label::OPEN, &open("/pipe"), None), EINVAL);
+    assert_eq!(errno(file.badge(), label::WATCH, b"", None), EINVAL);
+    assert_eq!(errno(file.badge(), label::WATCH, b"", Some(0)), EINVAL);
+    assert_eq!(errno(file.badge(), label::SEND, b"", None), ENOTSOCK);
+    assert_eq!(errno(file.badge(), label::RECEIVE, b"", None), ENOTSOCK);
+    assert_eq!(errno(0, label::PATH, b"\xff", None), EBADMSG);
+    assert_eq!(errno(0, label::PATH, b"\x00\x01x", None), EOPNOTSUPP);
     assert_eq!(errno(file.badge(), 99, b"", None), ENOSYS);
     assert_eq!(errno(file.badge(), label::CONTROL, b"\xff", None), EBADMSG);
     assert_eq!(errno(file.badge() + (1 << 32), label::READ, b"", None), EBADF);

@@ -12,6 +12,10 @@ pub const CELL_SIZE: usize = 64;
 /// Cells in a page.
 pub const CELLS_PER_PAGE: usize = 4096 / CELL_SIZE;
 
+/// In place of an interest: there is no watch handle any more.
+const ABANDONED: u32 = 1 << 31;
+const _: () = assert!(Filters::all().bits() & ABANDONED == 0);
+
 /// One source's published state.
 ///
 /// Each direction is one word, so that the truth of a filter is a function of a single load.
@@ -103,6 +107,12 @@ impl Cell {
         Filters::from_bits_truncate(self.interest.load(Ordering::Acquire))
     }
 
+    /// Whether the last watch handle is closed: nobody can be told any more, and the driver may destroy the source.
+    #[inline]
+    pub fn is_abandoned(&self) -> bool {
+        self.interest.load(Ordering::Acquire) == ABANDONED
+    }
+
     #[inline]
     fn level_word(&self, direction: Direction) -> &AtomicU64 {
         match direction {
@@ -177,6 +187,11 @@ impl Cell {
     pub fn set_interest(&self, filters: Filters) {
         self.interest.store(filters.bits(), Ordering::Release);
         crate::atomic::fence(Ordering::SeqCst);
+    }
+
+    /// Says that nobody can be interested any more.
+    pub fn abandon(&self) {
+        self.interest.store(ABANDONED, Ordering::Release);
     }
 
     /// Takes the accumulated note bits, to be folded into each note.

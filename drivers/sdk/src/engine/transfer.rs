@@ -1,49 +1,47 @@
-//! Reads and writes: at once, or when they can be done.
+//! Reads, writes and controls: at once, or when they can be done.
 
-use super::{Answer, Engine, Request, failure, success};
-use crate::driver::{Driver, Taken};
+use super::{Answer, Engine, Progress, Request, decode, failure, success};
+use crate::driver::{Asked, Driver, Taken};
 use crate::files::{File, FileId};
 use crate::link::Link;
-use crate::pending::Waiting;
+use crate::pending::{Task, Waiting};
 use crate::trace::Event;
-use abi::error::{EAGAIN, EBADF, ESRCH, Error, Result};
+use abi::error::{EAGAIN, EBADF, Error, Result};
 use abi::message::WORDS;
 use alloc::vec;
 use event_protocol::cell::Direction;
-use event_protocol::descriptor::{CURRENT, MAX_TRANSFER, NONBLOCK, words};
+use event_protocol::descriptor::{CURRENT, Control, ControlReply, MAX_TRANSFER, NONBLOCK, words};
 
 impl<D: Driver, L: Link> Engine<D, L> {
     pub(super) fn read(
         &mut self,
         id: FileId,
         file: File,
-        request: &Request<'_, L::Ticket>,
+        request: &Request<'_, L::Handle>,
     ) -> Result<Answer> {
         if !file.readable {
             return Err(Error::new(EBADF));
         }
-        let waiting = Waiting {
-            token: request.token,
-            client: file.client,
-            file: id,
-            direction: Direction::Read,
-            queue: self.driver.queue(id, Direction::Read),
-            offset: position(request.words[words::OFFSET]),
-            count: usize::try_from(request.words[words::LENGTH]).unwrap_or(usize::MAX).min(MAX_TRANSFER),
-            rest: vec![],
-        };
-        if waiting.count == 0 {
+        let length = usize::try_from(request.words[words::LENGTH]).unwrap_or(usize::MAX).min(MAX_TRANSFER);
+        if length == 0 {
             // Nothing wanted is nothing taken, least of all an end of file.
             return Ok(Answer::Words([0; WORDS]));
         }
-        self.try_now(waiting, request.words[words::FLAGS])
+        let offset = position(request.words[words::OFFSET]);
+        let queue = self.driver.queue_of(id, Asked::Read);
+        let waiting = self.waiting(id, file, request.token, queue, Task::Read { offset, length });
+        let flags = request.words[words::FLAGS];
+        if self.pending.has(queue) {
+            return self.conclude(Progress::Wait(waiting), flags);
+        }
+        self.begin(waiting, flags)
     }
 
     pub(super) fn write(
         &mut self,
         id: FileId,
         file: File,
-        request: &Request<'_, L::Ticket>,
+        request: &Request<'_, L::Handle>,
     ) -> Result<Answer> {
         if !file.writable {
             return Err(Error::new(EBADF));
@@ -51,93 +49,60 @@ impl<D: Driver, L: Link> Engine<D, L> {
         if request.bytes.is_empty() {
             return Ok(Answer::Words([0; WORDS]));
         }
-        let mut waiting = Waiting {
-            token: request.token,
-            client: file.client,
-            file: id,
-            direction: Direction::Write,
-            queue: self.driver.queue(id, Direction::Write),
-            offset: position(request.words[words::OFFSET]),
-            count: 0,
-            rest: vec![],
-        };
-        let flags = request.words[words::FLAGS];
-        if !self.pending.has(Direction::Write, waiting.queue) {
-            let offset = waiting.offset;
+        let queue = self.driver.queue_of(id, Asked::Write);
+        let (flags, offset) = (request.words[words::FLAGS], position(request.words[words::OFFSET]));
+        let mut done = 0;
+        if !self.pending.has(queue) {
             match self.call(|driver, context| driver.write(context, id, request.bytes, offset)) {
                 Ok(count) if count >= request.bytes.len() || flags & NONBLOCK != 0 => {
                     return Ok(Answer::Words(success(count as u64, 0)));
                 }
-                Ok(count) => waiting.count = count,
+                Ok(count) => done = count,
                 Err(error) if error.errno != EAGAIN => return Err(error),
                 Err(_) => {}
             }
         }
-        if flags & NONBLOCK != 0 {
-            return Err(Error::new(EAGAIN));
-        }
-        waiting.rest = request.bytes[waiting.count..].into();
-        self.park(waiting)
+        let rest = if flags & NONBLOCK != 0 { vec![] } else { request.bytes[done..].into() };
+        let task = Task::Write { offset, done, rest };
+        let waiting = self.waiting(id, file, request.token, queue, task);
+        self.conclude(Progress::Wait(waiting), flags)
     }
 
-    /// Tries a new read, unless others wait for the same; then it waits, or is told that it would have to.
-    fn try_now(&mut self, waiting: Waiting, flags: u64) -> Result<Answer> {
-        let waiting = if self.pending.has(waiting.direction, waiting.queue) {
-            Some(waiting)
-        } else {
-            self.retry(waiting)
-        };
-        match waiting {
-            None => Ok(Answer::Done),
-            Some(_) if flags & NONBLOCK != 0 => Err(Error::new(EAGAIN)),
-            Some(waiting) => self.park(waiting),
+    pub(super) fn control(
+        &mut self,
+        id: FileId,
+        file: File,
+        request: &Request<'_, L::Handle>,
+    ) -> Result<Answer> {
+        let control: Control = decode(request.bytes)?;
+        if control == Control::Describe {
+            let kind = self.watches.opening(id).ok_or(Error::new(EBADF))?.kind;
+            return self.reply_document(request.token, &ControlReply::Described { kind, flags: file.flags });
         }
+        let queue = (Direction::Read, 0);
+        let waiting = self.waiting(id, file, request.token, queue, Task::Control(control));
+        self.begin(waiting, request.words[words::FLAGS])
     }
 
-    fn park(&mut self, waiting: Waiting) -> Result<Answer> {
-        self.counters.waits += 1;
-        self.trace.record(self.now, waiting.file.badge(), Event::Waits);
-        if let Some(evicted) = self.pending.push(waiting)? {
-            self.dismiss(evicted, Error::new(EAGAIN));
-        }
-        Ok(Answer::Done)
-    }
-
-    /// Tries a request; gives it back when it has to wait (still).
-    pub(super) fn retry(&mut self, mut waiting: Waiting) -> Option<Waiting> {
-        match waiting.direction {
-            Direction::Read => self.retry_read(&waiting).is_err().then_some(waiting),
-            Direction::Write => {
-                let (file, offset) = (waiting.file, waiting.offset);
-                let at = offset.map(|offset| offset.saturating_add(waiting.count as u64));
-                match self.call(|driver, context| driver.write(context, file, &waiting.rest, at)) {
-                    Ok(count) => {
-                        waiting.count += count;
-                        waiting.rest.drain(..count.min(waiting.rest.len()));
-                        if !waiting.rest.is_empty() {
-                            return Some(waiting);
-                        }
-                        self.finish(waiting.token, success(waiting.count as u64, 0));
-                    }
-                    Err(error) if error.errno == EAGAIN => return Some(waiting),
-                    // What was taken before the error counts: the next write is told the error.
-                    Err(_) if waiting.count > 0 => {
-                        self.finish(waiting.token, success(waiting.count as u64, 0));
-                    }
-                    Err(error) => self.dismiss(waiting, error),
-                }
-                None
-            }
-        }
+    pub(super) fn waiting(
+        &self,
+        id: FileId,
+        file: File,
+        token: u64,
+        queue: (Direction, u64),
+        task: Task<L::Handle>,
+    ) -> Waiting<L::Handle> {
+        Waiting { token, caller: self.caller, client: file.client, file: id, beside: None, queue, task }
     }
 
     /// Reads and answers. The data is taken only if its reader got it.
-    fn retry_read(&mut self, waiting: &Waiting) -> Result<(), MustWait> {
-        let Waiting { token, file, offset, count, .. } = *waiting;
+    pub(super) fn try_read(&mut self, waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
+        let Task::Read { offset, length } = waiting.task else { return Progress::Wait(waiting) };
+        let Waiting { token, file, .. } = waiting;
         let mut buffer = core::mem::take(&mut self.buffer);
-        let room = &mut buffer[..count];
+        let room = &mut buffer[..length];
         let result = self.call(|driver, context| driver.read(context, file, room, offset));
-        let outcome = match result {
+        let progress = match result {
             Ok(Taken { count, arrival }) => {
                 let bytes = &room[..count.min(room.len())];
                 if self.link.reply(token, success(bytes.len() as u64, arrival), bytes).is_err() {
@@ -145,34 +110,56 @@ impl<D: Driver, L: Link> Engine<D, L> {
                     self.trace.record(self.now, file.badge(), Event::Undelivered(bytes.len() as u32));
                     self.call(|driver, context| driver.unread(context, file, bytes));
                 }
-                Ok(())
+                Progress::Answered
             }
-            Err(error) if error.errno == EAGAIN => Err(MustWait),
+            Err(error) if error.errno == EAGAIN => Progress::Wait(waiting),
             Err(error) => {
                 if self.link.reply(token, failure(error), &[]).is_err() {
                     self.call(|driver, context| driver.unread(context, file, &[]));
                 }
-                Ok(())
+                Progress::Answered
             }
         };
         self.buffer = buffer;
-        outcome
+        progress
     }
 
-    pub(super) fn dismiss(&mut self, waiting: Waiting, error: Error) {
-        self.finish(waiting.token, failure(error));
+    pub(super) fn try_write(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
+        let file = waiting.file;
+        let Task::Write { offset, done, rest } = &mut waiting.task else { return Progress::Wait(waiting) };
+        let at = offset.map(|offset| offset.saturating_add(*done as u64));
+        match self.call(|driver, context| driver.write(context, file, rest, at)) {
+            Ok(count) => {
+                *done += count;
+                rest.drain(..count.min(rest.len()));
+                if rest.is_empty() {
+                    return Progress::Words(success(*done as u64, 0));
+                }
+                Progress::Wait(waiting)
+            }
+            Err(error) if error.errno == EAGAIN => Progress::Wait(waiting),
+            // What was taken before the error counts: the next write is told the error.
+            Err(_) if *done > 0 => Progress::Words(success(*done as u64, 0)),
+            Err(error) => Progress::Refused(error),
+        }
     }
 
-    fn finish(&mut self, token: u64, words: [u64; WORDS]) {
-        match self.link.reply(token, words, &[]) {
-            // It waits no longer, which is its right.
-            Ok(()) | Err(Error { errno: ESRCH }) => {}
-            Err(_) => self.counters.errors += 1,
+    pub(super) fn try_control(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
+        let file = waiting.file;
+        let Task::Control(control) = &waiting.task else { return Progress::Wait(waiting) };
+        match self.call(|driver, context| driver.control(context, file, control)) {
+            Ok(reply) => match self.reply_document(waiting.token, &reply) {
+                Ok(_) => Progress::Answered,
+                Err(error) => Progress::Refused(error),
+            },
+            Err(error) if error.errno == EAGAIN => {
+                waiting.queue = self.driver.queue_of(file, Asked::Control(control));
+                Progress::Wait(waiting)
+            }
+            Err(error) => Progress::Refused(error),
         }
     }
 }
-
-struct MustWait;
 
 fn position(word: u64) -> Option<u64> {
     (word != CURRENT).then_some(word)

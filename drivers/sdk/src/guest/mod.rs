@@ -7,6 +7,7 @@ mod session;
 
 use crate::driver::Driver;
 use crate::engine::{Answer, Engine, Request};
+use crate::link::Carried;
 use crate::report;
 use abi::error::{EIO, ETIMEDOUT, Error, Result};
 use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, MAX_BYTES, WORDS};
@@ -15,6 +16,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use event_protocol::descriptor::label;
+use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::filter::Filters;
 use rt::Start;
 use rt::clock::now_ns;
@@ -108,7 +110,7 @@ impl<D: Driver> Running<D> {
     fn serve(&mut self) -> Error {
         let mut answer: Option<(u64, [u64; WORDS])> = None;
         loop {
-            ipc::set_accept(1);
+            ipc::set_accept(MAX_HANDLES as u32);
             let deadline = if self.again { 0 } else { self.engine.deadline() };
             let heard = match answer.take() {
                 Some((token, words)) => self.endpoint.reply_recv(token, message(words), deadline),
@@ -150,7 +152,12 @@ impl<D: Driver> Running<D> {
                 None
             }
             label => {
-                let ticket = ipc::Arrivals::of(received.tag).object(0).ok();
+                let mut arrivals = ipc::Arrivals::of(received.tag);
+                let handles = (0..received.tag.handles()).filter_map(|at| match arrivals.take(at)? {
+                    ipc::Arrived::Handle(handle, _) => Some(Carried::Handle(handle)),
+                    ipc::Arrived::Badge(badge) => Some(Carried::Own(badge)),
+                });
+                let handles = handles.collect();
                 // The engine sends messages while it serves: they need the IPC buffer.
                 let length = ipc::read_bytes(received.tag.bytes(), &mut self.bytes);
                 let request = Request {
@@ -159,7 +166,7 @@ impl<D: Driver> Running<D> {
                     words: received.words,
                     bytes: &self.bytes[..length],
                     token: received.token,
-                    ticket,
+                    handles,
                 };
                 match self.engine.request(request) {
                     Answer::Done => None,

@@ -4,8 +4,8 @@ use super::cells::{Cells, OwnCell};
 use super::mapped::Shared;
 use crate::driver::Opening;
 use crate::files::FileId;
-use crate::link::{Link, Sources};
-use abi::error::{EBADMSG, EINVAL, EPIPE, Error, Result};
+use crate::link::{Link, SourceKey, Sources};
+use abi::error::{EBADMSG, EINVAL, EMFILE, ENOMEM, EPIPE, Error, Result};
 use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
@@ -30,11 +30,10 @@ use rt::sys::{AnyHandle, Endpoint, Memory, Notification, Object};
 const DESCRIPTOR: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
 
 struct Source {
-    file: FileId,
     id: SourceId,
     cell: OwnCell,
-    /// Descriptor and watch handles, until the client has them.
-    handles: Option<(Endpoint, AnyHandle)>,
+    /// The watch handle, until the client has it.
+    watch: Option<AnyHandle>,
 }
 
 /// What the event server answers about a new source.
@@ -49,6 +48,8 @@ pub struct Session {
     server: Endpoint,
     doorbell: Notification,
     doorbell_bits: u64,
+    /// What its sources may serve.
+    filters: Filters,
     ring: KeptChanged<Shared>,
     publisher: Publisher,
     cells: Cells,
@@ -78,6 +79,7 @@ impl Session {
             server: handles.object(0)?,
             doorbell: handles.object(1)?,
             doorbell_bits,
+            filters,
             ring,
             publisher: Publisher::new(),
             cells: Cells::default(),
@@ -108,15 +110,12 @@ impl Session {
 
     fn create_source(
         &mut self,
-        opening: &Opening,
-        ticket: Option<AnyHandle>,
+        filters: Filters,
+        low_water: (u32, u32),
+        ticket: Option<Transfer>,
     ) -> Result<(Created, ipc::Arrivals)> {
-        let request = driver::Request::CreateSource {
-            filters: opening.filters,
-            shared: opening.shared,
-            low_water: opening.low_water,
-        };
-        match self.ask(&request, ticket.into_iter().map(Transfer::moved).collect())? {
+        let request = driver::Request::CreateSource { filters, shared: ticket.is_none(), low_water };
+        match self.ask(&request, ticket.into_iter().collect())? {
             (driver::Reply::Created { source, page, cell }, handles) => {
                 Ok((Created { source, page, cell }, handles))
             }
@@ -131,21 +130,21 @@ impl Session {
         }
     }
 
-    fn source(&mut self, file: FileId) -> Option<&mut Source> {
-        self.sources.get_mut(file.index())?.as_mut().filter(|source| source.file == file)
+    /// Has the event server look at a ticket, which it does when it makes a source of the client's own.
+    fn prove(&mut self, ticket: &AnyHandle) -> Result<()> {
+        let (proof, _) = self.create_source(self.filters, (1, 1), Some(Transfer::copy(ticket)))?;
+        self.destroy(proof.source, 0);
+        Ok(())
     }
 
-    /// Runs a publishing function on a file's cell and rings if it says so.
+    /// Runs a publishing function on a source's cell and rings if it says so.
     #[inline]
     fn tell(
         &mut self,
-        file: FileId,
+        source: SourceKey,
         publish: impl FnOnce(&mut Publisher, Changed<'_>, &Cell, SourceId) -> Result<Told, Fault>,
     ) {
-        let Some(Some(source)) = self.sources.get(file.index()) else { return };
-        if source.file != file {
-            return;
-        }
+        let Some(Some(source)) = self.sources.get(source.index()) else { return };
         match publish(&mut self.publisher, self.ring.get(), &source.cell, source.id) {
             Ok(Told::Nothing) => {}
             // A doorbell fails only with its server, which the next request tells.
@@ -159,25 +158,34 @@ impl Session {
 }
 
 impl Sources for Session {
-    fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool) {
-        self.tell(file, |publisher, changed, cell, id| {
+    fn publish(&mut self, source: SourceKey, direction: Direction, level: Level, arrived: bool) {
+        self.tell(source, |publisher, changed, cell, id| {
             publisher.publish(changed, cell, id, direction, level, arrived)
         });
     }
 
-    fn post(&mut self, file: FileId, occurrences: u64) {
-        self.tell(file, |publisher, changed, cell, id| publisher.post(changed, cell, id, occurrences));
+    fn post(&mut self, source: SourceKey, occurrences: u64) {
+        self.tell(source, |publisher, changed, cell, id| publisher.post(changed, cell, id, occurrences));
     }
 
-    fn note(&mut self, file: FileId, bits: u32, data: u32) {
-        self.tell(file, |publisher, changed, cell, id| publisher.note(changed, cell, id, bits, data));
+    fn note(&mut self, source: SourceKey, bits: u32, data: u32) {
+        self.tell(source, |publisher, changed, cell, id| publisher.note(changed, cell, id, bits, data));
     }
 
-    fn retire(&mut self, file: FileId, errno: i32) {
-        if self.source(file).is_none() {
-            return;
+    fn set_error(&mut self, source: SourceKey, errno: u32) {
+        if let Some(Some(source)) = self.sources.get(source.index()) {
+            source.cell.set_error(errno);
         }
-        if let Some(source) = self.sources[file.index()].take() {
+    }
+
+    fn is_abandoned(&self, source: SourceKey) -> bool {
+        self.sources.get(source.index()).is_some_and(|source| {
+            source.as_ref().is_some_and(|source| source.watch.is_none() && source.cell.is_abandoned())
+        })
+    }
+
+    fn retire(&mut self, source: SourceKey, errno: i32) {
+        if let Some(source) = self.sources.get_mut(source.index()).and_then(Option::take) {
             self.destroy(source.id, errno);
         }
     }
@@ -192,7 +200,7 @@ impl Sources for Session {
 }
 
 impl Link for Session {
-    type Ticket = AnyHandle;
+    type Handle = AnyHandle;
 
     fn identity(&self, ticket: &AnyHandle) -> Result<u64> {
         // That it is one of the event server's own is seen when a source is made for it.
@@ -203,42 +211,76 @@ impl Link for Session {
         }
     }
 
-    fn create(&mut self, file: FileId, opening: &Opening, ticket: AnyHandle) -> Result<()> {
+    fn is_alive(&mut self, ticket: &AnyHandle) -> bool {
+        match self.prove(ticket) {
+            Ok(()) => true,
+            // A quota that is used up says nothing against its owner.
+            Err(error) => error.errno == EMFILE || error.errno == ENOMEM,
+        }
+    }
+
+    fn can_travel(&self, handle: &AnyHandle) -> bool {
+        let needed = Rights::DUPLICATE.union(Rights::TRANSFER);
+        handle.info().is_ok_and(|info| Rights::from_bits_truncate(info.rights).contains(needed))
+    }
+
+    fn create(&mut self, source: SourceKey, opening: &Opening, ticket: AnyHandle) -> Result<()> {
+        let Opening { filters, low_water, .. } = *opening;
         let ticket = if opening.shared {
             // Only a source of the client's own has its ticket looked at. A forged one would let a client use up the
             // quotas of others.
-            let (proof, _) = self.create_source(&Opening { shared: false, ..*opening }, Some(ticket))?;
-            self.destroy(proof.source, 0);
+            self.prove(&ticket)?;
             None
         } else {
-            Some(ticket)
+            Some(Transfer::moved(ticket))
         };
-        let (Created { source: id, page, cell }, mut handles) = self.create_source(opening, ticket)?;
+        let (Created { source: id, page, cell }, mut handles) =
+            self.create_source(filters, low_water, ticket)?;
         let mut own = || -> Result<(OwnCell, AnyHandle)> {
             let memory: Memory = handles.object(0)?;
             Ok((self.cells.open(page, &memory, cell)?, handles.object(1)?))
         };
         let (cell, watch) = own().inspect_err(|_| self.destroy(id, 0))?;
-        if self.sources.len() <= file.index() {
-            self.sources.resize_with(file.index() + 1, || None);
+        if self.sources.len() <= source.index() {
+            self.sources.resize_with(source.index() + 1, || None);
         }
-        let slot = &mut self.sources[file.index()];
-        let source = slot.insert(Source { file, id, cell, handles: None });
-        source.handles = Some((self.endpoint.with_badge(DESCRIPTOR, file.badge())?, watch));
+        self.sources[source.index()] = Some(Source { id, cell, watch: Some(watch) });
         Ok(())
     }
 
-    fn reply_opened(&mut self, token: u64, file: FileId, opened: Opened) -> Result<()> {
-        let handles = self.source(file).and_then(|source| source.handles.take());
-        let (descriptor, watch) = handles.ok_or(Error::new(EBADMSG))?;
-        ipc::Reply::document(descriptor::label::REPLY, &opened)
-            .handle(Transfer::moved(descriptor))
-            .handle(Transfer::moved(watch))
-            .send(token)
+    fn mint(&mut self, file: FileId) -> Result<AnyHandle> {
+        let handle = self.endpoint.with_badge(DESCRIPTOR, file.badge())?;
+        Ok(AnyHandle::from_handle(handle.into_handle()))
+    }
+
+    fn reply_opened(
+        &mut self,
+        token: u64,
+        descriptor: Option<AnyHandle>,
+        source: Option<SourceKey>,
+        opened: Opened,
+    ) -> Result<()> {
+        let source = source.and_then(|source| self.sources.get_mut(source.index())?.as_mut());
+        let watch = source.and_then(|source| source.watch.take());
+        let reply = ipc::Reply::document(descriptor::label::REPLY, &opened);
+        let handles = descriptor.into_iter().chain(watch).map(Transfer::moved);
+        handles.fold(reply, ipc::Reply::handle).deliver(token)
     }
 
     fn reply(&mut self, token: u64, words: [u64; WORDS], bytes: &[u8]) -> Result<()> {
         let length = ipc::write_bytes(bytes)?;
         Endpoint::reply(token, Message { tag: Tag::new(descriptor::label::REPLY, length, 0), words })
+    }
+
+    fn reply_message(
+        &mut self,
+        token: u64,
+        words: [u64; WORDS],
+        bytes: &[u8],
+        handles: &[&AnyHandle],
+    ) -> Result<()> {
+        let reply = ipc::Reply::data(descriptor::label::REPLY, bytes);
+        let reply = (0..WORDS).fold(reply, |reply, at| reply.word(at, words[at]));
+        handles.iter().fold(reply, |reply, handle| reply.handle(Transfer::copy(*handle))).deliver(token)
     }
 }

@@ -1,14 +1,19 @@
 //! The outside of an engine, as tests want it.
 #![allow(dead_code)] // each test uses its own part
 
-use abi::error::{EBADF, EINVAL, EMFILE, ESRCH, Error, Result};
+mod bench;
+
+use abi::error::{EINVAL, EMFILE, ESRCH, Error, Result};
 use abi::message::WORDS;
-use driver_sdk::engine::{Answer, Engine, Request};
-use driver_sdk::link::{Link, Sources};
-use driver_sdk::{Direction, Driver, FileId, Level, Opening};
-use event_protocol::descriptor::{CURRENT, Control, ControlReply, NONBLOCK, Open, Opened, label};
-use std::cell::Cell;
+use driver_sdk::link::{Link, SourceKey, Sources};
+use driver_sdk::{Direction, FileId, Level, MessageFlags, Opening};
+use event_protocol::descriptor::message::unpack;
+use event_protocol::descriptor::{ControlReply, Opened, PathReply, label};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+pub use bench::Bench;
 
 /// Files that an engine of the tests has room for.
 pub const FILES: usize = 4096;
@@ -20,6 +25,8 @@ pub struct Source {
     pub write: Level,
     pub arrivals: u64,
     pub occurrences: u64,
+    pub notes: u32,
+    pub error: u32,
     pub errno: Option<i32>,
 }
 
@@ -29,13 +36,59 @@ pub enum Got {
     Data(Vec<u8>, u64),
     Count(u64),
     Control(ControlReply),
+    Path(PathReply),
     Opened(FileId),
+    /// A source of its own, by its place in [`Fake::made`].
+    Watching(usize),
+    Message(Message),
     Errno(i32),
+}
+
+/// A message that was received.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub bytes: Vec<u8>,
+    pub address: String,
+    pub flags: MessageFlags,
+    pub whole: u64,
+    pub things: Vec<Thing>,
+}
+
+/// What a handle stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Thing {
+    Ticket(u64),
+    Object(u64),
+    Descriptor(FileId),
+}
+
+/// A handle; clones are duplicates. When the last one is dropped its thing is put into the list.
+#[derive(Clone, Debug)]
+pub struct Handle(Rc<Record>);
+
+#[derive(Debug)]
+struct Record {
+    thing: Thing,
+    closed: Rc<RefCell<Vec<Thing>>>,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.closed.borrow_mut().push(self.thing);
+    }
 }
 
 #[derive(Default)]
 pub struct Fake {
-    pub sources: BTreeMap<FileId, Source>,
+    /// All sources ever made, and which of them the engine's numbers mean now.
+    pub made: Vec<Source>,
+    pub keys: BTreeMap<SourceKey, usize>,
+    /// The sources of each file that was opened.
+    pub first: BTreeMap<FileId, usize>,
+    /// Sources whose watch handles are closed.
+    pub abandoned: BTreeSet<usize>,
+    /// Clients that are dead.
+    pub dead_clients: BTreeSet<u64>,
     /// Callers that are dead or gave up.
     pub dead: BTreeSet<u64>,
     pub got: BTreeMap<u64, Got>,
@@ -47,48 +100,77 @@ pub struct Fake {
     pub order: Vec<u64>,
     /// What was published when the last reply was sent.
     pub at_last_reply: BTreeMap<FileId, Source>,
-    /// How the bytes of the next replies are to be understood.
-    pub controls: BTreeSet<u64>,
+    /// What the callers asked for, by their tokens.
+    pub asked: BTreeMap<u64, u32>,
+    /// Handles that clients have.
+    pub held: Vec<Handle>,
+    pub closed: Rc<RefCell<Vec<Thing>>>,
 }
 
 impl Fake {
+    pub fn handle(&self, thing: Thing) -> Handle {
+        Handle(Rc::new(Record { thing, closed: self.closed.clone() }))
+    }
+
+    pub fn reply_words(&mut self, token: u64, words: [u64; WORDS]) -> Result<()> {
+        self.reply(token, words, &[])
+    }
+
+    /// A client closes its handles to something.
+    pub fn let_go(&mut self, thing: Thing) {
+        self.held.retain(|handle| handle.0.thing != thing);
+    }
+
     fn deliver(&mut self, token: u64, got: Got) -> Result<()> {
         if self.dead.contains(&token) {
             return Err(Error::new(ESRCH));
         }
         self.order.push(token);
-        if self.sources.len() < 10 {
-            self.at_last_reply.clone_from(&self.sources);
+        if self.first.len() < 10 {
+            self.at_last_reply =
+                self.first.iter().map(|(&file, &at)| (file, self.made[at].clone())).collect();
         }
         assert!(self.got.insert(token, got).is_none(), "caller {token} is answered twice");
         Ok(())
     }
+
+    fn with(&mut self, source: SourceKey, act: impl FnOnce(&mut Source)) {
+        let at = *self.keys.get(&source).expect("a source that was made");
+        act(&mut self.made[at]);
+    }
 }
 
 impl Sources for Fake {
-    fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool) {
-        if let Some(source) = self.sources.get_mut(&file).filter(|source| source.errno.is_none()) {
+    fn publish(&mut self, source: SourceKey, direction: Direction, level: Level, arrived: bool) {
+        self.with(source, |source| {
             match direction {
                 Direction::Read => source.read = level,
                 Direction::Write => source.write = level,
             }
             source.arrivals += u64::from(arrived);
-        }
+        });
     }
 
-    fn post(&mut self, file: FileId, occurrences: u64) {
+    fn post(&mut self, source: SourceKey, occurrences: u64) {
         self.clock.set(self.clock.get() + self.post_takes);
-        if let Some(source) = self.sources.get_mut(&file).filter(|source| source.errno.is_none()) {
-            source.occurrences += occurrences;
-        }
+        self.with(source, |source| source.occurrences += occurrences);
     }
 
-    fn note(&mut self, _: FileId, _: u32, _: u32) {}
+    fn note(&mut self, source: SourceKey, bits: u32, _: u32) {
+        self.with(source, |source| source.notes |= bits);
+    }
 
-    fn retire(&mut self, file: FileId, errno: i32) {
-        if let Some(source) = self.sources.get_mut(&file) {
-            source.errno.get_or_insert(errno);
-        }
+    fn set_error(&mut self, source: SourceKey, errno: u32) {
+        self.with(source, |source| source.error = errno);
+    }
+
+    fn is_abandoned(&self, source: SourceKey) -> bool {
+        self.abandoned.contains(&self.keys[&source])
+    }
+
+    fn retire(&mut self, source: SourceKey, errno: i32) {
+        self.with(source, |source| source.errno = Some(errno));
+        self.keys.remove(&source);
     }
 
     fn clock(&self) -> u64 {
@@ -101,129 +183,91 @@ impl Sources for Fake {
 }
 
 impl Link for Fake {
-    type Ticket = u64;
+    type Handle = Handle;
 
-    fn identity(&self, ticket: &u64) -> Result<u64> {
-        if *ticket == 0 { Err(Error::new(EINVAL)) } else { Ok(*ticket) }
+    fn identity(&self, ticket: &Handle) -> Result<u64> {
+        match ticket.0.thing {
+            Thing::Ticket(client) if client != 0 => Ok(client),
+            _ => Err(Error::new(EINVAL)),
+        }
     }
 
-    fn create(&mut self, file: FileId, _: &Opening, _: u64) -> Result<()> {
+    fn is_alive(&mut self, ticket: &Handle) -> bool {
+        matches!(ticket.0.thing, Thing::Ticket(client) if !self.dead_clients.contains(&client))
+    }
+
+    fn can_travel(&self, handle: &Handle) -> bool {
+        handle.0.thing != Thing::Object(0)
+    }
+
+    fn create(&mut self, source: SourceKey, _: &Opening, _: Handle) -> Result<()> {
         if self.refuse_source {
             return Err(Error::new(EMFILE));
         }
-        assert!(self.sources.insert(file, Source::default()).is_none());
+        self.made.push(Source::default());
+        assert!(self.keys.insert(source, self.made.len() - 1).is_none());
         Ok(())
     }
 
-    fn reply_opened(&mut self, token: u64, file: FileId, _: Opened) -> Result<()> {
-        self.deliver(token, Got::Opened(file))
+    fn mint(&mut self, file: FileId) -> Result<Handle> {
+        Ok(self.handle(Thing::Descriptor(file)))
+    }
+
+    fn reply_opened(
+        &mut self,
+        token: u64,
+        descriptor: Option<Handle>,
+        source: Option<SourceKey>,
+        _: Opened,
+    ) -> Result<()> {
+        let source = source.map(|source| self.keys[&source]);
+        let Some(descriptor) = descriptor else {
+            return self.deliver(token, Got::Watching(source.expect("a watch has a source")));
+        };
+        let Thing::Descriptor(file) = descriptor.0.thing else { panic!("not a descriptor") };
+        if let Some(source) = source {
+            self.first.insert(file, source);
+        }
+        self.deliver(token, Got::Opened(file))?;
+        self.held.push(descriptor);
+        Ok(())
     }
 
     fn reply(&mut self, token: u64, words: [u64; WORDS], bytes: &[u8]) -> Result<()> {
-        let got = match words[0] {
-            0 if self.controls.contains(&token) => {
-                Got::Control(postcard::from_bytes(bytes).expect("a control reply"))
+        self.reply_message(token, words, bytes, &[])
+    }
+
+    fn reply_message(
+        &mut self,
+        token: u64,
+        words: [u64; WORDS],
+        bytes: &[u8],
+        handles: &[&Handle],
+    ) -> Result<()> {
+        let got = match (words[0], self.asked.get(&token).copied()) {
+            (0, Some(label::CONTROL)) => Got::Control(postcard::from_bytes(bytes).expect("a control reply")),
+            (0, Some(label::PATH)) => Got::Path(postcard::from_bytes(bytes).expect("a path reply")),
+            (0, Some(label::RECEIVE)) => {
+                let (flags, length) = unpack(words[2]);
+                let (address, payload) = bytes.split_at(length);
+                assert_eq!(words[1], payload.len() as u64);
+                Got::Message(Message {
+                    bytes: payload.to_vec(),
+                    address: String::from_utf8(address.to_vec()).expect("text"),
+                    flags,
+                    whole: words[3],
+                    things: handles.iter().map(|handle| handle.0.thing).collect(),
+                })
             }
-            0 if bytes.is_empty() && words[2] == 0 => Got::Count(words[1]),
-            0 => {
+            (0, _) if bytes.is_empty() && words[2] == 0 => Got::Count(words[1]),
+            (0, _) => {
                 assert_eq!(words[1], bytes.len() as u64);
                 Got::Data(bytes.to_vec(), words[2])
             }
-            errno => Got::Errno(errno as i32),
+            (errno, _) => Got::Errno(errno as i32),
         };
-        self.deliver(token, got)
-    }
-}
-
-/// An engine with callers.
-pub struct Bench<D> {
-    pub engine: Engine<D, Fake>,
-    token: u64,
-}
-
-impl<D: Driver> Bench<D> {
-    pub fn new(driver: D) -> Bench<D> {
-        let mut engine = Engine::new(driver, Fake::default(), FILES);
-        engine.start();
-        Bench { engine, token: 0 }
-    }
-
-    pub fn link(&mut self) -> &mut Fake {
-        self.engine.link()
-    }
-
-    pub fn source(&mut self, file: FileId) -> Source {
-        self.engine.link().sources[&file].clone()
-    }
-
-    /// Sends a request; its token. As the real loop: what is left is replied, then others are answered.
-    pub fn send(
-        &mut self,
-        badge: u64,
-        label: u32,
-        words: [u64; WORDS],
-        bytes: &[u8],
-        ticket: Option<u64>,
-    ) -> u64 {
-        self.token += 1;
-        let token = self.token;
-        if label == self::label::CONTROL {
-            self.link().controls.insert(token);
-        }
-        match self.engine.request(Request { badge, label, words, bytes, token, ticket }) {
-            Answer::Done => {}
-            Answer::Words(words) => _ = self.link().reply(token, words, &[]),
-        }
-        self.engine.settle();
-        token
-    }
-
-    pub fn got(&mut self, token: u64) -> Option<Got> {
-        self.engine.link().got.get(&token).cloned()
-    }
-
-    pub fn open(&mut self, path: &str, flags: usize, client: u64) -> Result<FileId> {
-        let open = Open { path: path.into(), flags: flags as u64 };
-        let bytes = postcard::to_allocvec(&open).expect("it fits");
-        let token = self.send(0, label::OPEN, [0; WORDS], &bytes, Some(client));
-        match self.got(token) {
-            Some(Got::Opened(file)) => Ok(file),
-            Some(Got::Errno(errno)) => Err(Error::new(errno)),
-            other => panic!("an open was answered by {other:?}"),
-        }
-    }
-
-    pub fn read(&mut self, file: FileId, length: u64) -> u64 {
-        self.send(file.badge(), label::READ, [length, 0, CURRENT, 0], &[], None)
-    }
-
-    pub fn try_read(&mut self, file: FileId, length: u64) -> Got {
-        let token = self.send(file.badge(), label::READ, [length, NONBLOCK, CURRENT, 0], &[], None);
-        self.got(token).expect("a read that does not block is answered")
-    }
-
-    pub fn write(&mut self, file: FileId, bytes: &[u8]) -> u64 {
-        self.send(file.badge(), label::WRITE, [0, 0, CURRENT, 0], bytes, None)
-    }
-
-    pub fn try_write(&mut self, file: FileId, bytes: &[u8]) -> Got {
-        let token = self.send(file.badge(), label::WRITE, [0, NONBLOCK, CURRENT, 0], bytes, None);
-        self.got(token).expect("a write that does not block is answered")
-    }
-
-    pub fn control(&mut self, file: FileId, control: Control) -> Result<ControlReply> {
-        let bytes = postcard::to_allocvec(&control).expect("it fits");
-        let token = self.send(file.badge(), label::CONTROL, [0; WORDS], &bytes, None);
-        match self.got(token) {
-            Some(Got::Control(reply)) => Ok(reply),
-            Some(Got::Errno(errno)) => Err(Error::new(errno)),
-            other => panic!("a control was answered by {other:?}"),
-        }
-    }
-
-    pub fn close(&mut self, file: FileId) {
-        self.engine.closed(file.badge());
-        self.engine.settle();
-        assert_eq!(self.try_read(file, 1), Got::Errno(EBADF), "a closed file is closed");
+        self.deliver(token, got)?;
+        self.held.extend(handles.iter().map(|&handle| handle.clone()));
+        Ok(())
     }
 }

@@ -192,6 +192,8 @@ impl<M: Mapped> Shard<M> {
         self.adoptions.retain(|&(_, source)| source != index);
         if let Some(source) = self.graph.sources.get_mut(index) {
             source.watched = false;
+            // A driver whose file has other sources destroys this one when it next looks.
+            source.cell.abandon();
         }
         self.free_if_unused(index, host);
     }

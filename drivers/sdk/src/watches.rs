@@ -1,0 +1,221 @@
+//! The sources of open files: one for each client that watches a file, all of which are told the same.
+//!
+//! A source that is made later starts with what the others were told last. One whose client is gone is destroyed when the
+//! file has others, or gets one more; else it goes with its file.
+
+use crate::driver::Opening;
+use crate::files::FileId;
+use crate::limits::{LEAST_CLIENTS, SOURCES_PER_FILE};
+use crate::link::{Link, SourceKey, Sources};
+use abi::error::{EMFILE, ENFILE, ENODEV, EPERM, Error, Result};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use event_protocol::cell::Direction;
+use event_protocol::level::Level;
+
+/// What was published of a file.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    level: Level,
+    /// Anything has arrived ever.
+    arrived: bool,
+}
+
+struct Watch {
+    source: SourceKey,
+    client: u64,
+}
+
+struct Watched {
+    file: FileId,
+    opening: Opening,
+    read: Told,
+    write: Told,
+    errno: u32,
+    /// What the file stood for is gone.
+    gone: bool,
+    watches: Vec<Watch>,
+}
+
+/// Sources by the files that they belong to.
+pub struct Watches {
+    most: usize,
+    files: Vec<Option<Watched>>,
+    /// Numbers below this one are in use or in `free`.
+    used: u32,
+    free: Vec<u32>,
+    clients: BTreeMap<u64, usize>,
+}
+
+impl Watches {
+    /// Room for so many sources, of which one client may have a quarter.
+    pub const fn new(most: usize) -> Watches {
+        Watches { most, files: Vec::new(), used: 0, free: Vec::new(), clients: BTreeMap::new() }
+    }
+
+    /// A file that can be watched from here on.
+    pub fn begin(&mut self, file: FileId, opening: Opening) {
+        if self.files.len() <= file.index() {
+            self.files.resize_with(file.index() + 1, || None);
+        }
+        let (read, write) = (Told::default(), Told::default());
+        self.files[file.index()] =
+            Some(Watched { file, opening, read, write, errno: 0, gone: false, watches: Vec::new() });
+    }
+
+    /// What the file was opened as.
+    pub fn opening(&self, file: FileId) -> Option<Opening> {
+        self.get(file).map(|watched| watched.opening)
+    }
+
+    /// Makes a source for a client. EPERM: the file cannot be watched; ENODEV: what it stood for is gone; EMFILE, ENFILE:
+    /// quotas (R55).
+    pub fn add<L: Link>(
+        &mut self,
+        link: &mut L,
+        file: FileId,
+        client: u64,
+        ticket: L::Handle,
+    ) -> Result<SourceKey> {
+        self.sweep(link, file);
+        let watched = self.get(file).ok_or(Error::new(ENODEV))?;
+        if watched.gone {
+            return Err(Error::new(ENODEV));
+        }
+        if watched.opening.filters.is_empty() {
+            return Err(Error::new(EPERM));
+        }
+        let owned = self.clients.get(&client).copied().unwrap_or(0);
+        if watched.watches.len() >= SOURCES_PER_FILE || owned >= (self.most / LEAST_CLIENTS).max(1) {
+            return Err(Error::new(EMFILE));
+        }
+        let opening = watched.opening;
+        let key = match self.free.pop() {
+            Some(key) => key,
+            None if self.used as usize >= self.most => return Err(Error::new(ENFILE)),
+            None => {
+                self.used += 1;
+                self.used - 1
+            }
+        };
+        let source = SourceKey(key);
+        if let Err(error) = link.create(source, &opening, ticket) {
+            self.free.push(key);
+            return Err(error);
+        }
+        *self.clients.entry(client).or_default() += 1;
+        if let Some(watched) = self.get_mut(file) {
+            watched.watches.push(Watch { source, client });
+            if watched.errno != 0 {
+                link.set_error(source, watched.errno);
+            }
+            for (direction, told) in [(Direction::Read, watched.read), (Direction::Write, watched.write)] {
+                if told.arrived || told.level != Level::default() {
+                    link.publish(source, direction, told.level, told.arrived);
+                }
+            }
+        }
+        Ok(source)
+    }
+
+    /// Publishes a level in all sources of a file.
+    #[inline]
+    pub fn publish(
+        &mut self,
+        sources: &mut dyn Sources,
+        file: FileId,
+        direction: Direction,
+        level: Level,
+        arrived: bool,
+    ) {
+        let Some(watched) = self.get_mut(file) else { return };
+        let told = match direction {
+            Direction::Read => &mut watched.read,
+            Direction::Write => &mut watched.write,
+        };
+        told.level = level;
+        told.arrived |= arrived;
+        for watch in &watched.watches {
+            sources.publish(watch.source, direction, level, arrived);
+        }
+        if watched.watches.len() > 1 {
+            self.sweep(sources, file);
+        }
+    }
+
+    /// Sets the errno of a file in all of its sources.
+    pub fn set_error(&mut self, sources: &mut dyn Sources, file: FileId, errno: u32) {
+        let Some(watched) = self.get_mut(file) else { return };
+        watched.errno = errno;
+        watched.watches.iter().for_each(|watch| sources.set_error(watch.source, errno));
+    }
+
+    /// Does something to each source of a file.
+    pub fn each(&self, file: FileId, act: impl FnMut(SourceKey)) {
+        let watches = self.get(file).map_or(&[][..], |watched| &watched.watches);
+        watches.iter().map(|watch| watch.source).for_each(act);
+    }
+
+    /// What the file stood for is gone: its sources end with `errno`, and it gets no others.
+    pub fn retire(&mut self, sources: &mut dyn Sources, file: FileId, errno: i32) {
+        let Some(watched) = self.get_mut(file) else { return };
+        watched.gone = true;
+        for watch in core::mem::take(&mut watched.watches) {
+            self.drop_watch(sources, watch, errno);
+        }
+    }
+
+    /// The file is closed.
+    pub fn end(&mut self, sources: &mut dyn Sources, file: FileId) {
+        self.retire(sources, file, 0);
+        if self.get(file).is_some() {
+            self.files[file.index()] = None;
+        }
+    }
+
+    /// Sources in all.
+    pub fn len(&self) -> usize {
+        self.used as usize - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn get(&self, file: FileId) -> Option<&Watched> {
+        self.files.get(file.index())?.as_ref().filter(|watched| watched.file == file)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, file: FileId) -> Option<&mut Watched> {
+        self.files.get_mut(file.index())?.as_mut().filter(|watched| watched.file == file)
+    }
+
+    fn sweep<S: Sources + ?Sized>(&mut self, sources: &mut S, file: FileId) {
+        let Some(watched) = self.get_mut(file) else { return };
+        let mut at = 0;
+        let mut dead = Vec::new();
+        while at < watched.watches.len() {
+            if sources.is_abandoned(watched.watches[at].source) {
+                dead.push(watched.watches.swap_remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        for watch in dead {
+            self.drop_watch(sources, watch, 0);
+        }
+    }
+
+    fn drop_watch<S: Sources + ?Sized>(&mut self, sources: &mut S, watch: Watch, errno: i32) {
+        sources.retire(watch.source, errno);
+        self.free.push(watch.source.0);
+        if let Some(count) = self.clients.get_mut(&watch.client) {
+            *count -= 1;
+            if *count == 0 {
+                self.clients.remove(&watch.client);
+            }
+        }
+    }
+}
