@@ -4,13 +4,13 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::error::{EPERM, Result};
-use abi::flag::O_NONBLOCK;
-use event_protocol::descriptor::{Control, ControlReply, Kind, NONBLOCK};
+use abi::flag::{O_APPEND, O_NONBLOCK};
+use event_protocol::descriptor::{Control, ControlReply, Kind};
 use event_protocol::filter::Filters;
 
 use crate::description::Description;
 use crate::interruption::Interruption;
-use crate::platform::{Platform, Read, Source};
+use crate::platform::{Platform, Source};
 use crate::sync::Mutex;
 
 /// How a call finds what numbers stand for, and what may interrupt it.
@@ -73,35 +73,35 @@ impl<P: Platform> File<P> {
 
     /// Whether calls on it never wait.
     pub fn is_nonblocking(&self) -> bool {
-        self.flags.load(Ordering::Relaxed) & O_NONBLOCK as u64 != 0
+        self.flags() & O_NONBLOCK as u64 != 0
     }
 
-    /// Makes calls on it wait or not: it is the open file's, so all its numbers'.
-    pub fn set_nonblocking(&self, nonblocking: bool) {
-        if nonblocking {
-            self.flags.fetch_or(O_NONBLOCK as u64, Ordering::Relaxed);
-        } else {
-            self.flags.fetch_and(!(O_NONBLOCK as u64), Ordering::Relaxed);
-        }
+    /// The `O_*` flags that it was opened with, as they are now: they are the open file's, so all its numbers'.
+    pub fn flags(&self) -> u64 {
+        self.flags.load(Ordering::Relaxed)
     }
 
-    fn transfer_flags(&self) -> u64 {
-        if self.is_nonblocking() { NONBLOCK } else { 0 }
+    /// Sets those of the flags that can be changed, and clears them otherwise.
+    pub fn set_flags(&self, flags: u64) {
+        const CHANGEABLE: u64 = (O_NONBLOCK | O_APPEND) as u64;
+        let set = |old: u64| Some(old & !CHANGEABLE | flags & CHANGEABLE);
+        // It never refuses.
+        let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set);
     }
 
-    /// Reads.
-    pub fn read(&self, buffer: &mut [u8]) -> Result<Read> {
-        self.platform.read(&self.handle, buffer, self.transfer_flags())
+    /// Its driver's name for it.
+    pub fn handle(&self) -> &P::File {
+        &self.handle
     }
 
-    /// Writes.
-    pub fn write(&self, bytes: &[u8]) -> Result<usize> {
-        self.platform.write(&self.handle, bytes, self.transfer_flags())
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.platform.kind(&self.handle)
     }
 
-    /// Anything else.
+    /// Anything else, waiting where it must.
     pub fn control(&self, control: Control) -> Result<ControlReply> {
-        self.platform.control(&self.handle, control)
+        self.platform.control(&self.handle, control, 0)
     }
 }
 

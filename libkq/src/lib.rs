@@ -21,6 +21,7 @@ pub mod engine;
 pub mod epoll;
 pub mod event;
 pub mod file;
+pub mod inheritance;
 pub mod interruption;
 pub mod kqueue;
 pub mod machine;
@@ -65,7 +66,11 @@ pub fn process() -> &'static Process<Machine> {
 
 #[cold]
 fn first_process() -> &'static Process<Machine> {
-    PROCESS.get_or_init(|| Process::new(Machine::new()))
+    PROCESS.get_or_init(|| {
+        let process = Process::new(Machine::new());
+        inheritance::take(&process);
+        process
+    })
 }
 
 /// Opens a path with `O_*` [`flag`]s; the lowest free number. `open(2)`.
@@ -78,9 +83,18 @@ pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
     process().read(fd, buffer).map(|read| read.count)
 }
 
-/// Writes; may take less than all. `write(2)`.
+/// Writes; may take less than all. `EPIPE`, and `SIGPIPE` besides: nobody will read it. `write(2)`.
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
-    process().write(fd, bytes)
+    process().write(fd, bytes).inspect_err(|error| {
+        if error.errno == abi::error::EPIPE {
+            signal::broken_pipe();
+        }
+    })
+}
+
+/// A pipe: the end that is read and the end that is written. `pipe2(2)`: `O_NONBLOCK` or nothing.
+pub fn pipe(flags: usize) -> Result<(i32, i32)> {
+    process().pipe(flags as u64)
 }
 
 /// Closes a number. `close(2)`; see [`Process::close`].

@@ -13,6 +13,7 @@ use crate::event::{KEvent, Separate};
 use crate::kqueue::Kqueue;
 use crate::machine::Machine;
 use crate::platform::Read;
+use crate::process::SocketType;
 
 /// An open file.
 #[derive(Debug)]
@@ -29,6 +30,33 @@ impl Descriptor {
         let process = crate::process();
         let file = process.platform().open_at(driver, path, flags as u64)?;
         process.insert(file, flags as u64).map(Descriptor)
+    }
+
+    /// The two ends of a pipe, the one that is read first. `pipe(2)`.
+    pub fn pipe() -> Result<(Descriptor, Descriptor)> {
+        let (reader, writer) = crate::pipe(0)?;
+        Ok((Descriptor(reader), Descriptor(writer)))
+    }
+
+    /// Two sockets that are each other's peer. `socketpair(2)`.
+    pub fn socket_pair(kind: SocketType) -> Result<(Descriptor, Descriptor)> {
+        let (first, second) = crate::process().socketpair(kind, 0)?;
+        Ok((Descriptor(first), Descriptor(second)))
+    }
+
+    /// A local socket. `socket(2)`.
+    pub fn socket(kind: SocketType) -> Result<Descriptor> {
+        crate::process().socket(kind, 0).map(Descriptor)
+    }
+
+    /// The next connection of this listener. `accept(2)`.
+    pub fn accept(&self) -> Result<Descriptor> {
+        crate::process().accept(self.0, 0).map(Descriptor)
+    }
+
+    /// A descriptor that has this number already and is closed with the value.
+    pub const fn from_number(number: i32) -> Descriptor {
+        Descriptor(number)
     }
 
     /// Its number.

@@ -1,6 +1,7 @@
 //! What the library needs from the world: the event server, the drivers, a clock, a way to sleep. The machine's is
 //! [`machine`](crate::machine); tests bring their own.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,7 +11,8 @@ use event_protocol::activation::BankLayout;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;
 use event_protocol::control::client::{Change, QueueNumber};
-use event_protocol::descriptor::{Control, ControlReply, Kind};
+use event_protocol::descriptor::message::MessageFlags;
+use event_protocol::descriptor::{Control, ControlReply, Kind, PathReply, PathRequest};
 use event_protocol::filter::Filters;
 use event_protocol::park::Waiter;
 use event_protocol::shared::{Kept, Mapped, Region};
@@ -87,14 +89,56 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// Opens a timer that does not run.
     fn open_timer(&self) -> Result<Self::File>;
 
-    /// Reads what there is, up to the buffer's length; the time is that of the interrupt that brought it.
-    fn read(&self, file: &Self::File, buffer: &mut [u8], flags: u64) -> Result<Read>;
+    /// Opens what a path means beside an open file.
+    fn open_beside(&self, file: &Self::File, path: &str, flags: u64) -> Result<Self::File>;
+
+    /// Does something to a path of whoever serves it.
+    fn path(&self, path: &str, request: PathRequest) -> Result<PathReply>;
+
+    /// Reads what there is, up to the buffer's length; the time is that of the interrupt that brought it. At `offset`, or
+    /// at [`CURRENT`](event_protocol::descriptor::CURRENT).
+    fn read(&self, file: &Self::File, buffer: &mut [u8], flags: u64, offset: u64) -> Result<Read>;
 
     /// Writes; returns how much was taken.
-    fn write(&self, file: &Self::File, bytes: &[u8], flags: u64) -> Result<usize>;
+    fn write(&self, file: &Self::File, bytes: &[u8], flags: u64, offset: u64) -> Result<usize>;
 
-    /// Anything else that is done to a file.
-    fn control(&self, file: &Self::File, control: Control) -> Result<ControlReply>;
+    /// Sends a message, with duplicates of open files; returns how much was taken.
+    fn send(
+        &self,
+        file: &Self::File,
+        address: &str,
+        bytes: &[u8],
+        files: &[&Self::File],
+        flags: MessageFlags,
+    ) -> Result<usize>;
+
+    /// Receives a message, with so many open files at most.
+    fn receive(
+        &self,
+        file: &Self::File,
+        buffer: &mut [u8],
+        files: usize,
+        flags: MessageFlags,
+    ) -> Result<Received<Self::File>>;
+
+    /// Anything else that is done to a file; with [`NONBLOCK`](event_protocol::descriptor::NONBLOCK), `EAGAIN` instead of
+    /// waiting.
+    fn control(&self, file: &Self::File, control: Control, flags: u64) -> Result<ControlReply>;
+}
+
+/// A message that was received.
+#[derive(Debug)]
+pub struct Received<F> {
+    /// Bytes in the buffer.
+    pub count: usize,
+    /// Bytes of the whole datagram, of which there was perhaps no room for all.
+    pub whole: usize,
+    /// What was cut, and whether a record ends.
+    pub flags: MessageFlags,
+    /// Who sent it; no text when that has no name.
+    pub address: String,
+    /// Open files that came with it, and the `O_*` flags that they were opened with.
+    pub files: Vec<(F, u64)>,
 }
 
 /// What became of changes.

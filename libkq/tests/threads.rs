@@ -302,3 +302,30 @@ fn r49_a_signal_that_is_pending_interrupts_at_once_and_is_not_slept_through() {
         assert_eq!(waiter.join().unwrap(), Err(Error::new(abi::error::EINTR)));
     });
 }
+
+#[test]
+fn r49_a_read_that_waits_is_interrupted_and_one_that_gets_something_is_not() {
+    let (world, process, _kq) = setting();
+    let fd = process.open("a", 0).unwrap();
+    process.set_interruption(std::sync::Arc::new(Pending(std::sync::atomic::AtomicBool::new(false))));
+    let number = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            number.0.send(world::thread_number()).unwrap();
+            let mut buffer = [0; 4];
+            let first = process.read(fd, &mut buffer).map(|read| read.count);
+            (first, process.read(fd, &mut buffer).map(|read| read.count))
+        });
+        world.until_parked(1);
+        world.readable("a", 3);
+        while !reader.is_finished() {
+            // It has read, and waits again.
+            if world.parked() == 1 && world.left("a") == 0 {
+                process.interrupt(number.1.recv().unwrap());
+                break;
+            }
+            thread::yield_now();
+        }
+        assert_eq!(reader.join().unwrap(), (Ok(3), Err(Error::new(abi::error::EINTR))));
+    });
+}

@@ -7,10 +7,9 @@ use abi::error::{EBADMSG, ENODEV, EPERM, EPIPE, Error, Result};
 use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
-use event_protocol::descriptor::{
-    CURRENT, Control, ControlReply, Kind, MAX_TRANSFER, Open, Opened, label, words,
-};
-use rt::ipc::{Transfer, call_postcard, read_bytes, write_bytes};
+use event_protocol::descriptor::{Control, ControlReply, Kind, MAX_TRANSFER, Open, Opened, label, words};
+use rt::ipc::{Transfer, call, call_postcard, decode, encode, read_bytes, write_bytes};
+use rt::sync::OnceLock;
 use rt::sys::Endpoint;
 
 use crate::platform::Read;
@@ -19,7 +18,7 @@ use crate::platform::Read;
 #[derive(Debug)]
 pub struct OpenFile {
     descriptor: Endpoint,
-    watch: Option<Endpoint>,
+    watch: OnceLock<Endpoint>,
     kind: Kind,
 }
 
@@ -27,11 +26,37 @@ pub struct OpenFile {
 const SHOW: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
 
 impl OpenFile {
-    /// Opens a path at a driver; `ticket` tells it whose the source shall be.
+    /// Opens a path at a driver, or beside an open file of its; `ticket` tells it whose the source shall be.
     pub fn open(service: &Endpoint, request: &Open, ticket: &Endpoint) -> Result<OpenFile> {
         let send = vec![Transfer::copy_with(ticket, SHOW)];
         let (Opened { kind }, mut handles) = call_postcard(service, label::OPEN, request, send, FOREVER)?;
-        Ok(OpenFile { descriptor: handles.object(0)?, watch: handles.object(1).ok(), kind })
+        let (descriptor, watch) = (handles.object(0)?, OnceLock::new());
+        if let Ok(handle) = handles.object(1) {
+            watch.get_or_init(|| handle);
+        }
+        Ok(OpenFile { descriptor, watch, kind })
+    }
+
+    /// A descriptor that came from another process, and the flags that it was opened with.
+    pub fn adopt(descriptor: Endpoint) -> Result<(OpenFile, u64)> {
+        let mut file = OpenFile { descriptor, watch: OnceLock::new(), kind: Kind::Device };
+        match file.control(Control::Describe, 0)? {
+            ControlReply::Described { kind, flags } => {
+                file.kind = kind;
+                Ok((file, flags))
+            }
+            _ => Err(Error::new(EBADMSG)),
+        }
+    }
+
+    /// Opens what a path means beside this file.
+    pub fn open_beside(&self, request: &Open, ticket: &Endpoint) -> Result<OpenFile> {
+        OpenFile::open(&self.descriptor, request, ticket).map_err(dead)
+    }
+
+    /// The handle by which the driver knows the file.
+    pub fn descriptor(&self) -> &Endpoint {
+        &self.descriptor
     }
 
     /// What it is.
@@ -39,33 +64,46 @@ impl OpenFile {
         self.kind
     }
 
-    /// The right to be told about its source. `EPERM`: it has none.
-    pub fn watch(&self) -> Result<&Endpoint> {
-        self.watch.as_ref().ok_or(Error::new(EPERM))
+    /// The right to be told about its source, asked for the first time that it is needed. `EPERM`: it has none.
+    pub fn watch(&self, ticket: &Endpoint) -> Result<&Endpoint> {
+        self.watch.get_or_try_init(|| {
+            let send = vec![Transfer::copy_with(ticket, SHOW)];
+            let (_, mut handles) =
+                call(&self.descriptor, label::WATCH, [0; WORDS], 0, send, FOREVER).map_err(dead)?;
+            handles.object(0).map_err(|_| Error::new(EPERM))
+        })
     }
 
     /// See [`Platform::read`](crate::platform::Platform::read).
-    pub fn read(&self, buffer: &mut [u8], flags: u64) -> Result<Read> {
+    pub fn read(&self, buffer: &mut [u8], flags: u64, offset: u64) -> Result<Read> {
         let length = buffer.len().min(MAX_TRANSFER);
-        let reply = self.transfer(Tag::words(label::READ), [length as u64, flags, CURRENT, 0])?;
+        let reply = self.transfer(Tag::words(label::READ), [length as u64, flags, offset, 0])?;
         let count = count(&reply, length.min(reply.tag.bytes()))?;
         read_bytes(count, buffer);
         Ok(Read { count, arrival: reply.words[words::ARRIVAL] })
     }
 
     /// See [`Platform::write`](crate::platform::Platform::write).
-    pub fn write(&self, bytes: &[u8], flags: u64) -> Result<usize> {
+    pub fn write(&self, bytes: &[u8], flags: u64, offset: u64) -> Result<usize> {
         let length = bytes.len().min(MAX_TRANSFER);
         write_bytes(&bytes[..length])?;
-        let reply = self.transfer(Tag::new(label::WRITE, length, 0), [0, flags, CURRENT, 0])?;
+        let reply = self.transfer(Tag::new(label::WRITE, length, 0), [0, flags, offset, 0])?;
         count(&reply, length)
     }
 
     /// See [`Platform::control`](crate::platform::Platform::control).
-    pub fn control(&self, control: Control) -> Result<ControlReply> {
-        call_postcard(&self.descriptor, label::CONTROL, &control, Vec::new(), FOREVER)
-            .map(|(reply, _)| reply)
-            .map_err(dead)
+    pub fn control(&self, control: Control, flags: u64) -> Result<ControlReply> {
+        let mut request = [0; WORDS];
+        request[words::FLAGS] = flags;
+        let bytes = encode(&control)?;
+        let (reply, _) =
+            call(&self.descriptor, label::CONTROL, request, bytes, Vec::new(), FOREVER).map_err(dead)?;
+        decode(reply.tag.bytes())
+    }
+
+    /// Whether the driver is gone. After an `EPIPE`, which may be the kernel's or the driver's own.
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(self.control(Control::Describe, 0), Err(error) if error.errno == ENODEV)
     }
 
     fn transfer(&self, tag: Tag, words: [u64; WORDS]) -> Result<Message> {
@@ -79,7 +117,7 @@ impl OpenFile {
 }
 
 /// The count of a reply, which cannot be more than was asked for (R56).
-fn count(reply: &Message, most: usize) -> Result<usize> {
+pub(super) fn count(reply: &Message, most: usize) -> Result<usize> {
     match usize::try_from(reply.words[words::COUNT]) {
         Ok(count) if count <= most => Ok(count),
         _ => Err(Error::new(EBADMSG)),
@@ -87,6 +125,6 @@ fn count(reply: &Message, most: usize) -> Result<usize> {
 }
 
 /// The kernel says `EPIPE` of a call to the dead; to the program its device is gone (R57).
-fn dead(error: Error) -> Error {
+pub(super) fn dead(error: Error) -> Error {
     if error.errno == EPIPE { Error::new(ENODEV) } else { error }
 }

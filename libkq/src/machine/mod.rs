@@ -2,6 +2,7 @@
 
 mod driver;
 mod memory;
+mod message;
 mod services;
 mod session;
 
@@ -10,18 +11,22 @@ use alloc::vec::Vec;
 
 use abi::error::{ENODEV, ENOTCONN, EPIPE, Error, Result};
 use abi::flag::O_RDWR;
+use abi::limits::FOREVER;
 use event_protocol::badge::SourceId;
 use event_protocol::control::client::{Change, QueueNumber};
-use event_protocol::descriptor::{Control, ControlReply, Kind, Open};
+use event_protocol::descriptor::message::MessageFlags;
+use event_protocol::descriptor::{Control, ControlReply, Kind, Open, PathReply, PathRequest, label};
 use event_protocol::park::Waiter;
+use rt::ipc::call_postcard;
 use rt::sync::OnceLock;
 use rt::sys::Endpoint;
 
 use crate::engine::Seats;
-use crate::platform::{Bank, Changed, Platform, Read, Source};
+use crate::platform::{Bank, Changed, Platform, Read, Received, Source};
 pub use driver::OpenFile;
 pub use memory::SharedMemory;
 use services::Services;
+pub(crate) use services::name as service_of;
 use session::Session;
 
 /// Timers are opened by this path.
@@ -125,7 +130,8 @@ impl Platform for Machine {
     }
 
     fn adopt(&self, file: &OpenFile) -> Result<Source<SharedMemory>> {
-        self.session()?.adopt(file.watch()?)
+        let session = self.session()?;
+        session.adopt(file.watch(session.ticket())?)
     }
 
     fn release(&self, source: SourceId) {
@@ -148,15 +154,46 @@ impl Platform for Machine {
         self.open(TIMER, O_RDWR as u64)
     }
 
-    fn read(&self, file: &OpenFile, buffer: &mut [u8], flags: u64) -> Result<Read> {
-        file.read(buffer, flags)
+    fn open_beside(&self, file: &OpenFile, path: &str, flags: u64) -> Result<OpenFile> {
+        file.open_beside(&Open { path: String::from(path), flags }, self.session()?.ticket())
     }
 
-    fn write(&self, file: &OpenFile, bytes: &[u8], flags: u64) -> Result<usize> {
-        file.write(bytes, flags)
+    fn path(&self, path: &str, request: PathRequest) -> Result<PathReply> {
+        let ask = |service: &Endpoint| call_postcard(service, label::PATH, &request, Vec::new(), FOREVER);
+        let asked = self.services.with(services::name(path)?, |service| ask(service));
+        asked.map(|(reply, _)| reply).map_err(driver::dead)
     }
 
-    fn control(&self, file: &OpenFile, control: Control) -> Result<ControlReply> {
-        file.control(control)
+    fn read(&self, file: &OpenFile, buffer: &mut [u8], flags: u64, offset: u64) -> Result<Read> {
+        file.read(buffer, flags, offset)
+    }
+
+    fn write(&self, file: &OpenFile, bytes: &[u8], flags: u64, offset: u64) -> Result<usize> {
+        file.write(bytes, flags, offset)
+    }
+
+    fn send(
+        &self,
+        file: &OpenFile,
+        address: &str,
+        bytes: &[u8],
+        files: &[&OpenFile],
+        flags: MessageFlags,
+    ) -> Result<usize> {
+        file.send(address, bytes, files, flags)
+    }
+
+    fn receive(
+        &self,
+        file: &OpenFile,
+        buffer: &mut [u8],
+        files: usize,
+        flags: MessageFlags,
+    ) -> Result<Received<OpenFile>> {
+        file.receive(buffer, files, flags)
+    }
+
+    fn control(&self, file: &OpenFile, control: Control, flags: u64) -> Result<ControlReply> {
+        file.control(control, flags)
     }
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::error::{EBADMSG, ENODEV, Error, Result};
-use event_protocol::descriptor::{Control, ControlReply};
+use event_protocol::descriptor::{CURRENT, Control, ControlReply};
 use process_protocol::{PRIVATE, Request, SELF, SignalSet};
 use rt::block::Local;
 use rt::sync::{Mutex, OnceLock};
@@ -102,7 +102,7 @@ impl Machine {
 /// Asks something of a file of the service.
 pub fn ask(file: &OpenFile, request: Request) -> Result<SignalSet> {
     let bytes = postcard::to_allocvec(&request).map_err(|_| Error::new(EBADMSG))?;
-    match crate::process().platform().control(file, Control::Private { number: PRIVATE, bytes })? {
+    match crate::process().platform().control(file, Control::Private { number: PRIVATE, bytes }, 0)? {
         ControlReply::Private(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
             Ok(set) => Ok(SignalSet(u64::from_le_bytes(set))),
             Err(_) => Err(Error::new(EBADMSG)),
@@ -118,7 +118,7 @@ fn listen() {
     loop {
         let waited = machine.mailbox().and_then(|mailbox| {
             let mut pending = [0; 8];
-            let read = crate::process().platform().read(&mailbox, &mut pending, 0);
+            let read = crate::process().platform().read(&mailbox, &mut pending, 0, CURRENT);
             read.inspect_err(|_| machine.forget(&mailbox))
         });
         match waited {

@@ -11,14 +11,15 @@ use event_protocol::badge::SourceId;
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Drain, Publisher, memory_size};
 use event_protocol::control::client::{Change, QueueNumber};
-use event_protocol::descriptor::{Arm, Control, ControlReply, Kind};
+use event_protocol::descriptor::message::MessageFlags;
+use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, NONBLOCK, PathReply, PathRequest};
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::park::{SESSION_SIZE, Waiter, choose};
 use event_protocol::ring::Producer;
 use event_protocol::shared::{Owned, Region};
 use libkq::engine::Seats;
-use libkq::platform::{Bank, Changed, Platform, Read, Source};
+use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
 use libkq::process::Process;
 use libkq::{Error, Result};
 
@@ -177,6 +178,13 @@ impl World {
     /// Somebody read: so many bytes are left.
     pub fn drained_to(&self, name: &str, bytes: i64) {
         self.publish(name, Direction::Read, Level::new(bytes), false);
+    }
+
+    /// Bytes that can be read.
+    pub fn left(&self, name: &str) -> i64 {
+        let server = self.lock();
+        let cell = World::cell_of(&server, name);
+        server.page.cell(cell).unwrap().level(Direction::Read).amount
     }
 
     /// There is room for so many bytes.
@@ -579,15 +587,51 @@ impl Platform for World {
         self.open_named("timer", Filters::TIMER)
     }
 
-    fn read(&self, _file: &FakeFile, _buffer: &mut [u8], _flags: u64) -> Result<Read> {
-        Ok(Read::default())
+    fn open_beside(&self, _file: &FakeFile, path: &str, flags: u64) -> Result<FakeFile> {
+        self.open(path, flags)
     }
 
-    fn write(&self, _file: &FakeFile, bytes: &[u8], _flags: u64) -> Result<usize> {
+    fn path(&self, _path: &str, _request: PathRequest) -> Result<PathReply> {
+        Ok(PathReply::Done)
+    }
+
+    fn read(&self, file: &FakeFile, buffer: &mut [u8], flags: u64, _offset: u64) -> Result<Read> {
+        let mut server = self.lock();
+        let level = server.page.cell(file.cell)?.level(Direction::Read).amount;
+        if level == 0 && flags & NONBLOCK != 0 {
+            return Err(Error::new(abi::error::EAGAIN));
+        }
+        let count = buffer.len().min(level as usize);
+        server.publish(file.cell, Direction::Read, Level::new(level - count as i64), false);
+        Ok(Read { count, arrival: 0 })
+    }
+
+    fn write(&self, _file: &FakeFile, bytes: &[u8], _flags: u64, _offset: u64) -> Result<usize> {
         Ok(bytes.len())
     }
 
-    fn control(&self, file: &FakeFile, control: Control) -> Result<ControlReply> {
+    fn send(
+        &self,
+        _file: &FakeFile,
+        _address: &str,
+        bytes: &[u8],
+        _files: &[&FakeFile],
+        _flags: MessageFlags,
+    ) -> Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn receive(
+        &self,
+        _file: &FakeFile,
+        _buffer: &mut [u8],
+        _files: usize,
+        _flags: MessageFlags,
+    ) -> Result<Received<FakeFile>> {
+        Err(Error::new(abi::error::EAGAIN))
+    }
+
+    fn control(&self, file: &FakeFile, control: Control, _flags: u64) -> Result<ControlReply> {
         let mut server = self.lock();
         server.messages += 1;
         match control {

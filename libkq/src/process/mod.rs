@@ -1,23 +1,28 @@
 //! A process's descriptors: numbers, files, queues.
 
+mod paths;
+mod pipes;
+mod sets;
+mod sockets;
+mod transfer;
+
 use alloc::sync::Arc;
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, Error, Result};
-use event_protocol::descriptor::{Control, ControlReply};
 
-use crate::conditions::Conditions;
 use crate::description::Description;
 use crate::devpoll::{self, DevPoll};
-use crate::epoll::{CLOEXEC, Epoll, EpollEvent, EpollOp};
+use crate::epoll::Epoll;
 use crate::event::{KEvent, Lists, Separate, Shared};
 use crate::file::{File, Files};
-use crate::interruption::{self, Interruption, SignalMask};
+use crate::interruption::{self, Interruption};
 use crate::kqueue::Kqueue;
-use crate::platform::{Platform, Read};
-use crate::poll::{FdSet, PollFd, Sets};
+use crate::platform::Platform;
+use crate::poll::Sets;
 use crate::sync::Mutex;
 use crate::table::Table;
+pub use sockets::{Message, SocketType};
 
 /// Numbers that a process may have open (R55).
 pub const MAX_DESCRIPTORS: usize = 65536;
@@ -92,6 +97,15 @@ impl<P: Platform> Process<P> {
         self.number(Open::File(Arc::new(File::new(self.platform.clone(), handle, flags))))
     }
 
+    /// Gives an open file this very number. `EBADF`: it is none; `EBUSY`: it is open.
+    pub fn insert_at(&self, number: i32, handle: P::File, flags: u64) -> Result<()> {
+        let open = Open::File(Arc::new(File::new(self.platform.clone(), handle, flags)));
+        let mut table = self.table.lock();
+        table.insert_at(number, open.clone())?;
+        open.description().numbered();
+        Ok(())
+    }
+
     /// Gives what is open the lowest free number.
     fn number(&self, open: Open<P>) -> Result<i32> {
         let mut table = self.table.lock();
@@ -110,146 +124,11 @@ impl<P: Platform> Process<P> {
         interruption::interrupt(&*self.platform, thread);
     }
 
-    /// Reads what there is, waiting for the first byte unless the file is nonblocking. `read(2)`.
-    pub fn read(&self, fd: i32, buffer: &mut [u8]) -> Result<Read> {
-        self.file_or_bad(fd)?.read(buffer)
+    fn open_file(&self, fd: i32) -> Result<Open<P>> {
+        self.table.lock().get(fd).cloned()
     }
 
-    /// Writes; may take less than all. `write(2)`.
-    pub fn write(&self, fd: i32, bytes: &[u8]) -> Result<usize> {
-        self.file_or_bad(fd)?.write(bytes)
-    }
-
-    /// Adds, widens and removes entries of a /dev/poll set: `write(2)` of a list of `struct pollfd`. A number again ORs its
-    /// conditions; [`Conditions::REMOVE`](crate::conditions::Conditions::REMOVE), which stands alone, removes it.
-    pub fn devpoll_write(&self, fd: i32, list: &[PollFd]) -> Result<()> {
-        self.devpoll(fd)?.write(self, list)
-    }
-
-    /// Puts the entries that are ready into `list`, waiting for the first up to `timeout`; an empty list is a sleep. Over
-    /// time every entry that is ready is told, however short the list. `ioctl(DP_POLL)`, with a mask `DP_PPOLL`.
-    #[inline(always)]
-    pub fn devpoll_poll(
-        &self,
-        fd: i32,
-        list: &mut [PollFd],
-        timeout: Option<Duration>,
-        mask: Option<SignalMask>,
-    ) -> Result<usize> {
-        self.devpoll(fd)?.poll(self, list, timeout, mask)
-    }
-
-    /// What a /dev/poll set asks about a number, if it has an entry. `ioctl(DP_ISPOLLED)`.
-    pub fn devpoll_is_polled(&self, fd: i32, number: i32) -> Result<Option<Conditions>> {
-        self.devpoll(fd)?.is_polled(number)
-    }
-
-    #[inline(always)]
-    fn devpoll(&self, fd: i32) -> Result<Arc<DevPoll<P>>> {
-        let table = self.table.lock();
-        match table.get(fd)? {
-            Open::DevPoll(set) => Ok(set.clone()),
-            _ => Err(Error::new(EINVAL)),
-        }
-    }
-
-    /// A new epoll set. `epoll_create1(2)`: [`CLOEXEC`](crate::epoll::CLOEXEC) or nothing.
-    pub fn epoll_create(&self, flags: u64) -> Result<i32> {
-        if flags & !CLOEXEC != 0 {
-            return Err(Error::new(EINVAL));
-        }
-        let set = Epoll::create(&self.platform)?;
-        self.number(Open::Epoll(set.clone())).inspect_err(|_| set.close())
-    }
-
-    /// Makes, changes or removes the item of a descriptor. `epoll_ctl(2)`.
-    ///
-    /// `EBADF`: one of the numbers is not open. `EPERM`: it is always ready, so nothing can be waited for. `EINVAL`: `epfd`
-    /// is no epoll set, or is the descriptor itself, or `EPOLLEXCLUSIVE` with what it does not go with. `EEXIST`, `ENOENT`.
-    /// `ENOSPC`: over quota.
-    pub fn epoll_ctl(&self, epfd: i32, op: EpollOp, fd: i32, event: EpollEvent) -> Result<()> {
-        let set = {
-            let table = self.table.lock();
-            table.get(fd)?;
-            match table.get(epfd)? {
-                Open::Epoll(_) if epfd == fd => return Err(Error::new(EINVAL)),
-                Open::Epoll(set) => set.clone(),
-                _ => return Err(Error::new(EINVAL)),
-            }
-        };
-        set.control(self, op, fd, event)
-    }
-
-    /// Puts what is ready into `events`, waiting for the first up to `timeout`. `epoll_wait(2)`. `EINVAL`: no room.
-    #[inline(always)]
-    pub fn epoll_wait(
-        &self,
-        epfd: i32,
-        events: &mut [EpollEvent],
-        timeout: Option<Duration>,
-    ) -> Result<usize> {
-        self.epoll(epfd)?.wait(self, events, timeout)
-    }
-
-    /// The same with a mask of signals for the time of the call. `epoll_pwait(2)`, `epoll_pwait2(2)`. `EINTR`: a signal came
-    /// that the mask lets through, and nothing was ready.
-    pub fn epoll_pwait(
-        &self,
-        epfd: i32,
-        events: &mut [EpollEvent],
-        timeout: Option<Duration>,
-        mask: SignalMask,
-    ) -> Result<usize> {
-        self.epoll(epfd)?.wait_masked(self, events, timeout, mask)
-    }
-
-    /// The epoll set that a number stands for.
-    #[inline(always)]
-    pub fn epoll(&self, fd: i32) -> Result<Arc<Epoll<P>>> {
-        let table = self.table.lock();
-        match table.get(fd)? {
-            Open::Epoll(set) => Ok(set.clone()),
-            _ => Err(Error::new(EINVAL)),
-        }
-    }
-
-    /// Fills `revents` of each entry, waiting until one has any, up to `timeout`; returns how many have. With a mask it is
-    /// the thread's for the time of the call. `poll(2)`, `ppoll(2)`.
-    ///
-    /// Negative numbers are skipped, closed ones are `NVAL` at once (R45), `ERR` and `HUP` are told unasked; regular files are
-    /// always ready.
-    pub fn poll(
-        &self,
-        list: &mut [PollFd],
-        timeout: Option<Duration>,
-        mask: Option<SignalMask>,
-    ) -> Result<usize> {
-        self.polled.poll(&self.platform, self, list, timeout, mask)
-    }
-
-    /// Leaves in each set the numbers below `nfds` that are ready, waiting for the first up to `timeout`; returns how many
-    /// that are in all. `select(2)`, `pselect(2)`. `EBADF`: a number is not open, and the sets are as they were (R47).
-    pub fn select(
-        &self,
-        nfds: i32,
-        sets: [Option<&mut FdSet>; 3],
-        timeout: Option<Duration>,
-        mask: Option<SignalMask>,
-    ) -> Result<usize> {
-        self.polled.select(&self.platform, self, nfds, sets, timeout, mask)
-    }
-
-    /// Anything else that is done to a file. `ioctl(2)`.
-    pub fn control(&self, fd: i32, control: Control) -> Result<ControlReply> {
-        self.file_or_bad(fd)?.control(control)
-    }
-
-    /// Makes calls on the open file wait or not. `fcntl(2)`, `O_NONBLOCK`.
-    pub fn set_nonblocking(&self, fd: i32, nonblocking: bool) -> Result<()> {
-        self.file_or_bad(fd).map(|file| file.set_nonblocking(nonblocking))
-    }
-
-    /// A queue is not read or written.
+    /// A set is not read or written.
     fn file_or_bad(&self, fd: i32) -> Result<Arc<File<P>>> {
         self.file(fd).map_err(|_| Error::new(EBADF))
     }

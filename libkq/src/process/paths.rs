@@ -1,0 +1,92 @@
+//! What is done to paths without opening them.
+
+use alloc::vec::Vec;
+
+use abi::error::{EBADMSG, EXDEV, Error, Result};
+use event_protocol::descriptor::{Control, ControlReply, Entry, PathReply, PathRequest, Stat};
+
+use super::Process;
+use crate::machine::service_of;
+use crate::platform::Platform;
+
+impl<P: Platform> Process<P> {
+    fn done(&self, path: &str, request: PathRequest) -> Result<()> {
+        match self.platform.path(path, request)? {
+            PathReply::Done => Ok(()),
+            _ => Err(Error::new(EBADMSG)),
+        }
+    }
+
+    /// Removes a name. `unlink(2)`.
+    pub fn unlink(&self, path: &str) -> Result<()> {
+        self.done(path, PathRequest::Unlink { path: path.into() })
+    }
+
+    /// Gives a file another name, over one that is there. `EXDEV`: the two are different services'. `rename(2)`.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        same_service(from, to)?;
+        self.done(from, PathRequest::Rename { from: from.into(), to: to.into() })
+    }
+
+    /// Gives a file one more name. `link(2)`.
+    pub fn link(&self, from: &str, to: &str) -> Result<()> {
+        same_service(from, to)?;
+        self.done(from, PathRequest::Link { from: from.into(), to: to.into() })
+    }
+
+    /// Makes a directory. `mkdir(2)`.
+    pub fn mkdir(&self, path: &str, mode: u16) -> Result<()> {
+        self.done(path, PathRequest::MakeDirectory { path: path.into(), mode })
+    }
+
+    /// Removes an empty directory. `rmdir(2)`.
+    pub fn rmdir(&self, path: &str) -> Result<()> {
+        self.done(path, PathRequest::RemoveDirectory { path: path.into() })
+    }
+
+    /// What a file is. `stat(2)`.
+    pub fn stat_path(&self, path: &str) -> Result<Stat> {
+        match self.platform.path(path, PathRequest::Stat { path: path.into() })? {
+            PathReply::Stat(stat) => Ok(stat),
+            _ => Err(Error::new(EBADMSG)),
+        }
+    }
+
+    /// Cuts or extends a file. `truncate(2)`.
+    pub fn truncate_path(&self, path: &str, length: u64) -> Result<()> {
+        self.done(path, PathRequest::Truncate { path: path.into(), length })
+    }
+
+    /// Changes permissions. `chmod(2)`.
+    pub fn chmod(&self, path: &str, mode: u16) -> Result<()> {
+        self.done(path, PathRequest::SetMode { path: path.into(), mode })
+    }
+
+    /// Some names of an open directory from a cookie on, 0 at first, and where to go on. `readdir(3)`.
+    pub fn read_directory(&self, fd: i32, cookie: u64) -> Result<(Vec<Entry>, Option<u64>)> {
+        match self.control(fd, Control::ReadDirectory(cookie))? {
+            ControlReply::Path(PathReply::Entries { entries, next }) => Ok((entries, next)),
+            _ => Err(Error::new(EBADMSG)),
+        }
+    }
+
+    /// All names of a directory.
+    pub fn list(&self, path: &str) -> Result<Vec<Entry>> {
+        let (mut all, mut at) = (Vec::new(), Some(0));
+        while let Some(cookie) = at {
+            match self.platform.path(path, PathRequest::ReadDirectory { path: path.into(), cookie })? {
+                PathReply::Entries { entries, next } => {
+                    // R56: a driver that has always more and tells nothing.
+                    at = next.filter(|_| !entries.is_empty());
+                    all.extend(entries);
+                }
+                _ => return Err(Error::new(EBADMSG)),
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn same_service(from: &str, to: &str) -> Result<()> {
+    if service_of(from)? == service_of(to)? { Ok(()) } else { Err(Error::new(EXDEV)) }
+}

@@ -1,0 +1,141 @@
+//! Reading, writing, and what else is done to an open file.
+
+use alloc::sync::Arc;
+
+use abi::error::{EAGAIN, EBADF, EINVAL, Error, Result};
+use abi::flag::O_NONBLOCK;
+use event_protocol::descriptor::{CURRENT, Control, ControlReply, Kind, NONBLOCK, Stat, Whence};
+
+use super::{Open, Process};
+use crate::conditions::Conditions;
+use crate::file::{File, Files};
+use crate::platform::{Platform, Read};
+use crate::poll::PollFd;
+
+/// Bytes of `struct pollfd`.
+const POLLFD: usize = size_of::<PollFd>();
+
+impl<P: Platform> Process<P> {
+    /// Reads what there is, waiting for the first byte unless the file is nonblocking. 0 is the end. `read(2)`.
+    pub fn read(&self, fd: i32, buffer: &mut [u8]) -> Result<Read> {
+        self.read_at(fd, buffer, CURRENT)
+    }
+
+    /// Reads at a position, which stays where it is. `pread(2)`.
+    pub fn read_at(&self, fd: i32, buffer: &mut [u8], offset: u64) -> Result<Read> {
+        let file = self.file_or_bad(fd)?;
+        self.waiting(fd, &file, false, Conditions::IN, |flags| {
+            self.platform.read(file.handle(), buffer, flags, offset)
+        })
+    }
+
+    /// Writes; may take less than all. To a /dev/poll set, a list of `struct pollfd`: see
+    /// [`devpoll_write`](Process::devpoll_write). `write(2)`.
+    pub fn write(&self, fd: i32, bytes: &[u8]) -> Result<usize> {
+        if let Ok(Open::DevPoll(set)) = self.open_file(fd) {
+            set.write(self, &entries(bytes)?)?;
+            return Ok(bytes.len());
+        }
+        self.write_at(fd, bytes, CURRENT)
+    }
+
+    /// Writes at a position, which stays where it is. `pwrite(2)`.
+    pub fn write_at(&self, fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
+        let file = self.file_or_bad(fd)?;
+        self.waiting(fd, &file, false, Conditions::OUT, |flags| {
+            self.platform.write(file.handle(), bytes, flags, offset)
+        })
+    }
+
+    /// Anything else that is done to a file. `ioctl(2)`.
+    pub fn control(&self, fd: i32, control: Control) -> Result<ControlReply> {
+        self.file_or_bad(fd)?.control(control)
+    }
+
+    /// What the file is. `fstat(2)`.
+    pub fn stat(&self, fd: i32) -> Result<Stat> {
+        match self.control(fd, Control::Stat)? {
+            ControlReply::Stat(stat) => Ok(stat),
+            _ => Err(Error::new(abi::error::EBADMSG)),
+        }
+    }
+
+    /// What kind of descriptor it is. `EINVAL`: a set.
+    pub fn kind(&self, fd: i32) -> Result<Kind> {
+        self.file(fd).map(|file| file.kind())
+    }
+
+    /// Moves the position, and returns it. `lseek(2)`.
+    pub fn seek(&self, fd: i32, offset: i64, whence: Whence) -> Result<u64> {
+        match self.control(fd, Control::Seek { whence, offset })? {
+            ControlReply::Number(at) => u64::try_from(at).map_err(|_| Error::new(EINVAL)),
+            _ => Err(Error::new(abi::error::EBADMSG)),
+        }
+    }
+
+    /// Cuts or extends the file. `ftruncate(2)`.
+    pub fn truncate(&self, fd: i32, length: u64) -> Result<()> {
+        self.control(fd, Control::Truncate(length)).map(drop)
+    }
+
+    /// The `O_*` flags of the open file. `fcntl(F_GETFL)`.
+    pub fn flags(&self, fd: i32) -> Result<u64> {
+        Ok(self.file_or_bad(fd)?.flags())
+    }
+
+    /// Sets `O_NONBLOCK` and `O_APPEND` of the open file to what they are in `flags`. `fcntl(F_SETFL)`.
+    pub fn set_flags(&self, fd: i32, flags: u64) -> Result<()> {
+        self.file_or_bad(fd).map(|file| file.set_flags(flags))
+    }
+
+    /// Makes calls on the open file wait or not. `fcntl(2)`, `O_NONBLOCK`.
+    pub fn set_nonblocking(&self, fd: i32, nonblocking: bool) -> Result<()> {
+        let file = self.file_or_bad(fd)?;
+        let rest = file.flags() & !(O_NONBLOCK as u64);
+        file.set_flags(if nonblocking { rest | O_NONBLOCK as u64 } else { rest });
+        Ok(())
+    }
+
+    /// Does something that may have to wait. In a process that hears of signals it waits here, where it can be interrupted
+    /// (R49), and otherwise at the driver.
+    pub(super) fn waiting<T>(
+        &self,
+        fd: i32,
+        file: &Arc<File<P>>,
+        at_once: bool,
+        until: Conditions,
+        mut act: impl FnMut(u64) -> Result<T>,
+    ) -> Result<T> {
+        if at_once || file.is_nonblocking() {
+            return act(NONBLOCK);
+        }
+        if self.interruption().is_none() || file.pollable()?.is_none() {
+            return act(0);
+        }
+        loop {
+            match act(NONBLOCK) {
+                Err(error) if error.errno == EAGAIN => {
+                    let mut list = [PollFd::new(fd, until)];
+                    self.poll(&mut list, None, None)?;
+                    if list[0].revents.contains(Conditions::NVAL) {
+                        return Err(Error::new(EBADF));
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+/// A list of `struct pollfd` as it is written. `EINVAL`: not a whole number of them.
+fn entries(bytes: &[u8]) -> Result<alloc::vec::Vec<PollFd>> {
+    let (entries, rest) = bytes.as_chunks::<POLLFD>();
+    if !rest.is_empty() {
+        return Err(Error::new(EINVAL));
+    }
+    let entry = |&[a, b, c, d, low, high, ..]: &[u8; POLLFD]| {
+        let events = u16::from_le_bytes([low, high]);
+        PollFd::new(i32::from_le_bytes([a, b, c, d]), Conditions::from_bits_retain(events))
+    };
+    Ok(entries.iter().map(entry).collect())
+}
