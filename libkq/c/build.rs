@@ -12,11 +12,23 @@ fn main() {
         .pic(false)
         .warnings_into_errors(true)
         .extra_warnings(true)
-        .flags(["-ffreestanding", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-U_FORTIFY_SOURCE"])
+        .flags([
+            "-ffreestanding",
+            "-fno-stack-protector",
+            "-fno-asynchronous-unwind-tables",
+            "-fcf-protection=none",
+            "-U_FORTIFY_SOURCE",
+        ])
         // The program's own headers, and of the compiler's only those that belong to it.
         .flags(["-nostdinc", "-isystem", "include", "-isystem"])
         .flag(own_headers())
-        .files(["src/stdio/format.c", "src/stdio/print.c", "src/pthread/jump.c", "src/variadic.c", "src/small.c"])
+        .files([
+            "src/stdio/format.c",
+            "src/stdio/print.c",
+            "src/pthread/jump.c",
+            "src/variadic.c",
+            "src/small.c",
+        ])
         .compile("kq-variadic");
 }
 

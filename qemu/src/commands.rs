@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod cc;
 pub mod help;
 pub mod image;
 pub mod run;
@@ -25,7 +26,7 @@ pub struct Command {
 
 /// All of them, in the order in which `help` shows them.
 pub const ALL: &[Command] =
-    &[build::COMMAND, image::COMMAND, run::COMMAND, test::COMMAND, bench::COMMAND, help::COMMAND];
+    &[build::COMMAND, image::COMMAND, run::COMMAND, test::COMMAND, bench::COMMAND, cc::COMMAND, help::COMMAND];
 
 /// Does what the command line asks for.
 pub fn dispatch(mut parser: Parser) -> Result<u8> {

@@ -1,6 +1,7 @@
 //! From sources to what the machine boots: a kernel file and a boot archive.
 
 pub mod archive;
+pub mod c;
 pub mod cargo;
 pub mod loadable;
 pub mod manifest;
@@ -74,6 +75,9 @@ fn build_packages(workspace: &Workspace, packages: &[&str], output: cargo::Outpu
                 "rename one, the boot archive has one folder of programs",
             ));
         }
+    }
+    for (name, path) in c::made(workspace) {
+        programs.entry(name).or_insert(path);
     }
     let kernel = programs.remove(KERNEL).ok_or_else(|| {
         Failure::new(

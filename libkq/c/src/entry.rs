@@ -27,8 +27,7 @@ fn start(start: &rt::Start) -> i32 {
     open_standard();
     let arguments = strings(start.args().iter().map(|argument| argument.as_bytes().to_vec()));
     let variables = start.environment().iter();
-    let environment =
-        strings(variables.map(|(name, value)| format!("{name}={value}").into_bytes()));
+    let environment = strings(variables.map(|(name, value)| format!("{name}={value}").into_bytes()));
     environ.store(environment, Relaxed);
     // SAFETY: the program's `main`, with arguments as C has them, which stay.
     let status = unsafe { main(start.args().len() as c_int, arguments, environment) };

@@ -73,7 +73,11 @@ fn check<T>(pointer: *const T, count: usize) -> Result<()> {
     match count.checked_mul(size_of::<T>()) {
         Some(0) => Ok(()),
         Some(bytes) if isize::try_from(bytes).is_ok() => {
-            if pointer.is_null() { Err(Error::new(EFAULT)) } else { Ok(()) }
+            if pointer.is_null() {
+                Err(Error::new(EFAULT))
+            } else {
+                Ok(())
+            }
         }
         _ => Err(Error::new(EINVAL)),
     }
