@@ -2,7 +2,7 @@
 
 use crate::node::Stat;
 use crate::system::{Change, FileSystem, How, Limits};
-use abi::error::{EINVAL, Error, Result};
+use abi::error::{EINVAL, ENOTSOCK, ENOTTY, Error, Result};
 use abi::flag::{O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY};
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,10 +10,9 @@ use driver_sdk::{
     Context, Control, ControlReply, Direction, Driver, FileId, Filters, Kind, Level, LevelFlags, Opening,
     Taken,
 };
+use event_protocol::descriptor::names::FILES;
 use event_protocol::descriptor::{self, Entry, FileType, PathReply, PathRequest, Whence};
 
-/// Paths that are served.
-pub const MOUNTS: [&str; 2] = ["/tmp", "/data"];
 /// Memory and names of all files.
 pub const LIMITS: Limits = Limits { pages: 8192, names: 8192 };
 
@@ -33,7 +32,7 @@ pub struct Files {
 
 impl Default for Files {
     fn default() -> Files {
-        Files { system: FileSystem::new(&MOUNTS, LIMITS), moved: false }
+        Files { system: FileSystem::new(&FILES, LIMITS), moved: false }
     }
 }
 
@@ -101,33 +100,6 @@ impl Files {
             Ok(PathReply::Entries { entries, next: None })
         })
     }
-
-    /// Answers a request about paths.
-    pub fn answer(
-        &mut self,
-        context: &mut Context<'_>,
-        client: u64,
-        request: &PathRequest,
-    ) -> Result<PathReply> {
-        if let PathRequest::ReadDirectory { path, cookie } = request {
-            return self.list(context, *cookie, |system| system.listing(None, path));
-        }
-        self.act(context, |system| {
-            match request {
-                PathRequest::Unlink { path } => system.unlink(None, path),
-                PathRequest::Rename { from, to } => system.rename(None, from, to),
-                PathRequest::Link { from, to } => system.link(client, None, from, to),
-                PathRequest::MakeDirectory { path, mode } => system.mkdir(client, None, path, *mode),
-                PathRequest::RemoveDirectory { path } => system.rmdir(None, path),
-                PathRequest::Truncate { path, length } => system.truncate(None, path, *length),
-                PathRequest::SetMode { path, mode } => system.set_mode(None, path, *mode),
-                PathRequest::Stat { path } => return system.stat(None, path).map(told).map(PathReply::Stat),
-                // FIFOs have a service of their own.
-                PathRequest::MakeFifo { .. } | PathRequest::ReadDirectory { .. } => Err(Error::new(EINVAL)),
-            }?;
-            Ok(PathReply::Done)
-        })
-    }
 }
 
 impl Driver for Files {
@@ -136,6 +108,18 @@ impl Driver for Files {
     fn open(&mut self, context: &mut Context<'_>, file: FileId, path: &str, flags: u64) -> Result<Opening> {
         let client = context.caller().into();
         self.open_file(context, file, client, None, path, flags)
+    }
+
+    fn open_at(
+        &mut self,
+        context: &mut Context<'_>,
+        beside: FileId,
+        file: FileId,
+        path: &str,
+        flags: u64,
+    ) -> Result<Opening> {
+        let client = self.system.client(beside)?;
+        self.open_file(context, file, client, Some(beside), path, flags)
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
@@ -214,8 +198,40 @@ impl Driver for Files {
             Control::Available => Ok(ControlReply::Available(self.system.distance(file)?.max(0) as u64)),
             // What is in memory is as safe as it will be.
             Control::Sync => Ok(ControlReply::Done),
+            Control::Bind(_)
+            | Control::Listen(_)
+            | Control::Connect(_)
+            | Control::Shutdown { .. }
+            | Control::TakeError
+            | Control::Name
+            | Control::Peer
+            | Control::PeerProcess
+            | Control::AtMark => Err(Error::new(ENOTSOCK)),
+            Control::TerminalMode | Control::SetTerminalMode(_) => Err(Error::new(ENOTTY)),
             _ => Err(Error::new(EINVAL)),
         }
+    }
+
+    fn path(&mut self, context: &mut Context<'_>, request: &PathRequest) -> Result<PathReply> {
+        if let PathRequest::ReadDirectory { path, cookie } = request {
+            return self.list(context, *cookie, |system| system.listing(None, path));
+        }
+        let client = context.caller().into();
+        self.act(context, |system| {
+            match request {
+                PathRequest::Unlink { path } => system.unlink(None, path),
+                PathRequest::Rename { from, to } => system.rename(None, from, to),
+                PathRequest::Link { from, to } => system.link(client, None, from, to),
+                PathRequest::MakeDirectory { path, mode } => system.mkdir(client, None, path, *mode),
+                PathRequest::RemoveDirectory { path } => system.rmdir(None, path),
+                PathRequest::Truncate { path, length } => system.truncate(None, path, *length),
+                PathRequest::SetMode { path, mode } => system.set_mode(None, path, *mode),
+                PathRequest::Stat { path } => return system.stat(None, path).map(told).map(PathReply::Stat),
+                // FIFOs have a service of their own.
+                PathRequest::MakeFifo { .. } | PathRequest::ReadDirectory { .. } => Err(Error::new(EINVAL)),
+            }?;
+            Ok(PathReply::Done)
+        })
     }
 
     fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {

@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod driver;
 pub mod inbox;
 pub mod names;
 pub mod socket;

@@ -91,6 +91,8 @@ pub struct Socket<H> {
     pub senders: BTreeSet<Id>,
     /// Sockets that found no room here and wait for some.
     pub refused: BTreeSet<Id>,
+    /// Where this one found no room, and has to wait for some.
+    pub blocked: Option<Id>,
 }
 
 /// How ready a direction is.

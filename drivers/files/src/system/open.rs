@@ -106,6 +106,11 @@ impl<K: Copy + Ord> FileSystem<K> {
         Ok(node)
     }
 
+    /// For whom a file was opened.
+    pub fn client(&self, key: K) -> Result<u64> {
+        self.open_of(key).map(|open| open.client)
+    }
+
     /// Nobody has it open any more.
     pub fn close(&mut self, key: K) {
         let Some(open) = self.opens.remove(&key) else { return };

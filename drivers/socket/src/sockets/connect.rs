@@ -1,6 +1,6 @@
 //! Addresses and connections.
 
-use super::{BUFFER, Change, Id, MAX_ADDRESS, MAX_BACKLOG, Sockets};
+use super::{BUFFER, Id, MAX_ADDRESS, MAX_BACKLOG, Sockets};
 use crate::socket::{Kind, Role};
 use abi::error::{
     EAGAIN, ECONNREFUSED, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPERM, EPROTOTYPE, Error, Result,
@@ -77,7 +77,7 @@ impl<H> Sockets<H> {
         match &listener.role {
             Role::Listening { .. } if shut => return Err(Error::new(ECONNREFUSED)),
             Role::Listening { backlog, most } if backlog.len() >= *most => {
-                listener.refused.insert(id);
+                self.block(id, target)?;
                 return Err(Error::new(EAGAIN));
             }
             Role::Listening { .. } => {}
@@ -85,6 +85,7 @@ impl<H> Sockets<H> {
         }
         let own = self.get(id)?;
         let (own_name, own_process) = (own.name.clone(), own.process);
+        self.unblock(id);
         let other = self.create(kind, client, process);
         let accepted = self.get_mut(other)?;
         accepted.name.clone_from(&name);
@@ -111,6 +112,7 @@ impl<H> Sockets<H> {
         }
         let (name, process) = (receiver.name.clone(), receiver.process);
         self.dissolve(id);
+        self.unblock(id);
         self.get_mut(id)?.role = Role::Connected { peer: target, name, process };
         self.get_mut(target)?.senders.insert(id);
         self.tell_write(id, true);
@@ -162,16 +164,6 @@ impl<H> Sockets<H> {
         self.tell_read(next, true);
         self.tell_write(next, true);
         Ok(next)
-    }
-
-    /// The accepter of the last connection is gone: it is the next one's.
-    pub fn unaccept(&mut self, listener: Id, connection: Id) {
-        if let Some(socket) = self.sockets.get_mut(&listener)
-            && let Role::Listening { backlog, .. } = &mut socket.role
-        {
-            backlog.push_front(connection);
-            self.changes.push(Change::Read { socket: listener, news: true });
-        }
     }
 
     /// The address of a socket's other side. ENOTCONN.

@@ -49,6 +49,7 @@ impl<H> Sockets<H> {
 
     fn close_one(&mut self, id: Id, reset: bool) {
         self.tell_senders(id, true);
+        self.unblock(id);
         let Some(socket) = self.sockets.remove(&id) else { return };
         // An accepted connection has its listener's address, and not its name.
         if let Some(name) = &socket.name {
@@ -66,7 +67,6 @@ impl<H> Sockets<H> {
             Role::Connected { peer, .. } => {
                 let Some(other) = self.sockets.get_mut(&peer) else { return };
                 other.senders.remove(&id);
-                other.refused.remove(&id);
                 if !socket.kind.is_connected() {
                     return;
                 }

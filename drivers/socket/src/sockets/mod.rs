@@ -28,7 +28,7 @@ pub const SEND_LOW: u32 = 2048;
 /// Connections that wait to be accepted, at most.
 pub const MAX_BACKLOG: usize = 128;
 
-/// A direction of a socket whose readiness may have changed.
+/// A direction of a socket whose readiness may have changed. News are also that what was refused can be tried again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
     /// Reading; `news` when something came.
@@ -45,8 +45,6 @@ pub enum Change {
         /// Even who only wants news wants to know.
         news: bool,
     },
-    /// Nothing that is published: what was refused can be tried again.
-    Retry(Id),
 }
 
 /// Sockets, with handles of the caller's sort travelling in their messages.
@@ -81,6 +79,7 @@ impl<H> Sockets<H> {
             process,
             senders: BTreeSet::new(),
             refused: BTreeSet::new(),
+            blocked: None,
         };
         self.sockets.insert(id, socket);
         id
@@ -101,6 +100,8 @@ impl<H> Sockets<H> {
         let error = socket.error != 0;
         let amount = match (&socket.role, socket.kind) {
             (Role::Listening { .. }, _) => return Ready::default(),
+            // Another message may have room where that one had none; but who waits is not to be told to go on.
+            (_, kind) if kind.has_messages() && socket.blocked.is_some() => 0,
             (Role::Idle, Kind::Datagram) => socket.options.send_buffer,
             (Role::Idle, _) => return Ready { error, ..Ready::default() },
             (Role::Connected { .. }, _) if socket.write_shut => 0,
@@ -158,11 +159,34 @@ impl<H> Sockets<H> {
         let Some(socket) = self.sockets.get_mut(&id) else { return };
         let refused = core::mem::take(&mut socket.refused);
         self.changes.extend(socket.senders.iter().map(|&socket| Change::Write { socket, news }));
-        if news {
-            self.changes.extend(refused.into_iter().map(Change::Retry));
-        } else {
+        if !news {
             socket.refused = refused;
+            return;
         }
+        for waiting in refused {
+            if let Some(socket) = self.sockets.get_mut(&waiting) {
+                socket.blocked = None;
+                self.tell_write(waiting, true);
+            }
+        }
+    }
+
+    /// A socket finds no room at another, and is told when there is some.
+    fn block(&mut self, id: Id, target: Id) -> Result<()> {
+        self.unblock(id);
+        self.get_mut(target)?.refused.insert(id);
+        self.get_mut(id)?.blocked = Some(target);
+        self.tell_write(id, false);
+        Ok(())
+    }
+
+    /// A socket waits no longer for room.
+    fn unblock(&mut self, id: Id) {
+        let Some(target) = self.sockets.get_mut(&id).and_then(|socket| socket.blocked.take()) else { return };
+        if let Some(target) = self.sockets.get_mut(&target) {
+            target.refused.remove(&id);
+        }
+        self.tell_write(id, true);
     }
 
     /// What a call asks of a socket that is not what it should be.

@@ -71,13 +71,14 @@ impl<H> Sockets<H> {
             }
             Kind::Stream => push_stream(inbox, sent, room)?,
         };
+        self.unblock(id);
         self.tell_read(target, true);
         self.tell_senders(target, false);
         Ok(count)
     }
 
     fn refuse(&mut self, id: Id, target: Id) -> Result<usize> {
-        self.get_mut(target)?.refused.insert(id);
+        self.block(id, target)?;
         Err(Error::new(EAGAIN))
     }
 

@@ -10,3 +10,11 @@ pub const FIFOS: &str = "/run/fifo";
 pub const ACCEPT: &str = "accept";
 /// Beside a new socket: the other one of a pair.
 pub const PEER: &str = "peer";
+/// A new stream socket; of all sockets bytes or messages go both ways.
+pub const STREAM_SOCKET: &str = "/dev/socket/stream";
+/// A new datagram socket.
+pub const DATAGRAM_SOCKET: &str = "/dev/socket/datagram";
+/// A new socket for records over a connection (`SOCK_SEQPACKET`).
+pub const RECORD_SOCKET: &str = "/dev/socket/seqpacket";
+/// Where files have their names.
+pub const FILES: [&str; 2] = ["/tmp", "/data"];
