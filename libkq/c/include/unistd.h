@@ -16,10 +16,14 @@ int close(int fd);
 int dup(int fd);
 int dup2(int fd, int number);
 int isatty(int fd);
+int pipe(int ends[2]);
+int pipe2(int ends[2], int flags);
 pid_t getpid(void);
+pid_t getppid(void);
 char *getcwd(char *buffer, size_t length);
 unsigned sleep(unsigned seconds);
 int usleep(useconds_t microseconds);
+int pause(void);
 _Noreturn void _exit(int status);
 
 #endif

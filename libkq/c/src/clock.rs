@@ -60,23 +60,36 @@ unsafe extern "C" fn clock_getres(clock: c_int, resolution: *mut TimeSpec) -> c_
 
 /// `nanosleep(2)`.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nanosleep(time: *const TimeSpec, _left: *mut TimeSpec) -> c_int {
-    // SAFETY: the C program's pointer.
-    done(unsafe { value(time) }.and_then(TimeSpec::nanoseconds).map(rt::thread::sleep))
+unsafe extern "C" fn nanosleep(time: *const TimeSpec, left: *mut TimeSpec) -> c_int {
+    let sleep = || {
+        // SAFETY: the C program's pointer.
+        let time = unsafe { value(time) }?.duration()?;
+        let (begin, slept) = (rt::clock::now_ns(), libkq::signal::sleep(time));
+        if slept.is_err() && !left.is_null() {
+            let slept = Duration::from_nanos(rt::clock::now_ns() - begin);
+            let rest = u64::try_from(time.saturating_sub(slept).as_nanos()).unwrap_or(u64::MAX);
+            // SAFETY: as above.
+            unsafe { put(left, TimeSpec::from_nanoseconds(rest)) }?;
+        }
+        slept
+    };
+    done(sleep())
 }
 
 /// `usleep(3)`.
 #[unsafe(no_mangle)]
 extern "C" fn usleep(microseconds: c_uint) -> c_int {
-    rt::thread::sleep(u64::from(microseconds) * 1000);
-    0
+    done(libkq::signal::sleep(Duration::from_micros(microseconds.into())))
 }
 
-/// `sleep(3)`.
+/// `sleep(3)`; what a signal cut off is told in whole seconds.
 #[unsafe(no_mangle)]
 extern "C" fn sleep(seconds: c_uint) -> c_uint {
-    rt::thread::sleep(u64::from(seconds) * 1_000_000_000);
-    0
+    let begin = rt::clock::now_ns();
+    match libkq::signal::sleep(Duration::from_secs(seconds.into())) {
+        Ok(()) => 0,
+        Err(_) => seconds.saturating_sub(((rt::clock::now_ns() - begin) / 1_000_000_000) as c_uint),
+    }
 }
 
 /// `time(2)`.

@@ -2,8 +2,8 @@
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
-use abi::error::{EBADF, EINVAL, ENOTTY, ERANGE, Error, Result};
-use abi::flag::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR};
+use abi::error::{EBADF, EFAULT, EINVAL, ENOTTY, ERANGE, Error, Result};
+use abi::flag::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_ACCMODE, O_RDONLY, O_RDWR};
 use libkq::control::{Control, ControlReply};
 use libkq::file::Files;
 
@@ -50,6 +50,27 @@ extern "C" fn close(fd: c_int) -> c_int {
     done(libkq::close(fd))
 }
 
+/// `pipe2(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pipe2(ends: *mut [c_int; 2], flags: c_int) -> c_int {
+    let pipe = || {
+        if ends.is_null() {
+            return Err(Error::new(EFAULT));
+        }
+        let (reader, writer) = libkq::pipe(flags as u32 as usize)?;
+        // SAFETY: the C program's pointer.
+        unsafe { put(ends, [reader, writer]) }
+    };
+    done(pipe())
+}
+
+/// `pipe(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pipe(ends: *mut [c_int; 2]) -> c_int {
+    // SAFETY: the C program's pointer.
+    unsafe { pipe2(ends, 0) }
+}
+
 /// `dup(2)`.
 #[unsafe(no_mangle)]
 extern "C" fn dup(fd: c_int) -> c_int {
@@ -75,13 +96,13 @@ fn control(fd: c_int, command: c_int, argument: usize) -> Result<c_int> {
         // Nothing is inherited, so nothing has to be closed.
         Ok(F_GETFD | F_SETFD) => is_open(fd).map(|()| 0),
         Ok(F_GETFL) => flags(fd),
-        Ok(F_SETFL) => process.set_nonblocking(fd, argument & O_NONBLOCK != 0).map(|()| 0),
+        Ok(F_SETFL) => process.set_flags(fd, argument as u64).map(|()| 0),
         _ => Err(Error::new(EINVAL)),
     }
 }
 
 /// `EBADF`: it is not.
-fn is_open(fd: c_int) -> Result<()> {
+pub fn is_open(fd: c_int) -> Result<()> {
     match libkq::process().file(fd) {
         // Open, and no file.
         Err(error) if error.errno != EBADF => Ok(()),
@@ -91,8 +112,8 @@ fn is_open(fd: c_int) -> Result<()> {
 
 fn flags(fd: c_int) -> Result<c_int> {
     is_open(fd)?;
-    let nonblocking = libkq::process().file(fd).is_ok_and(|file| file.is_nonblocking());
-    Ok((O_RDWR | if nonblocking { O_NONBLOCK } else { 0 }) as c_int)
+    // A set is read and written, in its way.
+    Ok(libkq::process().flags(fd).unwrap_or(O_RDWR as u64) as c_int)
 }
 
 /// The lowest free number from `lowest` on: those below that `dup` gives are held, then closed.

@@ -34,11 +34,18 @@ fn start(start: &rt::Start) -> i32 {
     crate::ending::exit(status)
 }
 
-/// Descriptors 0, 1 and 2. Without a terminal they stay closed, and what is printed goes to the kernel's log.
+/// Descriptors 0, 1 and 2, unless the program was started with them. Without a terminal they stay closed, and what is
+/// printed goes to the kernel's log.
 fn open_standard() {
-    if libkq::open(TERMINAL, O_RDONLY).is_ok() && libkq::open(TERMINAL, O_WRONLY).is_ok() {
-        let _ = libkq::dup(1);
+    for (number, flags) in [(0, O_RDONLY), (1, O_WRONLY)] {
+        if crate::descriptors::is_open(number).is_ok() {
+            continue;
+        }
+        if libkq::open(TERMINAL, flags) != Ok(number) {
+            return;
+        }
     }
+    let _ = crate::descriptors::is_open(2).or_else(|_| libkq::dup(1).map(drop));
 }
 
 /// A list of strings with a null pointer at its end, for ever. A string ends at its first zero byte.

@@ -43,6 +43,8 @@ mod pthread;
 #[cfg(target_os = "none")]
 mod select;
 #[cfg(target_os = "none")]
+mod signals;
+#[cfg(target_os = "none")]
 mod stdio;
 #[cfg(target_os = "none")]
 mod string;
