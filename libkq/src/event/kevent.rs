@@ -62,6 +62,11 @@ impl KEvent {
         KEvent::new(ident, Filter::USER)
     }
 
+    /// About a process; `what` is [`note::EXIT`] and the like.
+    pub const fn process(pid: i32, what: u32) -> KEvent {
+        KEvent { fflags: what, ..KEvent::new(pid as u32 as usize, Filter::PROC) }
+    }
+
     /// The same with these flags besides.
     pub const fn with(mut self, flags: EventFlags) -> KEvent {
         self.flags = self.flags.union(flags);

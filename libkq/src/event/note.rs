@@ -31,6 +31,9 @@ pub const CLOSE_WRITE: u32 = 0x0200;
 /// VNODE: read from.
 pub const READ: u32 = 0x0400;
 
+/// VNODE: all of these.
+pub const VNODE: u32 = 0x07ff;
+
 /// PROC: ended, `data` = wait status.
 pub const EXIT: u32 = 0x8000_0000;
 /// PROC: forked.

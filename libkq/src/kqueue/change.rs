@@ -1,11 +1,12 @@
 //! Changes: what a change list does to the notes.
 
+use alloc::format;
 use alloc::sync::Arc;
 
-use abi::error::{EBADF, EINVAL, ENODEV, ENOENT, Error, Result};
+use abi::error::{EBADF, EINVAL, ENODEV, ENOENT, EPIPE, Error, Result};
 use abi::flag::{CLOCK_MONOTONIC, CLOCK_REALTIME};
 use event_protocol::cell::{Cell, Direction};
-use event_protocol::descriptor::{Arm, Control};
+use event_protocol::descriptor::{Arm, Control, Kind};
 use event_protocol::level::LevelFlags;
 
 use super::knote::{KNote, Watched};
@@ -16,6 +17,7 @@ use crate::event::KEvent;
 use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
 use crate::file::{File, Files};
+use crate::interruption::SIGNALS;
 use crate::platform::{Platform, Source};
 use crate::set::{Core, Member, Order};
 use crate::sync::MutexGuard;
@@ -38,10 +40,15 @@ impl<P: Platform> Kqueue<P> {
         self.set.free_retired_but(&order, Some(key(change)))?;
         let found = self.set.core()?.find(key(change));
         match (found, change.filter) {
+            (Some(_), Filter::PROC) if change.flags.contains(EventFlags::DELETE) => {
+                self.unwatch_process(&order, change)
+            }
             (Some(index), _) if change.flags.contains(EventFlags::DELETE) => self.set.delete(&order, index),
+            (_, Filter::PROC) => self.watch_process(&order, change),
             (Some(index), Filter::TIMER) => self.restart_timer(index, change),
             (None, Filter::USER) => self.set.make_room(&order).and_then(|()| self.insert_user(change)),
             (None, Filter::TIMER) => self.add_timer(&order, change),
+            (None, Filter::SIGNAL) => self.add_signal(&order, change),
             (None, _) => {
                 let (note, source) = self.on_descriptor(change, files)?;
                 self.set.add(&order, note, &source).map(drop)
@@ -69,12 +76,12 @@ impl<P: Platform> Kqueue<P> {
             Some(found) => found,
         };
         if change.flags.contains(EventFlags::DELETE) {
-            if note.cell.is_some() {
+            if note.cell.is_some() || change.filter == Filter::PROC {
                 return None;
             }
             return Some(core.remove_own(index));
         }
-        if add && change.filter == Filter::TIMER {
+        if add && [Filter::TIMER, Filter::PROC].contains(&change.filter) {
             return None;
         }
         // R57: nothing can be added to what is gone.
@@ -111,11 +118,17 @@ impl<P: Platform> Kqueue<P> {
         let (watched, low_water) = match change.filter {
             Filter::READ => (Watched::Direction(Direction::Read), source.low_water.0),
             Filter::WRITE => (Watched::Direction(Direction::Write), source.low_water.1),
+            Filter::VNODE => (Watched::Vnode, 0),
             _ => (Watched::Except, 0),
         };
         let note = KNote::new(change, watched, low_water, source.id.shard())?;
         if !source.filters.contains(note.filters()) {
             return Err(Error::new(EINVAL));
+        }
+        // R21: nobody will ever read it.
+        let write = source.cell.level(Direction::Write).flags;
+        if change.filter == Filter::WRITE && file.kind() == Kind::Pipe && write.contains(LevelFlags::EOF) {
+            return Err(Error::new(EPIPE));
         }
         file.description.watched_by(&self.watcher);
         if files.file(fd)?.description.name() != file.description.name() {
@@ -136,6 +149,19 @@ impl<P: Platform> Kqueue<P> {
             // The error that matters is that the timer does not run.
             let _ = self.set.delete(order, index);
         })
+    }
+
+    /// R28: counts attempts from now on, whatever becomes of them.
+    fn add_signal(&self, order: &Order<'_>, change: &KEvent) -> Result<()> {
+        if !(1..=SIGNALS as usize).contains(&change.ident) {
+            return Err(Error::new(EINVAL));
+        }
+        let platform = self.set.platform();
+        let path = format!("{}{}", process_protocol::SIGNAL, change.ident);
+        let signal = Arc::new(File::new(platform.clone(), platform.open(&path, 0)?, 0));
+        let source = signal.source()?;
+        let note = KNote::new(change, Watched::Signal(signal), 0, source.id.shard())?;
+        self.set.add(order, note, &source).map(drop)
     }
 
     /// R25: starts again, and what was not delivered is dropped.
@@ -221,8 +247,8 @@ pub(super) fn check(change: &KEvent) -> Result<()> {
     let contradiction = both(EventFlags::ADD, EventFlags::DELETE)
         || both(EventFlags::ENABLE, EventFlags::DISABLE)
         || both(EventFlags::ADD, EventFlags::KEEPUDATA);
-    let known =
-        [Filter::TIMER, Filter::USER].contains(&change.filter) || ON_DESCRIPTORS.contains(&change.filter);
+    let by_itself = [Filter::TIMER, Filter::USER, Filter::SIGNAL, Filter::PROC].contains(&change.filter);
+    let known = by_itself || ON_DESCRIPTORS.contains(&change.filter);
     if contradiction || !known { Err(Error::new(EINVAL)) } else { Ok(()) }
 }
 

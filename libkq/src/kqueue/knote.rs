@@ -9,6 +9,7 @@ use event_protocol::filter::Filters;
 use event_protocol::level::{self, LevelFlags};
 use event_protocol::slot::{Control, Slot, Terms};
 
+use super::process::{Process, Told, is_worth_reading};
 use super::user::User;
 use crate::engine::{After, Sink, View};
 use crate::event::filter::Filter;
@@ -28,10 +29,18 @@ pub enum Watched<P: Platform> {
     Direction(Direction),
     /// Exceptional conditions of a descriptor.
     Except,
+    /// What happens to a file: note bits.
+    Vnode,
     /// A timer of its own, kept open here.
     Timer(Arc<File<P>>),
+    /// Attempts to send a signal, which a file of its own counts.
+    Signal(#[expect(dead_code, reason = "kept open")] Arc<File<P>>),
     /// Nothing but what the program says.
     User(User),
+    /// A process, of which the queue's stream tells.
+    Process(Process),
+    /// That stream: it has no events of its own.
+    Stream(Arc<File<P>>),
 }
 
 /// A note of the kevent interface.
@@ -42,6 +51,8 @@ pub struct KNote<P: Platform> {
     event: KEvent,
     low_water: u32,
     default_low_water: u32,
+    /// Note bits that it asks for.
+    wanted_bits: u32,
     /// The shard that knows it.
     home: u32,
     enabled: bool,
@@ -59,8 +70,9 @@ impl<P: Platform> KNote<P> {
         let mut note = KNote {
             watched,
             event: KEvent { flags: EventFlags::empty(), fflags: 0, data: 0, ..*change },
-            low_water: default_low_water,
-            default_low_water,
+            low_water: 1,
+            default_low_water: default_low_water.max(1),
+            wanted_bits: 0,
             home,
             enabled: true,
             seen: None,
@@ -88,16 +100,27 @@ impl<P: Platform> KNote<P> {
                 self.low_water = match change.fflags {
                     0 => self.default_low_water,
                     note::LOWAT => u32::try_from(change.data.max(1)).unwrap_or(u32::MAX),
+                    // R23: no mark at all.
+                    bits if bits & !note::LOWAT == note::FILE_POLL => 0,
                     _ => return Err(Error::new(EINVAL)),
                 };
             }
+            Watched::Vnode if add => {
+                if change.fflags == 0 || change.fflags & !note::VNODE != 0 {
+                    return Err(Error::new(EINVAL));
+                }
+                // R6: replaced, not widened.
+                self.wanted_bits = change.fflags;
+            }
+            Watched::Signal(_) if add && change.fflags != 0 => return Err(Error::new(EINVAL)),
             Watched::Except if add && change.fflags & !note::OOB != 0 => return Err(Error::new(EINVAL)),
             Watched::User(user) => user.change(change.fflags, change.data),
+            Watched::Process(process) if add => process.wanted = change.fflags,
             _ => {}
         }
         if add {
             self.event.flags = change.flags & EventFlags::STICKY;
-            if matches!(self.watched, Watched::Timer(_)) {
+            if matches!(self.watched, Watched::Timer(_) | Watched::Signal(_) | Watched::Process(_)) {
                 // The filter counts and starts again by itself (kqueue(2)).
                 self.event.flags |= EventFlags::CLEAR;
             }
@@ -122,7 +145,50 @@ impl<P: Platform> KNote<P> {
 
     /// Whether it would be delivered by itself, without anything that the server has to say.
     pub fn is_due(&self) -> bool {
-        self.enabled && matches!(&self.watched, Watched::User(User { triggered: true, .. }))
+        let news = match &self.watched {
+            Watched::User(user) => user.triggered,
+            Watched::Process(process) => process.has_news(),
+            _ => false,
+        };
+        self.enabled && news
+    }
+
+    /// Something has happened to its process.
+    pub fn happened(&mut self, what: u32, data: i64) {
+        if let Watched::Process(process) = &mut self.watched {
+            process.happened(what, data);
+        }
+    }
+
+    /// Its process was started by one whose children are followed.
+    pub fn is_child_of(&mut self, parent: u32) {
+        if let Watched::Process(process) = &mut self.watched {
+            process.child_of = Some(parent);
+        }
+    }
+
+    /// Nobody will tell of its process any more (R57).
+    pub fn is_gone(&mut self) {
+        if let Watched::Process(process) = &mut self.watched {
+            process.gone = true;
+        }
+    }
+
+    /// The note of a child of its process: as this one is, and on.
+    pub fn of_child(&self, child: u32, parent: u32) -> Option<KNote<P>> {
+        let Watched::Process(process) = &self.watched else { return None };
+        Some(KNote {
+            watched: Watched::Process(process.of_child(parent)),
+            event: KEvent { ident: child as usize, ..self.event },
+            low_water: 1,
+            default_low_water: 1,
+            wanted_bits: 0,
+            home: 0,
+            enabled: true,
+            seen: None,
+            plain: None,
+            edge: None,
+        })
     }
 
     /// Whether the slot's edge rule applies; a timer's count is an edge by itself.
@@ -190,7 +256,7 @@ impl<P: Platform> KNote<P> {
         self.told(slot)
     }
 
-    fn deliver_timer(&mut self, slot: &Slot, cell: &Cell, sink: &mut impl Lists) -> After {
+    fn deliver_counted(&mut self, slot: &Slot, cell: &Cell, sink: &mut impl Lists) -> After {
         let expirations = slot.take_occurrences(cell);
         let level = cell.level(Direction::Read);
         let mut event = KEvent { data: i64::try_from(expirations).unwrap_or(i64::MAX), ..self.event };
@@ -201,6 +267,26 @@ impl<P: Platform> KNote<P> {
         }
         if expirations == 0 {
             return After::Drop;
+        }
+        sink.put(event);
+        self.told(slot)
+    }
+
+    fn deliver_vnode(&mut self, slot: &Slot, cell: &Cell, sink: &mut impl Lists) -> After {
+        let bits = slot.take_note_bits() & self.wanted_bits;
+        let mut event = KEvent { fflags: bits, ..self.event };
+        let level = cell.level(Direction::Read);
+        if level.flags.contains(LevelFlags::GONE) {
+            event.flags |= EventFlags::EOF;
+            sink.put(event);
+            return self.ended();
+        }
+        if bits == 0 {
+            return After::Drop;
+        }
+        if !self.event.flags.intersects(CHANGED_BY_DELIVERY) {
+            // R15: only what is cleared is forgotten.
+            slot.fold(bits);
         }
         sink.put(event);
         self.told(slot)
@@ -246,8 +332,11 @@ impl<P: Platform> Member for KNote<P> {
             Watched::Direction(Direction::Read) => Filters::READ,
             Watched::Direction(Direction::Write) => Filters::WRITE,
             Watched::Except => Filters::EXCEPT,
+            Watched::Vnode => Filters::VNODE,
             Watched::Timer(_) => Filters::TIMER,
-            Watched::User(_) => Filters::empty(),
+            Watched::Signal(_) => Filters::SIGNAL,
+            Watched::Stream(_) => Filters::READ,
+            Watched::User(_) | Watched::Process(_) => Filters::empty(),
         }
     }
 
@@ -259,7 +348,7 @@ impl<P: Platform> Member for KNote<P> {
             control,
             filters: self.filters(),
             low_water: (self.low_water, self.low_water),
-            wanted_bits: 0,
+            wanted_bits: self.wanted_bits,
         }
     }
 }
@@ -310,7 +399,34 @@ impl<P: Platform> KNote<P> {
                 self.deliver_level(Some(direction), slot, cell, sink)
             }
             (Watched::Except, Some(cell)) => self.deliver_level(None, slot, cell, sink),
-            (Watched::Timer(_), Some(cell)) => self.deliver_timer(slot, cell, sink),
+            (Watched::Vnode, Some(cell)) => self.deliver_vnode(slot, cell, sink),
+            (Watched::Timer(_) | Watched::Signal(_), Some(cell)) => self.deliver_counted(slot, cell, sink),
+            (Watched::Process(process), _) => match process.take(&self.event) {
+                None => After::Drop,
+                Some((event, told)) => {
+                    let more = process.has_news();
+                    sink.put(event);
+                    match told {
+                        // R30: a birth is an event beside those that the flags are about.
+                        Told::Born if more => After::Stay,
+                        Told::Born => After::Settle,
+                        Told::Over => After::Retire,
+                        Told::Gone => self.ended(),
+                        Told::More => match self.told(slot) {
+                            After::Settle if more && self.enabled => After::Stay,
+                            after => after,
+                        },
+                    }
+                }
+            },
+            (Watched::Stream(_), Some(cell)) => {
+                let level = cell.level(Direction::Read);
+                if !is_worth_reading(level.amount, level.flags) {
+                    return After::Drop;
+                }
+                sink.ask();
+                After::Stay
+            }
             (Watched::User(user), _) => {
                 if !user.triggered {
                     return After::Drop;

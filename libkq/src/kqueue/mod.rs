@@ -3,6 +3,8 @@
 mod change;
 mod changes;
 mod knote;
+mod process;
+mod processes;
 mod schedule;
 mod user;
 
@@ -21,7 +23,7 @@ use crate::set::Set;
 use knote::KNote;
 
 /// Filters whose ident is a descriptor.
-const ON_DESCRIPTORS: [Filter; 3] = [Filter::READ, Filter::WRITE, Filter::EXCEPT];
+const ON_DESCRIPTORS: [Filter; 4] = [Filter::READ, Filter::WRITE, Filter::EXCEPT, Filter::VNODE];
 
 /// A queue.
 pub struct Kqueue<P: Platform> {
@@ -61,7 +63,11 @@ impl<P: Platform> Kqueue<P> {
         if lists.room() == 0 {
             return Ok(0);
         }
-        self.set.collect(&mut Events(lists))?;
+        let mut events = Events::new(lists);
+        self.set.collect(&mut events)?;
+        if events.asked {
+            self.hear(&mut events)?;
+        }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Ok(lists.used());
         }
@@ -79,8 +85,17 @@ impl<P: Platform> Kqueue<P> {
         let deadline = deadline(&**self.set.platform(), timeout);
         let interruption = files.interruption();
         let call = Call::enter(interruption.as_deref(), None);
-        self.set.wait(&mut Events(lists), deadline, call.interruption())?;
-        Ok(lists.used())
+        let mut events = Events::new(lists);
+        loop {
+            self.set.wait(&mut events, deadline, call.interruption())?;
+            if !events.asked {
+                return Ok(events.used());
+            }
+            self.hear(&mut events)?;
+            if events.used() > 0 {
+                return Ok(events.used());
+            }
+        }
     }
 
     /// Closes the queue: notes go, and who waits is woken with an error (R34).
@@ -100,43 +115,58 @@ impl<P: Platform> Watcher for Kqueue<P> {
 }
 
 /// The event list as a sink of the engine.
-pub struct Events<'a, L>(&'a mut L);
+pub struct Events<'a, L> {
+    lists: &'a mut L,
+    /// A stream has news: [`Kqueue::hear`].
+    asked: bool,
+}
+
+impl<'a, L> Events<'a, L> {
+    #[inline]
+    fn new(lists: &'a mut L) -> Events<'a, L> {
+        Events { lists, asked: false }
+    }
+}
 
 impl<L: Lists> Sink for Events<'_, L> {
     #[inline]
     fn is_full(&self) -> bool {
-        self.0.room() == 0
+        self.lists.room() == 0
     }
 
     #[inline]
     fn is_empty(&self) -> bool {
-        self.0.used() == 0
+        self.lists.used() == 0 && !self.asked
     }
 }
 
 impl<L: Lists> Lists for Events<'_, L> {
     #[inline]
     fn change(&self, index: usize) -> Option<KEvent> {
-        self.0.change(index)
+        self.lists.change(index)
+    }
+
+    fn ask(&mut self) {
+        self.asked = true;
     }
 
     #[inline]
     fn put(&mut self, event: KEvent) -> bool {
-        self.0.put(event)
+        self.lists.put(event)
     }
 
     #[inline(always)]
     fn put_with(&mut self, event: &KEvent, data: i64) -> bool {
-        self.0.put_with(event, data)
+        self.lists.put_with(event, data)
     }
 
     #[inline]
     fn room(&self) -> usize {
-        self.0.room()
+        self.lists.room()
     }
 
     #[inline]
     fn used(&self) -> usize {
-        self.0.used()
+        self.lists.used()
     }
 }

@@ -4,7 +4,6 @@
 //! manifest that it descends from and all that descend from that; an operator may signal and watch all.
 
 mod command;
-pub(crate) mod stream;
 
 pub use command::{Child, Command};
 

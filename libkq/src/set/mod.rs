@@ -182,6 +182,11 @@ impl<P: Platform, V: Member> Core<P, V> {
         self.keys.iter().map(|(key, index)| (*key, *index))
     }
 
+    /// The notes whose names are such.
+    pub fn of(&self, such: impl Fn(&V::Key) -> bool) -> Vec<u32> {
+        self.keys.iter().filter(|&(key, _)| such(key)).map(|(_, &index)| index).collect()
+    }
+
     /// A note of the program's own, which no server knows.
     pub fn insert_own(&mut self, view: V) -> Result<u32> {
         let key = view.key();

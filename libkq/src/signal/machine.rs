@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::error::{EBADMSG, ENODEV, Error, Result};
+use abi::flag::O_RDONLY;
 use event_protocol::descriptor::{CURRENT, Control, ControlReply};
 use process_protocol::{PRIVATE, Request, SELF, SignalSet};
 use rt::block::Local;
@@ -61,7 +62,7 @@ impl Machine {
         match &*mailbox {
             Some(open) => Ok(open.clone()),
             None => {
-                let open = Arc::new(crate::process().platform().open(SELF, 0)?);
+                let open = Arc::new(crate::process().platform().open(SELF, O_RDONLY as u64)?);
                 *mailbox = Some(open.clone());
                 Ok(open)
             }

@@ -210,6 +210,26 @@ impl World {
         server.look(&self.0, id);
     }
 
+    /// Something happened to a file.
+    pub fn note(&self, name: &str, bits: u32) {
+        let mut server = self.lock();
+        let cell = World::cell_of(&server, name);
+        let source = server.sources[&cell].id;
+        let page = server.page.clone();
+        let inner = &mut *server;
+        let changed = inner.changed.changed(CELLS).unwrap();
+        let _ = inner.publisher.note(changed, page.cell(cell).unwrap(), source, bits, 0).unwrap();
+        server.shard(&self.0);
+    }
+
+    /// Something that is counted happened.
+    pub fn count(&self, name: &str) {
+        let mut server = self.lock();
+        let cell = World::cell_of(&server, name);
+        server.post(cell);
+        server.shard(&self.0);
+    }
+
     /// The event server dies: every call fails, every sleeper is told.
     pub fn server_dies(&self) {
         self.lock().dead = true;
@@ -350,10 +370,13 @@ impl Server {
     fn look(&mut self, shared: &Shared, source: SourceId) {
         let page = self.page.clone();
         let cell: &Cell = page.cell(source.index() as u32).unwrap();
+        let bits = cell.take_note_bits();
         let numbers: Vec<u32> = self.queues.keys().copied().collect();
         for number in numbers {
             let notes: Vec<Note> = self.queues[&number].notes.clone();
             for note in notes.into_iter().filter(|note| note.source == source) {
+                let (region, layout, _) = &self.queues[&number].banks[usize::from(note.bank)];
+                region.slots(*layout).unwrap()[note.slot as usize].fold(bits);
                 self.activate(shared, number, note, cell);
             }
         }
@@ -574,13 +597,24 @@ impl Platform for World {
     }
 
     fn open(&self, path: &str, _flags: u64) -> Result<FakeFile> {
-        let urgent = if path.starts_with("/urgent/") { Filters::EXCEPT } else { Filters::empty() };
-        self.open_named(path, Filters::READ | Filters::WRITE | urgent)
+        if path.starts_with("/dev/process/signal/") {
+            return self.open_named(path, Filters::SIGNAL);
+        }
+        let more = match path {
+            path if path.starts_with("/urgent/") => Filters::EXCEPT,
+            path if path.starts_with("/file/") => Filters::VNODE,
+            _ => Filters::empty(),
+        };
+        self.open_named(path, Filters::READ | Filters::WRITE | more)
     }
 
     fn kind(&self, file: &FakeFile) -> Kind {
         let server = self.lock();
-        if server.sources[&file.cell].name.starts_with("/file/") { Kind::File } else { Kind::Device }
+        match &server.sources[&file.cell].name {
+            name if name.starts_with("/file/") => Kind::File,
+            name if name.starts_with("/pipe/") => Kind::Pipe,
+            _ => Kind::Device,
+        }
     }
 
     fn open_timer(&self) -> Result<FakeFile> {
