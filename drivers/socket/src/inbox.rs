@@ -66,8 +66,13 @@ impl<H> Peeked<'_, H> {
 pub enum Undo<H> {
     /// Nothing.
     Nothing,
-    /// A stretch of a stream, and the mark that was passed before it.
-    Stretch(Option<Message<H>>),
+    /// A stretch of a stream.
+    Stretch {
+        /// The mark that was passed before it.
+        passed: Option<Message<H>>,
+        /// Handles came with it, and the rest of what they were sent with is the next message.
+        split: bool,
+    },
     /// The urgent byte.
     Urgent(u8),
     /// A datagram as it was, without its handles.
@@ -219,7 +224,7 @@ impl<H> Inbox<H> {
     /// which it passes only when something is behind it.
     pub fn take_stream(&mut self, inline: bool, buffer: &mut [u8]) -> (Received<H>, Undo<H>) {
         let mut received = Received { count: 0, whole: 0, from: None, handles: Vec::new() };
-        let mut passed = None;
+        let (mut passed, mut split) = (None, false);
         while received.count < buffer.len() {
             let bytes = self.bytes;
             let Some(front) = self.messages.front_mut() else { break };
@@ -242,6 +247,7 @@ impl<H> Inbox<H> {
             let count = front.bytes.len().min(buffer.len() - received.count);
             copy(&front.bytes, &mut buffer[received.count..received.count + count]);
             front.bytes.drain(..count);
+            split = stops && !front.bytes.is_empty();
             if front.bytes.is_empty() {
                 self.messages.pop_front();
             }
@@ -253,7 +259,7 @@ impl<H> Inbox<H> {
             }
         }
         received.whole = received.count;
-        (received, Undo::Stretch(passed))
+        (received, Undo::Stretch { passed, split })
     }
 
     /// What [`Inbox::take_stream`] would give, left where it is.
@@ -320,18 +326,8 @@ impl<H> Inbox<H> {
     pub fn put_back(&mut self, undo: Undo<H>, bytes: &[u8], handles: Vec<H>) {
         match undo {
             Undo::Nothing => {}
-            Undo::Stretch(passed) => {
-                let mut kept = VecDeque::new();
-                if !bytes.is_empty() && append(&mut kept, bytes).is_ok() {
-                    self.bytes += bytes.len();
-                    self.occupied += bytes.len();
-                    self.messages.push_front(Message {
-                        bytes: kept,
-                        from: None,
-                        handles,
-                        urgent: Urgent::No,
-                    });
-                }
+            Undo::Stretch { passed, split } => {
+                self.put_back_stretch(split, bytes, handles);
                 if let Some(mark) = passed {
                     self.occupied += mark.bytes.len();
                     self.messages.push_front(mark);
@@ -350,6 +346,18 @@ impl<H> Inbox<H> {
                 self.occupied += message.bytes.len() + OVERHEAD;
                 self.messages.push_front(Message { handles, ..message });
             }
+        }
+    }
+
+    fn put_back_stretch(&mut self, split: bool, bytes: &[u8], handles: Vec<H>) {
+        let rest = if split { self.messages.pop_front().map(|message| message.bytes) } else { None };
+        let mut kept = VecDeque::new();
+        kept.extend(bytes);
+        kept.extend(rest.into_iter().flatten());
+        self.bytes += bytes.len();
+        self.occupied += bytes.len();
+        if !kept.is_empty() {
+            self.messages.push_front(Message { bytes: kept, from: None, handles, urgent: Urgent::No });
         }
     }
 
