@@ -1,0 +1,423 @@
+//! Pipes and FIFOs as a driver.
+
+use crate::conduit::{CAPACITY, Conduit, End, LEAST};
+use crate::names::{self, Names, Place};
+use abi::error::{
+    EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENXIO, EPERM, ESPIPE, Error, Result,
+};
+use abi::flag::{O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK, O_RDONLY, O_WRONLY};
+use alloc::collections::BTreeMap;
+use core::fmt;
+use driver_sdk::{
+    Asked, Context, Control, ControlReply, Direction, Driver, FileId, FileType, Filters, Kind, Opening,
+    PathReply, PathRequest, Setting, Stat, Taken,
+};
+use event_protocol::descriptor::PIPE_BUF;
+use event_protocol::descriptor::names::{PIPE, WRITER};
+
+/// Filters that ends serve.
+pub const FILTERS: Filters = Filters::READ.union(Filters::WRITE).union(Filters::HANGUP);
+
+/// Bytes that all pipes together may hold before new ones are small: what was written is never given up, so it is promised
+/// carefully.
+const POOL: usize = 16 << 20;
+
+struct Pipe {
+    conduit: Conduit<FileId>,
+    /// Permissions of a FIFO; nobody asks for them but stat.
+    mode: u16,
+    named: bool,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Pipes {
+    pipes: BTreeMap<u64, Pipe>,
+    names: Names,
+    /// The pipe of each open file, and of those that wait to be opened.
+    files: BTreeMap<FileId, u64>,
+    last: u64,
+    promised: usize,
+}
+
+/// The queue in which reads and writes of a pipe wait; the next is that of its openings.
+const fn queue(pipe: u64) -> u64 {
+    2 * pipe
+}
+
+impl Pipes {
+    /// None.
+    pub const fn new() -> Pipes {
+        Pipes { pipes: BTreeMap::new(), names: Names::new(), files: BTreeMap::new(), last: 0, promised: 0 }
+    }
+
+    /// How many there are, and names of them.
+    pub fn count(&self) -> (usize, usize) {
+        (self.pipes.len(), self.names.len())
+    }
+
+    fn create(&mut self, mode: u16, named: bool) -> u64 {
+        let capacity = if self.promised + CAPACITY > POOL { LEAST } else { CAPACITY };
+        self.promised += capacity;
+        self.last += 1;
+        self.pipes.insert(self.last, Pipe { conduit: Conduit::new(capacity), mode, named });
+        self.last
+    }
+
+    fn drop_if_unused(&mut self, number: u64) {
+        let unused = |pipe: &Pipe| !pipe.named && pipe.conduit.is_unused();
+        if self.pipes.get(&number).is_some_and(unused)
+            && let Some(pipe) = self.pipes.remove(&number)
+        {
+            self.promised -= pipe.conduit.capacity();
+        }
+    }
+
+    fn pipe_of(&mut self, file: FileId) -> Result<(u64, &mut Conduit<FileId>)> {
+        let number = *self.files.get(&file).ok_or(Error::new(EBADF))?;
+        let pipe = self.pipes.get_mut(&number).ok_or(Error::new(EBADF))?;
+        Ok((number, &mut pipe.conduit))
+    }
+
+    /// Opens an end of a FIFO: R19's rules of open(2).
+    fn open_fifo(
+        &mut self,
+        context: &mut Context<'_>,
+        number: u64,
+        file: FileId,
+        flags: u64,
+    ) -> Result<Opening> {
+        let (reads, writes) = access(flags)?;
+        let conduit = &mut self.pipes.get_mut(&number).ok_or(Error::new(ENOENT))?.conduit;
+        let again = conduit.is_opening(file);
+        let waits_not = flags & O_NONBLOCK as u64 != 0;
+        let ready = match (reads, writes) {
+            // Who does both waits for nobody.
+            (true, true) => true,
+            _ if conduit.is_met(writes) => true,
+            (true, _) => waits_not,
+            // Somebody who waits to read will be let in at once.
+            _ if waits_not && conduit.has_reader() => true,
+            _ if waits_not => return Err(Error::new(ENXIO)),
+            _ => false,
+        };
+        if !ready {
+            conduit.wait(file, reads, writes);
+            self.files.insert(file, number);
+            if !again && writes {
+                // Readers that wait to be let in have somebody to meet; then they let this one in.
+                context.wake(Direction::Read, queue(number) + 1);
+            }
+            return Err(Error::new(EAGAIN));
+        }
+        conduit.open(file, reads, writes);
+        self.files.insert(file, number);
+        Ok(opening(reads, writes))
+    }
+
+    /// Publishes what an act on a pipe changed: `read` and `written` say that something arrived for who reads, or writes.
+    fn tell(&self, context: &mut Context<'_>, number: u64, read: bool, written: bool) {
+        let Some(Pipe { conduit, .. }) = self.pipes.get(&number) else { return };
+        for (file, end) in conduit.ends() {
+            publish(context, conduit, file, &end, read, written);
+        }
+    }
+}
+
+fn publish(
+    context: &mut Context<'_>,
+    conduit: &Conduit<FileId>,
+    file: FileId,
+    end: &End,
+    read: bool,
+    written: bool,
+) {
+    if end.reads {
+        context.publish(file, Direction::Read, conduit.read_level(end), read);
+    }
+    if end.writes {
+        context.publish(file, Direction::Write, conduit.write_level(), written);
+    }
+}
+
+fn access(flags: u64) -> Result<(bool, bool)> {
+    match (flags & O_RDONLY as u64 != 0, flags & O_WRONLY as u64 != 0) {
+        (false, false) => Err(Error::new(EINVAL)),
+        access => Ok(access),
+    }
+}
+
+fn opening(reads: bool, writes: bool) -> Opening {
+    let mut filters = Filters::HANGUP;
+    filters.set(Filters::READ, reads);
+    filters.set(Filters::WRITE, writes);
+    Opening { kind: Kind::Pipe, filters, shared: false, low_water: (1, PIPE_BUF as u32) }
+}
+
+impl Driver for Pipes {
+    fn open(&mut self, context: &mut Context<'_>, file: FileId, path: &str, flags: u64) -> Result<Opening> {
+        let has = |flag: usize| flags & flag as u64 == flag as u64;
+        if path == PIPE {
+            if access(flags)? != (true, false) {
+                return Err(Error::new(EINVAL));
+            }
+            let number = self.create(0o600, false);
+            self.files.insert(file, number);
+            if let Some(pipe) = self.pipes.get_mut(&number) {
+                pipe.conduit.open(file, true, false);
+            }
+            return Ok(opening(true, false));
+        }
+        // One that waited knows where, though the name be gone.
+        if let Some(&number) = self.files.get(&file) {
+            return self.open_fifo(context, number, file, flags);
+        }
+        let name = match names::place(path)? {
+            Place::Directory => return Err(Error::new(EISDIR)),
+            Place::Name(name) => name,
+        };
+        let number = self.names.find(name)?;
+        if has(O_DIRECTORY) {
+            return Err(Error::new(ENOTDIR));
+        }
+        if has(O_CREAT | O_EXCL) {
+            return Err(Error::new(EEXIST));
+        }
+        self.open_fifo(context, number, file, flags)
+    }
+
+    fn open_at(
+        &mut self,
+        _: &mut Context<'_>,
+        beside: FileId,
+        file: FileId,
+        path: &str,
+        flags: u64,
+    ) -> Result<Opening> {
+        if path != WRITER {
+            return Err(Error::new(ENOENT));
+        }
+        if access(flags)? != (false, true) {
+            return Err(Error::new(EINVAL));
+        }
+        let number = *self.files.get(&beside).ok_or(Error::new(EBADF))?;
+        let pipe = self.pipes.get_mut(&number).ok_or(Error::new(EBADF))?;
+        if pipe.named || pipe.conduit.had_writer() {
+            // Who has one end is not given the other, except to make a pipe of it.
+            return Err(Error::new(EBUSY));
+        }
+        pipe.conduit.open(file, false, true);
+        self.files.insert(file, number);
+        Ok(opening(false, true))
+    }
+
+    fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
+        let Ok((number, conduit)) = self.pipe_of(file) else { return };
+        let Some((_, end)) = conduit.ends().find(|&(other, _)| other == file) else { return };
+        // R19: who saw the end of file sees that it is gone. A pipe that was empty is news to its writer, as is somebody to
+        // write to.
+        self.tell(context, number, false, true);
+        if end.writes {
+            context.wake(Direction::Read, queue(number) + 1);
+        }
+        if end.reads {
+            context.wake(Direction::Write, queue(number) + 1);
+        }
+    }
+
+    fn close(&mut self, context: &mut Context<'_>, file: FileId) {
+        let Ok((number, conduit)) = self.pipe_of(file) else { return };
+        let before = (conduit.has_writer(), conduit.has_reader());
+        conduit.close(file);
+        let writers_left = before.0 && !conduit.has_writer();
+        let readers_left = before.1 && !conduit.has_reader();
+        self.files.remove(&file);
+        self.tell(context, number, writers_left, readers_left);
+        if writers_left {
+            context.wake(Direction::Read, queue(number));
+        }
+        if readers_left {
+            context.wake(Direction::Write, queue(number));
+        }
+        self.drop_if_unused(number);
+    }
+
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        buffer: &mut [u8],
+        offset: Option<u64>,
+    ) -> Result<Taken> {
+        seekless(offset)?;
+        let (number, conduit) = self.pipe_of(file)?;
+        let count = conduit.read(buffer)?;
+        if count > 0 {
+            // The hang-up shows when the last byte is read: that is news to readers.
+            let hung_up = conduit.is_empty() && !conduit.has_writer();
+            self.tell(context, number, hung_up, true);
+            context.wake(Direction::Write, queue(number));
+        }
+        Ok(Taken { count, arrival: 0 })
+    }
+
+    fn unread(&mut self, context: &mut Context<'_>, file: FileId, bytes: &[u8]) {
+        let Ok((number, conduit)) = self.pipe_of(file) else { return };
+        conduit.unread(bytes);
+        self.tell(context, number, true, false);
+    }
+
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        bytes: &[u8],
+        offset: Option<u64>,
+    ) -> Result<usize> {
+        seekless(offset)?;
+        let (number, conduit) = self.pipe_of(file)?;
+        let count = conduit.write(bytes)?;
+        self.tell(context, number, true, false);
+        context.wake(Direction::Read, queue(number));
+        Ok(count)
+    }
+
+    fn control(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        control: &Control,
+    ) -> Result<ControlReply> {
+        let (number, conduit) = self.pipe_of(file)?;
+        match control {
+            Control::Available => Ok(ControlReply::Available(conduit.len() as u64)),
+            Control::Stat => self.stat(number).map(ControlReply::Stat),
+            Control::Seek { .. } | Control::Truncate(_) => Err(Error::new(ESPIPE)),
+            Control::Get(Setting::SendBuffer) => Ok(ControlReply::Number(conduit.capacity() as i64)),
+            Control::Set(Setting::SendBuffer, bytes) => {
+                let before = conduit.capacity();
+                conduit.set_capacity(*bytes)?;
+                let after = conduit.capacity();
+                if after > before && self.promised + (after - before) > POOL {
+                    let (_, conduit) = self.pipe_of(file)?;
+                    conduit.set_capacity(before as i64)?;
+                    return Err(Error::new(EPERM));
+                }
+                self.promised = self.promised + after - before;
+                self.tell(context, number, false, after > before);
+                context.wake(Direction::Write, queue(number));
+                Ok(ControlReply::Done)
+            }
+            _ => Err(Error::new(EINVAL)),
+        }
+    }
+
+    fn path(&mut self, _: &mut Context<'_>, request: &PathRequest) -> Result<PathReply> {
+        match request {
+            PathRequest::MakeFifo { path, mode } => {
+                let name = match names::place(path)? {
+                    Place::Directory => return Err(Error::new(EEXIST)),
+                    Place::Name(name) => name,
+                };
+                // Nothing is made before the name is known to be free.
+                self.names.add(name, self.last + 1)?;
+                self.create(*mode & 0o7777, true);
+            }
+            PathRequest::Unlink { path } => {
+                let number = self.names.remove(names::name(path)?)?;
+                self.unnamed(number);
+            }
+            PathRequest::Rename { from, to } => {
+                if let Some(number) = self.names.rename(names::name(from)?, names::name(to)?)? {
+                    self.unnamed(number);
+                }
+            }
+            PathRequest::Link { from, to } => {
+                let number = self.names.find(names::name(from)?)?;
+                self.names.add(names::name(to)?, number)?;
+            }
+            PathRequest::Stat { path } => {
+                return match names::place(path)? {
+                    Place::Directory => Ok(PathReply::Stat(stat(0, FileType::Directory, 0o777, 2))),
+                    Place::Name(name) => self.stat(self.names.find(name)?).map(PathReply::Stat),
+                };
+            }
+            PathRequest::ReadDirectory { path, cookie } => {
+                return match names::place(path)? {
+                    Place::Directory => self.names.list(*cookie),
+                    Place::Name(name) => {
+                        Err(self.names.find(name).map_or_else(|e| e, |_| Error::new(ENOTDIR)))
+                    }
+                };
+            }
+            PathRequest::SetMode { path, mode } => {
+                let number = self.names.find(names::name(path)?)?;
+                if let Some(pipe) = self.pipes.get_mut(&number) {
+                    pipe.mode = *mode & 0o7777;
+                }
+            }
+            PathRequest::Truncate { path, .. } => {
+                self.names.find(names::name(path)?)?;
+                return Err(Error::new(EINVAL));
+            }
+            PathRequest::MakeDirectory { .. } | PathRequest::RemoveDirectory { .. } => {
+                return Err(Error::new(EPERM));
+            }
+        }
+        Ok(PathReply::Done)
+    }
+
+    fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let bytes: usize = self.pipes.values().map(|pipe| pipe.conduit.len()).sum();
+        for (name, value) in [
+            ("pipes", self.pipes.len()),
+            ("names", self.names.len()),
+            ("bytes", bytes),
+            ("promised", self.promised),
+        ] {
+            writeln!(out, "{name} {value}")?;
+        }
+        Ok(())
+    }
+
+    fn queue(&self, file: FileId, _: Direction) -> u64 {
+        self.files.get(&file).map_or(0, |&number| queue(number))
+    }
+
+    fn queue_of(&self, file: FileId, asked: Asked<'_>) -> (Direction, u64) {
+        let own = self.queue(file, Direction::Read);
+        match asked {
+            Asked::Open { flags, .. } if flags & O_WRONLY as u64 != 0 => (Direction::Write, own + 1),
+            Asked::Open { .. } => (Direction::Read, own + 1),
+            Asked::Write | Asked::Send(_) => (Direction::Write, own),
+            Asked::Read | Asked::Receive(_) | Asked::Control(_) => (Direction::Read, own),
+        }
+    }
+}
+
+impl Pipes {
+    /// A FIFO lost a name, perhaps its last.
+    fn unnamed(&mut self, number: u64) {
+        if let Some(pipe) = self.pipes.get_mut(&number) {
+            pipe.named = self.names.links(number) > 0;
+        }
+        self.drop_if_unused(number);
+    }
+
+    fn stat(&self, number: u64) -> Result<Stat> {
+        let pipe = self.pipes.get(&number).ok_or(Error::new(ENOENT))?;
+        Ok(stat(number, FileType::Fifo, pipe.mode, self.names.links(number)))
+    }
+}
+
+/// Times are not kept.
+fn stat(inode: u64, file_type: FileType, mode: u16, links: u32) -> Stat {
+    Stat { inode, file_type, mode, links, size: 0, accessed: 0, modified: 0, changed: 0 }
+}
+
+fn seekless(offset: Option<u64>) -> Result<()> {
+    match offset {
+        None => Ok(()),
+        Some(_) => Err(Error::new(ESPIPE)),
+    }
+}

@@ -1,0 +1,9 @@
+//! Pipes and FIFOs: bytes between processes.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod conduit;
+pub mod driver;
+pub mod names;
