@@ -290,9 +290,7 @@ fn a_signal_interrupts_one_thread() -> Outcome {
                     let mut events = [KEvent::default()];
                     match queue.wait(&mut events, Some(Duration::from_millis(20))) {
                         Ok(_) => {}
-                        Err(error) if error.errno == EINTR => {
-                            drop(INTERRUPTED.fetch_add(1, Ordering::SeqCst))
-                        }
+                        Err(error) if error.errno == EINTR => _ = INTERRUPTED.fetch_add(1, Ordering::SeqCst),
                         Err(error) => return Err(error.into()),
                     }
                 }
