@@ -13,6 +13,7 @@ use super::{
     jobs::{self, Job},
     report::Report,
     table::{self, Mode, Test},
+    twin,
 };
 use crate::{
     failure::{Failure, Result},
@@ -58,26 +59,32 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
         return Ok(());
     }
     let mut prepared = Vec::new();
+    let broken = twin::compile(workspace, boots.iter().map(|boot| boot.test.program.as_str()));
     for boot in &boots {
-        match prepare(workspace, boot.test) {
-            Ok(manifest) => prepared.push((boot, manifest)),
+        let compiled = broken.get(&boot.test.program).map_or(Ok(()), |failure| Err(failure.clone()));
+        let manifests = compiled
+            .and_then(|()| Ok((prepare(workspace, boot.test)?, twin::manifest(workspace, boot.test)?)));
+        match manifests {
+            Ok((manifest, twin)) => prepared.push((boot, manifest, twin)),
             Err(failure) => report.broken(&boot.name, &failure),
         }
     }
-    let manifests = prepared.iter().map(|(_, manifest)| manifest);
+    let manifests = prepared.iter().flat_map(|(_, manifest, twin)| std::iter::once(manifest).chain(twin));
     let software = software::build_for(workspace, manifests, Output::Stderr)?;
     let mut ready = Vec::new();
-    for (boot, manifest) in prepared {
-        let image =
-            match BootImage::write(workspace, &software, &manifest, &format!("test-{}", boot.test.name())) {
-                Ok(image) => image,
-                Err(failure) => {
-                    report.broken(&boot.name, &failure);
-                    continue;
-                }
-            };
+    for (boot, manifest, twin) in prepared {
+        let name = format!("test-{}", boot.test.name());
+        let write = |manifest: &Manifest, name: &str| BootImage::write(workspace, &software, manifest, name);
+        let twin = twin.map(|twin| write(&twin, &format!("{name}-twin"))).transpose();
+        let (image, twin) = match write(&manifest, &name).and_then(|image| Ok((image, twin?))) {
+            Ok(images) => images,
+            Err(failure) => {
+                report.broken(&boot.name, &failure);
+                continue;
+            }
+        };
         let work = move || {
-            if let Err(failure) = one(boot, image, plan, report) {
+            if let Err(failure) = one(boot, image, twin, plan, report) {
                 report.broken(&boot.name, &failure);
             }
         };
@@ -107,7 +114,7 @@ fn boots(test: &Test) -> impl Iterator<Item = Boot<'_>> {
     })
 }
 
-fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()> {
+fn one(boot: &Boot, image: BootImage, twin: Option<BootImage>, plan: &Plan, report: &Report) -> Result<()> {
     let test = boot.test;
     let machine = Machine {
         cpus: boot.cpus,
@@ -136,7 +143,10 @@ fn one(boot: &Boot, image: BootImage, plan: &Plan, report: &Report) -> Result<()
     let time = begin.elapsed();
     let text = String::from_utf8_lossy(&said);
     let told = test.told(&text);
-    let fault = fault(test, &outcome, &text, &told);
+    let mut fault = fault(test, &outcome, &text, &told);
+    if let (None, Some(image)) = (&fault, twin) {
+        fault = twin::difference(&text, &Machine { image, ..machine }, test)?;
+    }
     if fault.is_some() || told.tests.iter().any(|test| test.why.is_some()) {
         let log = report.begin_log(&boot.name);
         fs::write(&log, text.as_bytes()).map_err(|error| {
