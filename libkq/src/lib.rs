@@ -80,11 +80,13 @@ pub fn open(path: &str, flags: usize) -> Result<i32> {
 
 /// Reads what there is, waiting for the first byte unless `O_NONBLOCK` is set (`EAGAIN`). 0 is the end. `read(2)`.
 pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
+    signal::boundary();
     process().read(fd, buffer).map(|read| read.count)
 }
 
 /// Writes; may take less than all. `EPIPE`, and `SIGPIPE` besides: nobody will read it. `write(2)`.
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
+    signal::boundary();
     process().write(fd, bytes).inspect_err(|error| {
         if error.errno == abi::error::EPIPE {
             signal::broken_pipe();

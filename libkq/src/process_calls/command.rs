@@ -87,6 +87,13 @@ impl Command {
         self
     }
 
+    /// It has this process's descriptor `fd`, as `number`: the same open file. A message carries few handles: `EINVAL` of
+    /// [`spawn`](Command::spawn) when there are more. `EBADF`: not open; `EINVAL`: a set, which does not travel (R33).
+    pub fn inherit(self, fd: i32, number: i32) -> Result<Command> {
+        let (name, handle) = crate::inheritance::give(fd, number)?;
+        Ok(self.handle(&name, handle))
+    }
+
     /// Starts it. `ENOENT`, `ENOEXEC`: no such file, no program; `EDQUOT`, `ENOMEM`: no room; `EPERM`: too high a priority.
     pub fn spawn(self) -> Result<Child> {
         let child = rt::init::spawn(self.spawn, self.handles)?;

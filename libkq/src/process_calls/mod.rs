@@ -77,19 +77,30 @@ pub fn waitpid(pid: i32, flags: WaitFlags) -> Result<Option<(i32, WaitStatus)>> 
         -1 => 0,
         pid => u32::try_from(pid).ok().filter(|&pid| pid != 0).ok_or(Error::new(EINVAL))?,
     };
-    let told = |(pid, status): (u32, ExitStatus)| (pid as i32, WaitStatus::from(status));
-    if flags.contains(WaitFlags::NOHANG) {
-        return rt::init::wait_child(which, true).map(|ended| ended.map(told));
-    }
-    match signal::signals_if_any() {
+    let at_once = flags.contains(WaitFlags::NOHANG);
+    let ended = match signal::signals_if_any() {
         // Nothing could interrupt it: init answers when it is time.
-        None => rt::init::wait_child(which, false).map(|ended| ended.map(told)),
+        None => rt::init::wait_child(which, at_once)?,
         Some(signals) => {
-            signals.told_of_children()?;
-            let look = || rt::init::wait_child(which, true);
-            signals.wait_for(abi::limits::FOREVER, None, look).map(|ended| ended.map(told))
+            let look = || {
+                let ended = rt::init::wait_child(which, true)?;
+                if ended.is_some() {
+                    // The child's SIGCHLD comes before its status is told, not some time after.
+                    signals.arrived();
+                }
+                Ok(ended)
+            };
+            if at_once {
+                let ended = look()?;
+                signals.deliver();
+                ended
+            } else {
+                signals.told_of_children()?;
+                signals.wait_for(abi::limits::FOREVER, None, look)?
+            }
         }
-    }
+    };
+    Ok(ended.map(|(pid, status)| (pid as i32, WaitStatus::from(status))))
 }
 
 /// Sends a signal; 0 only asks whether it could be sent. `ESRCH`: no such process; `EPERM`: another family's; `EINVAL`: no

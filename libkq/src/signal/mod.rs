@@ -4,11 +4,10 @@
 //! process, or becomes pending. A program that has said nothing costs nothing: the first handler or blocked signal starts
 //! a thread that waits for what is pending and interrupts a thread that waits and lets it through.
 //!
-//! **Where handlers run**: at the library's calls, and nowhere else: on entering a call that may wait, when such a call is
-//! interrupted (`EINTR`, never restarted: R49) or over, when a signal that was pending is unblocked, and in [`raise`]. A
-//! program that computes is not interrupted, so a handler may do whatever the program may. A thread that waits in a driver's
-//! `read` or `write` runs handlers when that returns; waits for events, [`suspend`], [`sleep`] and
-//! [`waitpid`](crate::process_calls::waitpid) are interrupted.
+//! **Where handlers run**: at the library's calls, and nowhere else. When a call that waits is interrupted (`EINTR`, never
+//! restarted: R49) or over, on entering `read` and `write`, when a signal that was pending is unblocked, in [`raise`], and
+//! where the program says [`boundary`]. A program that computes is not interrupted, so a handler may do whatever the program
+//! may. Looks that do not wait (a timeout of zero) run none: they are meant to cost nothing. See `docs/signals.md`.
 
 mod action;
 mod machine;

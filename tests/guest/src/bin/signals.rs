@@ -9,15 +9,16 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 
-use abi::error::{ECHILD, EINTR, EINVAL, ENOSYS, ESRCH};
+use abi::error::{ECHILD, EINTR, EINVAL, ENODEV, ENOSYS, ESRCH};
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::{Failure, Outcome, PATIENCE, Suite, a_moment, child};
+use libkq::event::note::EXIT;
 use libkq::process_calls::{Child, Command, WaitFlags, WaitStatus, exit, getpid, getppid, kill, waitpid};
 use libkq::signal::{
     Action, ActionFlags, How, SIGCHLD, SIGINT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2,
     SignalMask, raise, sigaction, sigmask, sigpending, sleep, suspend,
 };
-use libkq::{KEvent, Queue};
+use libkq::{Filter, KEvent, Queue};
 
 const PROGRAM: &str = concat!("bin/", env!("CARGO_BIN_NAME"));
 const USR1: i32 = SIGUSR1 as i32;
@@ -27,6 +28,9 @@ const TERM: i32 = SIGTERM as i32;
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
+    if child::role(start) == Some("saboteur") {
+        return sabotage().map_or(99, |()| 0);
+    }
     if let Some(role) = child::role(start) {
         return play(role, start.arg(3)).map_or(99, |()| 0);
     }
@@ -47,6 +51,7 @@ fn main(start: &rt::Start) -> i32 {
         ("a_childs_end_is_sigchld_and_interrupts", a_childs_end_is_sigchld),
         ("resethand_and_broken_pipe", resethand_and_broken_pipe),
         ("no_signal_is_lost_in_a_storm", no_signal_is_lost_in_a_storm),
+        ("r57_a_service_that_dies_comes_back", a_service_that_dies_comes_back),
     ]);
     suite.finish()
 }
@@ -85,6 +90,24 @@ impl Drop for With {
 
 fn only(signal: i32) -> SignalMask {
     SignalMask::empty().with(signal as u32)
+}
+
+/// An operator that ends the process service when a process called `bomb` is there.
+fn sabotage() -> Outcome {
+    loop {
+        let (mut bomb, mut service, mut after) = (false, None, 0);
+        loop {
+            let lines = rt::init::list(after)?;
+            let Some(last) = lines.last() else { break };
+            after = last.pid;
+            bomb |= lines.iter().any(|line| line.name == "bomb");
+            service = lines.iter().find(|line| line.name == "process").map(|line| line.pid).or(service);
+        }
+        if bomb && let Some(service) = service {
+            return Ok(rt::init::kill(service, 3)?);
+        }
+        rt::thread::sleep(5_000_000);
+    }
 }
 
 /// Children that play a part.
@@ -387,4 +410,74 @@ fn no_signal_is_lost_in_a_storm() -> Outcome {
     raise(0).map_err(Failure::from)?;
     ensure(caught() > 0, "the handler ran")?;
     equal(sigpending(), SignalMask::empty())
+}
+
+/// The saboteur of the manifest ends the service when it sees a process of this name.
+fn a_service_that_dies_comes_back() -> Outcome {
+    let _with = With::action(USR1, Action::handler(catch))?;
+    let service = || -> Outcome<Option<u32>> {
+        let mut after = 0;
+        loop {
+            let lines = rt::init::list(after)?;
+            let Some(last) = lines.last() else { return Ok(None) };
+            after = last.pid;
+            if let Some(line) = lines.iter().find(|line| line.name == "process" && line.ended.is_none()) {
+                return Ok(Some(line.pid));
+            }
+        }
+    };
+    let queue = Queue::new()?;
+    queue
+        .apply(&[KEvent::process(getpid(), EXIT).add(), KEvent::new(SIGUSR1.into(), Filter::SIGNAL).add()])?;
+    let before = service()?;
+    let bomb = Command::new(PROGRAM).name("bomb").argument(child::ROLE).argument("sleeps").spawn()?;
+    // R57: each note is told once.
+    let mut filters = Vec::new();
+    while filters.len() < 2 {
+        let mut events = [KEvent::default(); 4];
+        match queue.wait(&mut events, Some(Duration::from_nanos(PATIENCE))) {
+            Ok([]) => return Err(Failure::new("a dead service is not told of")),
+            Ok(events) => {
+                for event in events {
+                    ensure(event.is_eof(), "the end of the service")?;
+                    filters.push(event.filter);
+                }
+            }
+            Err(error) if error.errno == EINTR => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    filters.sort_unstable();
+    equal(filters, [Filter::SIGNAL, Filter::PROC].to_vec())?;
+    let end = rt::clock::after(PATIENCE);
+    while service()?.is_none_or(|pid| Some(pid) == before) {
+        ensure(rt::clock::now_ns() < end, "the service is started again")?;
+        a_moment();
+    }
+    // It is told of the handler again, sooner or later.
+    loop {
+        match raise(USR1) {
+            Ok(()) => break,
+            Err(error) if error.errno == ENODEV => a_moment(),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    while caught() == 0 {
+        ensure(rt::clock::now_ns() < end, "the handler runs again")?;
+        refused(sleep(Duration::from_millis(1000)), EINTR)?;
+    }
+    // It knows the processes that there are, and new notes have a new stream.
+    queue.apply(&[KEvent::process(bomb.pid(), EXIT).add()])?;
+    bomb.kill(i32::from(SIGKILL))?;
+    let mut events = [KEvent::default()];
+    loop {
+        match queue.wait(&mut events, Some(Duration::from_nanos(PATIENCE))) {
+            Ok(events) => {
+                equal(events.first().map(|event| (event.ident, event.data)), Some((bomb.pid() as usize, 9)))?;
+                return wait(&bomb).map(drop);
+            }
+            Err(error) if error.errno == EINTR => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
