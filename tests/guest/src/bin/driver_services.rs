@@ -191,7 +191,7 @@ fn access() -> Outcome {
     ipc::write_bytes(b"x")?;
     refused(file.call(Tag::new(label::WRITE, 1, 0), [0, 0, CURRENT, 0], soon()), EBADF)?;
     refused(file.read(NONBLOCK, soon()), EAGAIN)?;
-    refused(file.call(Tag::words(label::OPEN), [0; WORDS], soon()), ENOSYS)?;
+    refused(file.call(Tag::words(label::OPEN), [0; WORDS], soon()), EINVAL)?;
     refused(file.call(Tag::words(7), [0; WORDS], soon()), ENOSYS)?;
     refused(file.call(Tag::words(label::CONTROL), [0; WORDS], soon()), EBADMSG)
 }
