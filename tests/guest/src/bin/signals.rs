@@ -47,6 +47,9 @@ fn main(start: &rt::Start) -> i32 {
         ("r1_changes_are_applied_though_the_wait_is_interrupted", changes_are_applied_though_interrupted),
         ("r49_a_signal_of_another_thread_interrupts_one", a_signal_interrupts_one_thread),
         ("r49_suspend_swaps_the_mask", suspend_swaps_the_mask),
+        ("r49_a_mask_of_the_call_lets_a_pending_signal_through", the_calls_mask_lets_through),
+        ("r49_a_mask_of_the_call_keeps_a_signal_away", the_calls_mask_keeps_away),
+        ("r49_every_interface_is_interrupted", every_interface_is_interrupted),
         ("sleep_is_interrupted_and_never_early", sleep_is_interrupted),
         ("a_childs_end_is_sigchld_and_interrupts", a_childs_end_is_sigchld),
         ("resethand_and_broken_pipe", resethand_and_broken_pipe),
@@ -354,6 +357,79 @@ fn suspend_swaps_the_mask() -> Outcome {
     Ok(())
 }
 
+/// The waits that have a mask, with nothing to wait for.
+type Wait = fn(Option<Duration>, Option<SignalMask>) -> libkq::Result<usize>;
+
+const WAITS: [(&str, Wait); 4] = [
+    ("ppoll", |timeout, mask| libkq::poll(&mut [], timeout, mask)),
+    ("pselect", |timeout, mask| libkq::select(0, [None, None, None], timeout, mask)),
+    ("epoll_pwait", |timeout, mask| {
+        let set = libkq::epoll_create1(0)?;
+        let mut events = [libkq::EpollEvent::default()];
+        let waited = match mask {
+            Some(mask) => libkq::epoll_pwait(set, &mut events, timeout, mask),
+            None => libkq::epoll_wait(set, &mut events, timeout),
+        };
+        libkq::close(set)?;
+        waited
+    }),
+    ("DP_PPOLL", |timeout, mask| {
+        let set = libkq::open("/dev/poll", libkq::flag::O_RDWR)?;
+        let waited = libkq::process().devpoll_poll(set, &mut [], timeout, mask);
+        libkq::close(set)?;
+        waited
+    }),
+];
+
+fn named(name: &str, outcome: Outcome) -> Outcome {
+    outcome.map_err(|failure| Failure::new(alloc::format!("{name}: {failure}")))
+}
+
+fn the_calls_mask_lets_through() -> Outcome {
+    let _with = With::action(USR1, Action::handler(catch))?;
+    sigmask(Some((How::Block, only(USR1))))?;
+    for (name, wait) in WAITS {
+        raise(USR1)?;
+        named(name, refused(wait(Some(Duration::from_nanos(PATIENCE)), Some(SignalMask::empty())), EINTR))?;
+        named(name, equal((caught(), sigmask(None)?), (1, only(USR1))))?;
+        // Without a mask of its own the thread's decides.
+        raise(USR1)?;
+        named(name, equal(wait(Some(Duration::from_millis(2)), None)?, 0))?;
+        named(name, equal(caught(), 0))?;
+        sigmask(Some((How::Unblock, only(USR1))))?;
+        sigmask(Some((How::Block, only(USR1))))?;
+        named(name, equal(caught(), 1))?;
+    }
+    Ok(())
+}
+
+fn the_calls_mask_keeps_away() -> Outcome {
+    let _with = With::action(USR1, Action::handler(catch))?;
+    for (name, wait) in WAITS {
+        let child = start("signals-later", "")?;
+        let begin = rt::clock::now_ns();
+        named(name, equal(wait(Some(Duration::from_millis(60)), Some(only(USR1)))?, 0))?;
+        ensure(rt::clock::now_ns() - begin >= 60_000_000, "it sleeps on")?;
+        self::wait(&child)?;
+        raise(0)?;
+        named(name, equal((caught(), sigmask(None)?), (1, SignalMask::empty())))?;
+    }
+    Ok(())
+}
+
+fn every_interface_is_interrupted() -> Outcome {
+    let _with = With::action(USR1, Action::handler(catch))?;
+    for (name, wait) in WAITS {
+        for mask in [None, Some(only(USR2))] {
+            let child = start("signals-later", "")?;
+            named(name, refused(wait(None, mask), EINTR))?;
+            named(name, equal(caught(), 1))?;
+            self::wait(&child)?;
+        }
+    }
+    Ok(())
+}
+
 fn sleep_is_interrupted() -> Outcome {
     let _with = With::action(USR1, Action::handler(catch))?;
     let begin = rt::clock::now_ns();
@@ -407,7 +483,7 @@ fn no_signal_is_lost_in_a_storm() -> Outcome {
             left -= 1;
         }
     }
-    raise(0).map_err(Failure::from)?;
+    raise(0)?;
     ensure(caught() > 0, "the handler ran")?;
     equal(sigpending(), SignalMask::empty())
 }
