@@ -1,10 +1,11 @@
 //! What every open description has, whatever it is: a name of its own, its numbers, and who watches it.
 
-use alloc::sync::Weak;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::nesting::Inner;
 use crate::sync::Mutex;
 
 /// Names of open descriptions, never used twice in a process.
@@ -22,6 +23,8 @@ pub struct Description {
     name: u64,
     numbers: AtomicU32,
     watchers: Mutex<Vec<Weak<dyn Watcher>>>,
+    /// Sets that a set lies in, or lay in.
+    around: Mutex<Vec<Weak<dyn Inner>>>,
 }
 
 impl Default for Description {
@@ -37,6 +40,7 @@ impl Description {
             name: NEXT.fetch_add(1, Ordering::Relaxed),
             numbers: AtomicU32::new(0),
             watchers: Mutex::new(Vec::new()),
+            around: Mutex::new(Vec::new()),
         }
     }
 
@@ -58,6 +62,18 @@ impl Description {
             watcher.closed(self.name, fd, last);
         }
         last
+    }
+
+    /// Remembers a set that it is put into.
+    pub fn lies_in(&self, set: Weak<dyn Inner>) {
+        let mut around = self.around.lock();
+        around.retain(|known| known.strong_count() > 0 && !ptr::addr_eq(known.as_ptr(), set.as_ptr()));
+        around.push(set);
+    }
+
+    /// Sets that it lies in, or lay in.
+    pub fn sets_around(&self) -> Vec<Arc<dyn Inner>> {
+        self.around.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Remembers who has notes on it.

@@ -10,13 +10,35 @@ use event_protocol::filter::Filters;
 
 use crate::description::Description;
 use crate::interruption::Interruption;
+use crate::nesting::Inner;
 use crate::platform::{Platform, Source};
 use crate::sync::Mutex;
+
+/// What can be watched.
+pub enum Target<P: Platform> {
+    /// A file.
+    File(Arc<File<P>>),
+    /// A set.
+    Set(Arc<dyn Inner>),
+}
+
+impl<P: Platform> Target<P> {
+    /// Its numbers, and who watches it.
+    pub fn description(&self) -> &Description {
+        match self {
+            Target::File(file) => &file.description,
+            Target::Set(set) => set.description(),
+        }
+    }
+}
 
 /// How a call finds what numbers stand for, and what may interrupt it.
 pub trait Files<P: Platform> {
     /// The file; `EBADF` when the number is not open, `EINVAL` when it is none that can be watched.
     fn file(&self, fd: i32) -> Result<Arc<File<P>>>;
+
+    /// The file or set; `EBADF` when the number is not open.
+    fn target(&self, fd: i32) -> Result<Target<P>>;
 
     /// What may interrupt a wait.
     fn interruption(&self) -> Option<Arc<dyn Interruption>>;

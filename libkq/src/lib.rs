@@ -25,6 +25,7 @@ pub mod inheritance;
 pub mod interruption;
 pub mod kqueue;
 pub mod machine;
+pub mod nesting;
 mod owned;
 pub mod platform;
 pub mod poll;

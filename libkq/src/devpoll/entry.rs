@@ -1,5 +1,7 @@
 //! An entry of a /dev/poll set: all conditions of one number.
 
+use alloc::sync::Arc;
+
 use event_protocol::cell::Cell;
 use event_protocol::control::client::View as Interface;
 use event_protocol::filter::Filters;
@@ -7,6 +9,7 @@ use event_protocol::slot::{Control, Slot, Terms};
 
 use crate::conditions::{Conditions, Interest};
 use crate::engine::{After, Sink, View};
+use crate::nesting::Inner;
 use crate::poll::PollFd;
 use crate::set::Member;
 
@@ -15,6 +18,7 @@ pub struct Entry {
     fd: i32,
     wanted: Conditions,
     state: State,
+    inner: Option<Arc<dyn Inner>>,
 }
 
 /// What a number stands for.
@@ -29,6 +33,8 @@ pub enum State {
         /// What is asked.
         interest: Interest,
     },
+    /// Another set.
+    Set,
     /// A file that is always ready.
     Always,
     /// A file whose driver is gone (R57).
@@ -40,7 +46,24 @@ pub enum State {
 impl Entry {
     /// An entry.
     pub fn new(fd: i32, wanted: Conditions, state: State) -> Entry {
-        Entry { fd, wanted, state }
+        Entry { fd, wanted, state, inner: None }
+    }
+
+    /// An entry on another set.
+    pub fn on_set(fd: i32, wanted: Conditions, inner: Arc<dyn Inner>) -> Entry {
+        Entry { fd, wanted, state: State::Set, inner: Some(inner) }
+    }
+
+    /// What holds of one that no server knows.
+    fn told(&self) -> Conditions {
+        match self.state {
+            State::Live { .. } => Conditions::empty(),
+            State::Set if self.inner.as_ref().is_none_or(|inner| inner.look().0 == 0) => Conditions::empty(),
+            State::Set => self.wanted.intersection(Conditions::READABLE),
+            State::Always => self.wanted.intersection(Conditions::READABLE.union(Conditions::WRITABLE)),
+            State::Gone => Conditions::HUP,
+            State::Invalid => Conditions::NVAL,
+        }
     }
 
     /// What is asked.
@@ -69,6 +92,14 @@ impl Entry {
 impl Member for Entry {
     type Key = i32;
     const INTERFACE: Interface = Interface::DevPoll;
+
+    fn is_due(&self) -> bool {
+        !self.told().is_empty()
+    }
+
+    fn inner(&self) -> Option<&Arc<dyn Inner>> {
+        self.inner.as_ref()
+    }
 
     fn key(&self) -> i32 {
         self.fd
@@ -174,16 +205,11 @@ impl View<Found<'_>> for Entry {
     fn deliver(&mut self, _slot: &Slot, cell: Option<&Cell>, sink: &mut Found<'_>) -> After {
         let told = match (&self.state, cell) {
             (State::Live { interest, .. }, Some(cell)) => interest.told(cell),
-            (State::Always, _) => self.wanted.intersection(Conditions::READABLE.union(Conditions::WRITABLE)),
-            (State::Gone, _) => Conditions::HUP,
-            (State::Invalid, _) => {
-                sink.invalid = true;
-                Conditions::NVAL
-            }
-            _ => Conditions::empty(),
+            _ => self.told(),
         };
+        sink.invalid |= self.is_invalid();
         if told.is_empty() {
-            return After::Drop;
+            return if self.inner.is_some() { After::Quiet } else { After::Drop };
         }
         sink.put(PollFd { fd: self.fd, events: self.wanted, revents: told });
         After::Stay

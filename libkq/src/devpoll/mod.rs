@@ -4,14 +4,16 @@ mod entry;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 
 use abi::error::{EBADF, EINTR, EINVAL, ENOENT, Error, Result};
 
 use crate::conditions::{Conditions, Interest};
 use crate::description::{Description, Watcher};
-use crate::file::{File, Files};
+use crate::file::{Files, Target};
 use crate::interruption::{Call, SignalMask, deadline};
+use crate::nesting::{Inner, nest};
 use crate::platform::Platform;
 use crate::poll::{PollFd, is_gone};
 use crate::set::{Member, Order, Set};
@@ -29,6 +31,7 @@ pub struct DevPoll<P: Platform> {
     /// Entries whose numbers were not open when they were last looked at.
     invalid: Mutex<Vec<i32>>,
     watcher: Weak<dyn Watcher>,
+    around: Weak<dyn Inner>,
 }
 
 impl<P: Platform> DevPoll<P> {
@@ -40,6 +43,7 @@ impl<P: Platform> DevPoll<P> {
             set,
             invalid: Mutex::new(Vec::new()),
             watcher: this.clone(),
+            around: this.clone(),
         }))
     }
 
@@ -70,9 +74,10 @@ impl<P: Platform> DevPoll<P> {
 
     /// Makes or changes the entry of a number, open or not.
     fn put(&self, order: &Order<'_>, files: &impl Files<P>, fd: i32, wanted: Conditions) -> Result<()> {
-        let own = match self.file(files, fd)? {
+        let own = match self.target(files, fd)? {
             None => State::Invalid,
-            Some(file) => match file.pollable() {
+            Some(Target::Set(inner)) => return self.put_set(order, fd, wanted, inner),
+            Some(Target::File(file)) => match file.pollable() {
                 Ok(None) => State::Always,
                 Err(error) if is_gone(error) => State::Gone,
                 Err(error) => return Err(error),
@@ -95,16 +100,24 @@ impl<P: Platform> DevPoll<P> {
         self.put_own(order, Entry::new(fd, wanted, own))
     }
 
+    /// An entry on another set (R37).
+    fn put_set(&self, order: &Order<'_>, fd: i32, wanted: Conditions, inner: Arc<dyn Inner>) -> Result<()> {
+        self.remove(order, fd)?;
+        nest(&self.description, self.around.clone(), &inner, || {
+            self.put_own(order, Entry::on_set(fd, wanted, inner.clone()))
+        })
+    }
+
     /// R31: known to the descriptor first, and found open after that.
-    fn file(&self, files: &impl Files<P>, fd: i32) -> Result<Option<Arc<File<P>>>> {
-        let open = |found: Result<Arc<File<P>>>| match found {
+    fn target(&self, files: &impl Files<P>, fd: i32) -> Result<Option<Target<P>>> {
+        let open = |found: Result<Target<P>>| match found {
             Err(error) if error.errno == EBADF => Ok(None),
             found => found.map(Some),
         };
-        let Some(file) = open(files.file(fd))? else { return Ok(None) };
-        file.description.watched_by(&self.watcher);
-        let same = |found: &Arc<File<P>>| found.description.name() == file.description.name();
-        Ok(open(files.file(fd))?.filter(same))
+        let Some(target) = open(files.target(fd))? else { return Ok(None) };
+        target.description().watched_by(&self.watcher);
+        let same = |found: &Target<P>| found.description().name() == target.description().name();
+        Ok(open(files.target(fd))?.filter(same))
     }
 
     /// Changes a live entry of the same file; false when there is none.
@@ -154,7 +167,7 @@ impl<P: Platform> DevPoll<P> {
         let order = self.set.order();
         let invalid = self.invalid.lock().clone();
         for fd in invalid {
-            if self.file(files, fd)?.is_some()
+            if self.target(files, fd)?.is_some()
                 && let Some(wanted) = self.wanted(fd)?
             {
                 self.put(&order, files, fd, wanted)?;
@@ -231,6 +244,28 @@ impl<P: Platform> DevPoll<P> {
     /// Closes the set: entries go, and who waits is woken with an error.
     pub fn close(&self) {
         self.set.close();
+    }
+}
+
+impl<P: Platform> Inner for DevPoll<P> {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn look(&self) -> (usize, u64) {
+        self.set.pending()
+    }
+
+    fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
+        self.set.each_parked(each);
+    }
+
+    fn hand_on(&self) {
+        self.set.hand_on_if_pending();
+    }
+
+    fn nested(&self) -> Vec<Arc<dyn Inner>> {
+        self.set.nested()
     }
 }
 

@@ -23,6 +23,11 @@ pub trait Sink {
 
     /// Whether none was put.
     fn is_empty(&self) -> bool;
+
+    /// Whether a note was looked at that needs a call to tell what it has: such a harvest ends with `EAGAIN`.
+    fn needs_call(&self) -> bool {
+        false
+    }
 }
 
 /// What becomes of a note that was looked at.
@@ -32,6 +37,8 @@ pub enum After {
     Drop,
     /// Told, and true still as far as anybody knows: to the tail of the list (R12).
     Stay,
+    /// Not true, and only to be found out by looking: to the tail of the list, for nobody to be woken by.
+    Quiet,
     /// Told: off the list until something new comes.
     Settle,
     /// Told: off the list for good, though the note lives (its source is gone, R57).
@@ -96,6 +103,8 @@ pub struct Queue<M, V> {
     free: Vec<u32>,
     ready: ReadyList,
     live: usize,
+    /// How often a note was put on the ready list for something new.
+    arrivals: u64,
 }
 
 impl<M: Mapped, V> Queue<M, V> {
@@ -110,6 +119,7 @@ impl<M: Mapped, V> Queue<M, V> {
             free: Vec::new(),
             ready: ReadyList::new(),
             live: 0,
+            arrivals: 0,
         };
         queue.extend(bank);
         Ok(queue)
@@ -243,14 +253,46 @@ impl<M: Mapped, V> Queue<M, V> {
         }
         if note.cell.as_ref().is_none_or(|cell| note.slot.requeue_if_active(cell)) {
             note.listed = true;
+            self.arrivals += 1;
             ready.push(index);
         }
+    }
+
+    /// How often a note was put on the ready list for something new.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
+    /// How many notes are true, without telling any; those that are not leave the list, as in a harvest. Of the
+    /// program's own, `own` says whether one is true and whether it stays though it is not.
+    pub fn pending(&mut self, own: impl Fn(&V) -> (bool, bool)) -> Result<usize> {
+        let news = self.header.take_pending();
+        if news != 0 {
+            self.drain(news)?;
+        }
+        let Queue { entries, ready, .. } = self;
+        let (mut count, mut next) = (0, ready.first());
+        while let Some(index) = next {
+            next = ready.next(index);
+            let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { continue };
+            let (is_true, stays) = match &note.cell {
+                Some(cell) if !note.slot.active(cell).is_empty() => (true, true),
+                Some(cell) => (false, note.slot.settle(cell)),
+                None => own(&note.view),
+            };
+            count += usize::from(is_true);
+            if !is_true && !stays {
+                ready.remove(index);
+                note.listed = false;
+            }
+        }
+        Ok(count)
     }
 
     /// Moves activations of the shards in `shards` from the rings to the tail of the ready list.
     #[inline]
     fn drain(&mut self, shards: u32) -> Result<()> {
-        let Queue { entries, banks, ready, .. } = self;
+        let Queue { entries, banks, ready, arrivals, .. } = self;
         for bank in banks {
             bank.drain(shards, |index| {
                 if let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize)
@@ -258,6 +300,7 @@ impl<M: Mapped, V> Queue<M, V> {
                     && !note.retired
                 {
                     note.listed = true;
+                    *arrivals += 1;
                     ready.push(index);
                 }
             })?;
@@ -294,13 +337,14 @@ impl<M: Mapped, V> Queue<M, V> {
     }
 
     /// Looks at every note that may be true, once, and puts the events of those that are into `sink`. Notes that were
-    /// retired are appended to `retired`. `EPROTO`: the server wrote nonsense into shared memory.
+    /// retired are appended to `retired`. Tells whether something is left that another waiter may take. `EPROTO`: the server
+    /// wrote nonsense into shared memory.
     pub fn harvest<S: Sink>(
         &mut self,
         unfinished: Unfinished,
         sink: &mut S,
         retired: &mut Vec<u32>,
-    ) -> Result<()>
+    ) -> Result<bool>
     where
         V: View<S>,
     {
@@ -312,14 +356,17 @@ impl<M: Mapped, V> Queue<M, V> {
                 if pending != 0 {
                     self.drain(pending)?;
                 }
-                let Some(last) = self.ready.last() else { return Ok(()) };
+                let Some(last) = self.ready.last() else { return Ok(false) };
                 last
             }
         };
         let Queue { entries, ready, .. } = self;
         let mut looked_again = None;
+        // What an earlier part of the harvest told stands behind the last.
+        let mut left = !sink.is_empty();
         while let Some(index) = ready.first() {
             if sink.is_full() {
+                left = true;
                 break;
             }
             let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else {
@@ -329,7 +376,11 @@ impl<M: Mapped, V> Queue<M, V> {
             let Note { cell, view, slot, .. } = note;
             let settle = || cell.as_ref().is_some_and(|cell| slot.settle(cell));
             match view.deliver(slot, cell.as_deref(), sink) {
-                After::Stay => ready.rotate(index),
+                After::Stay => {
+                    left = true;
+                    ready.rotate(index);
+                }
+                After::Quiet => ready.rotate(index),
                 After::Drop if settle() => {
                     // True since the look: a caller that does not wait must see it (R12). Once: a driver that goes on
                     // changing its mind does not keep us here.
@@ -337,9 +388,13 @@ impl<M: Mapped, V> Queue<M, V> {
                         looked_again = Some(index);
                         continue;
                     }
+                    left = true;
                     ready.rotate(index);
                 }
-                After::Settle if settle() => ready.rotate(index),
+                After::Settle if settle() => {
+                    left = true;
+                    ready.rotate(index);
+                }
                 after => {
                     ready.remove(index);
                     note.listed = false;
@@ -354,6 +409,6 @@ impl<M: Mapped, V> Queue<M, V> {
                 break;
             }
         }
-        Ok(())
+        Ok(left)
     }
 }

@@ -37,6 +37,12 @@ impl ReadyList {
         (self.head != NONE).then_some(self.head)
     }
 
+    /// The one after an index that is in the list.
+    pub fn next(&self, index: u32) -> Option<u32> {
+        let next = self.links[index as usize].next;
+        (next != NONE).then_some(next)
+    }
+
     /// The last, which stays in the list.
     #[inline]
     pub fn last(&self) -> Option<u32> {

@@ -1,5 +1,7 @@
 //! An item of an epoll set: all conditions of one descriptor, in one note (R52).
 
+use alloc::sync::Arc;
+
 use event_protocol::cell::Cell;
 use event_protocol::control::client::View as Interface;
 use event_protocol::filter::Filters;
@@ -8,6 +10,7 @@ use event_protocol::slot::{Control, Slot, Terms};
 use super::event::{EpollEvent, EpollFlags};
 use crate::conditions::{Conditions, Interest};
 use crate::engine::{After, Sink, View};
+use crate::nesting::Inner;
 use crate::set::Member;
 
 /// R32: the open description and the number by which it was added.
@@ -23,6 +26,8 @@ pub struct Item {
     flags: EpollFlags,
     data: u64,
     enabled: bool,
+    /// The set that it watches, and how often something had come for it when this was told last.
+    inner: Option<(Arc<dyn Inner>, Option<u64>)>,
     /// Tells its level each time, and nothing happens to it then: what most looks are at.
     plain: bool,
 }
@@ -39,9 +44,17 @@ impl Item {
             flags: EpollFlags::empty(),
             data: 0,
             enabled: true,
+            inner: None,
             plain: true,
         };
         item.modify(event);
+        item
+    }
+
+    /// The item on another set (R37).
+    pub fn on_set(key: Key, inner: Arc<dyn Inner>, event: EpollEvent) -> Item {
+        let mut item = Item::new(key, 0, Filters::READ, (1, 1), event);
+        item.inner = Some((inner, None));
         item
     }
 
@@ -51,12 +64,38 @@ impl Item {
         self.data = event.data();
         self.interest = Interest::new(self.flags.conditions(), self.served, self.low_water);
         self.enabled = true;
+        if let Some((_, seen)) = &mut self.inner {
+            *seen = None;
+        }
         self.plain = !self.flags.intersects(EpollFlags::ET.union(EpollFlags::ONESHOT));
     }
 
     /// Whether it was added with `EPOLLEXCLUSIVE`.
     pub fn is_exclusive(&self) -> bool {
         self.flags.contains(EpollFlags::EXCLUSIVE)
+    }
+
+    /// What a set has to tell, and how often something had come for it by then.
+    fn news(&self) -> Option<(Conditions, u64)> {
+        let (inner, seen) = self.inner.as_ref().filter(|_| self.enabled)?;
+        let told = self.interest.wanted().intersection(Conditions::READABLE);
+        if told.is_empty() {
+            return None;
+        }
+        let (pending, arrivals) = inner.look();
+        let old = self.flags.contains(EpollFlags::ET) && *seen == Some(arrivals);
+        (pending > 0 && !old).then_some((told, arrivals))
+    }
+
+    fn deliver_set(&mut self, sink: &mut Events<'_>) -> After {
+        let Some((told, arrivals)) = self.news() else { return After::Quiet };
+        sink.put(self.event(told));
+        if let Some((_, seen)) = &mut self.inner {
+            *seen = Some(arrivals);
+        }
+        self.enabled = !self.flags.contains(EpollFlags::ONESHOT);
+        // Whether it is true again is found out by looking.
+        if self.plain { After::Stay } else { After::Quiet }
     }
 
     fn event(&self, told: Conditions) -> EpollEvent {
@@ -67,6 +106,14 @@ impl Item {
 impl Member for Item {
     type Key = Key;
     const INTERFACE: Interface = Interface::Epoll;
+
+    fn is_due(&self) -> bool {
+        self.news().is_some()
+    }
+
+    fn inner(&self) -> Option<&Arc<dyn Inner>> {
+        self.inner.as_ref().map(|(inner, _)| inner)
+    }
 
     fn key(&self) -> Key {
         self.key
@@ -145,7 +192,7 @@ impl View<Events<'_>> for Item {
     }
 
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut Events<'_>) -> After {
-        let Some(cell) = cell else { return After::Drop };
+        let Some(cell) = cell else { return self.deliver_set(sink) };
         // R39: a one-shot that was told is silent, also about hang-ups.
         if !self.enabled {
             return After::Drop;

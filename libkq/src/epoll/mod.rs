@@ -5,6 +5,7 @@ mod item;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 
 use abi::error::{EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM, Error, Result};
@@ -12,8 +13,9 @@ use event_protocol::filter::Filters;
 use hashbrown::HashMap;
 
 use crate::description::{Description, Watcher};
-use crate::file::{File, Files};
+use crate::file::{File, Files, Target};
 use crate::interruption::{Call, SignalMask, deadline};
+use crate::nesting::{Inner, nest};
 use crate::platform::Platform;
 use crate::set::{Order, Set};
 use crate::sync::Mutex;
@@ -31,6 +33,7 @@ pub struct Epoll<P: Platform> {
     /// By which numbers a description was added: all of these items go when it closes (R32).
     added: Mutex<HashMap<u64, Vec<i32>>>,
     watcher: Weak<dyn Watcher>,
+    around: Weak<dyn Inner>,
 }
 
 impl<P: Platform> Epoll<P> {
@@ -42,6 +45,7 @@ impl<P: Platform> Epoll<P> {
             set,
             added: Mutex::new(HashMap::new()),
             watcher: this.clone(),
+            around: this.clone(),
         }))
     }
 
@@ -49,18 +53,21 @@ impl<P: Platform> Epoll<P> {
     pub fn control(&self, files: &impl Files<P>, op: EpollOp, fd: i32, event: EpollEvent) -> Result<()> {
         let order = self.set.order();
         // R31, R32: known to the descriptor first, and found open after that.
-        let file = files.file(fd)?;
-        file.description.watched_by(&self.watcher);
-        if files.file(fd)?.description.name() != file.description.name() {
+        let target = files.target(fd)?;
+        let description = target.description();
+        description.watched_by(&self.watcher);
+        if files.target(fd)?.description().name() != description.name() {
             return Err(Error::new(EBADF));
         }
-        let key = (file.description.name(), fd);
+        let key = (description.name(), fd);
         let found = self.set.core()?.find(key);
         match (op, found) {
             (EpollOp::Add, Some(_)) => Err(Error::new(EEXIST)),
-            (EpollOp::Add, None) => self.add(&order, &file, key, event),
+            (EpollOp::Add, None) => self.add(&order, &target, key, event),
             (_, None) => {
-                pollable(&file)?;
+                if let Target::File(file) = &target {
+                    pollable(file)?;
+                }
                 Err(Error::new(ENOENT))
             }
             (EpollOp::Modify, Some(index)) => self.modify(&order, index, event),
@@ -71,16 +78,30 @@ impl<P: Platform> Epoll<P> {
         }
     }
 
-    fn add(&self, order: &Order<'_>, file: &File<P>, key: Key, event: EpollEvent) -> Result<()> {
+    fn add(&self, order: &Order<'_>, target: &Target<P>, key: Key, event: EpollEvent) -> Result<()> {
         let flags = event.events();
         if flags.contains(EpollFlags::EXCLUSIVE) && !EpollFlags::WITH_EXCLUSIVE.contains(flags) {
             return Err(Error::new(EINVAL));
         }
-        let source = pollable(file)?;
-        let item = Item::new(key, source.id.shard(), source.filters, source.low_water, event);
         // R55: over quota has an error of its own here.
         let full = |error: Error| if error.errno == ENOMEM { Error::new(ENOSPC) } else { error };
-        self.set.add(order, item, &source).map_err(full)?;
+        match target {
+            Target::File(file) => {
+                let source = pollable(file)?;
+                let item = Item::new(key, source.id.shard(), source.filters, source.low_water, event);
+                self.set.add(order, item, &source).map_err(full)?;
+            }
+            Target::Set(inner) if !flags.contains(EpollFlags::EXCLUSIVE) => {
+                self.set.make_room(order).map_err(full)?;
+                nest(&self.description, self.around.clone(), inner, || {
+                    let mut core = self.set.core()?;
+                    let index = core.insert_own(Item::on_set(key, inner.clone(), event))?;
+                    self.set.look(core, index, true);
+                    Ok(())
+                })?;
+            }
+            Target::Set(_) => return Err(Error::new(EINVAL)),
+        }
         self.added.lock().entry(key.0).or_default().push(key.1);
         Ok(())
     }
@@ -100,8 +121,9 @@ impl<P: Platform> Epoll<P> {
             note.slot().see_activity((read.wrapping_sub(1), write.wrapping_sub(1)), Filters::all());
         }
         note.slot().set_terms(terms);
+        let known = note.cell.is_some();
         self.set.look(core, index, true);
-        if terms.filters != before { self.set.refilter(order, index) } else { Ok(()) }
+        if known && terms.filters != before { self.set.refilter(order, index) } else { Ok(()) }
     }
 
     fn forget(&self, key: Key) {
@@ -184,6 +206,28 @@ impl<P: Platform> Epoll<P> {
     /// Closes the set: items go, and who waits is woken with an error (R34).
     pub fn close(&self) {
         self.set.close();
+    }
+}
+
+impl<P: Platform> Inner for Epoll<P> {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn look(&self) -> (usize, u64) {
+        self.set.pending()
+    }
+
+    fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
+        self.set.each_parked(each);
+    }
+
+    fn hand_on(&self) {
+        self.set.hand_on_if_pending();
+    }
+
+    fn nested(&self) -> Vec<Arc<dyn Inner>> {
+        self.set.nested()
     }
 }
 

@@ -16,8 +16,9 @@ use super::{Kqueue, ON_DESCRIPTORS};
 use crate::event::KEvent;
 use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
-use crate::file::{File, Files};
+use crate::file::{File, Files, Target};
 use crate::interruption::SIGNALS;
+use crate::nesting::nest;
 use crate::platform::{Platform, Source};
 use crate::set::{Core, Member, Order};
 use crate::sync::MutexGuard;
@@ -49,6 +50,9 @@ impl<P: Platform> Kqueue<P> {
             (None, Filter::USER) => self.set.make_room(&order).and_then(|()| self.insert_user(change)),
             (None, Filter::TIMER) => self.add_timer(&order, change),
             (None, Filter::SIGNAL) => self.add_signal(&order, change),
+            (None, Filter::READ) if matches!(self.target(change, files), Ok(Target::Set(_))) => {
+                self.add_set(&order, change, files)
+            }
             (None, _) => {
                 let (note, source) = self.on_descriptor(change, files)?;
                 self.set.add(&order, note, &source).map(drop)
@@ -94,7 +98,8 @@ impl<P: Platform> Kqueue<P> {
 
     /// Puts a note where a harvest finds it, if it may be true, and wakes somebody for it.
     fn look(&self, core: MutexGuard<'_, Core<P, KNote<P>>>, index: u32) {
-        let worth = core.queue.note(index).is_some_and(|note| note.cell.is_some() || note.view.is_due());
+        let worth =
+            core.queue.note(index).is_some_and(|note| note.cell.is_some() || note.view.is_ready_by_itself());
         self.set.look(core, index, worth);
     }
 
@@ -162,6 +167,32 @@ impl<P: Platform> Kqueue<P> {
         let source = signal.source()?;
         let note = KNote::new(change, Watched::Signal(signal), 0, source.id.shard())?;
         self.set.add(order, note, &source).map(drop)
+    }
+
+    fn target(&self, change: &KEvent, files: &impl Files<P>) -> Result<Target<P>> {
+        files.target(i32::try_from(change.ident).map_err(|_| Error::new(EBADF))?)
+    }
+
+    /// A note on another set, which is ready to be read when it has something to tell (R37).
+    fn add_set(&self, order: &Order<'_>, change: &KEvent, files: &impl Files<P>) -> Result<()> {
+        let Target::Set(inner) = self.target(change, files)? else { return Err(Error::new(EINVAL)) };
+        if change.fflags != 0 {
+            return Err(Error::new(EINVAL));
+        }
+        self.set.make_room(order)?;
+        inner.description().watched_by(&self.watcher);
+        // R31: found open after it knows of us.
+        match self.target(change, files)? {
+            Target::Set(found) if found.description().name() == inner.description().name() => {}
+            _ => return Err(Error::new(EBADF)),
+        }
+        nest(&self.description, self.around.clone(), &inner, || {
+            let note = KNote::new(change, Watched::Set(inner.clone(), None), 0, 0)?;
+            let mut core = self.set.core()?;
+            let index = core.insert_own(note)?;
+            self.set.look(core, index, true);
+            Ok(())
+        })
     }
 
     /// R25: starts again, and what was not delivered is dropped.

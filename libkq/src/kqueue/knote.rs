@@ -16,6 +16,7 @@ use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists, note};
 use crate::file::File;
+use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::set::Member;
 
@@ -35,6 +36,8 @@ pub enum Watched<P: Platform> {
     Timer(Arc<File<P>>),
     /// Attempts to send a signal, which a file of its own counts.
     Signal(#[expect(dead_code, reason = "kept open")] Arc<File<P>>),
+    /// Another set, and how often something had come for it when this was told last.
+    Set(Arc<dyn Inner>, Option<u64>),
     /// Nothing but what the program says.
     User(User),
     /// A process, of which the queue's stream tells.
@@ -148,9 +151,15 @@ impl<P: Platform> KNote<P> {
         let news = match &self.watched {
             Watched::User(user) => user.triggered,
             Watched::Process(process) => process.has_news(),
+            Watched::Set(inner, seen) => self.news_of(inner, *seen).is_some(),
             _ => false,
         };
         self.enabled && news
+    }
+
+    /// Whether it belongs on the ready list. A set's does always.
+    pub fn is_ready_by_itself(&self) -> bool {
+        matches!(self.watched, Watched::Set(..)) || self.is_due()
     }
 
     /// Something has happened to its process.
@@ -292,6 +301,30 @@ impl<P: Platform> KNote<P> {
         self.told(slot)
     }
 
+    /// What a set has to tell, and how often something had come for it by then; `None` when that is nothing (new).
+    fn news_of(&self, inner: &Arc<dyn Inner>, seen: Option<u64>) -> Option<(usize, u64)> {
+        let (pending, arrivals) = inner.look();
+        let edge = self.event.flags.contains(EventFlags::CLEAR);
+        (pending > 0 && !(edge && seen == Some(arrivals))).then_some((pending, arrivals))
+    }
+
+    fn deliver_set(
+        &mut self,
+        (pending, arrivals): (usize, u64),
+        slot: &Slot,
+        sink: &mut impl Lists,
+    ) -> After {
+        sink.put(KEvent { data: i64::try_from(pending).unwrap_or(i64::MAX), ..self.event });
+        if let Watched::Set(_, seen) = &mut self.watched {
+            *seen = Some(arrivals);
+        }
+        match self.told(slot) {
+            // Whether it is true again is found out by looking.
+            After::Settle => After::Quiet,
+            after => after,
+        }
+    }
+
     /// The source is gone: the note is told once more and then never again (R57).
     fn ended(&self) -> After {
         if self.event.flags.contains(EventFlags::ONESHOT) { After::Retire } else { After::End }
@@ -319,6 +352,17 @@ impl<P: Platform> Member for KNote<P> {
     type Key = (usize, Filter);
     const INTERFACE: Interface = Interface::Kevent;
 
+    fn is_due(&self) -> bool {
+        KNote::is_due(self)
+    }
+
+    fn inner(&self) -> Option<&Arc<dyn Inner>> {
+        match &self.watched {
+            Watched::Set(inner, _) => Some(inner),
+            _ => None,
+        }
+    }
+
     fn key(&self) -> (usize, Filter) {
         (self.event.ident, self.event.filter)
     }
@@ -336,7 +380,7 @@ impl<P: Platform> Member for KNote<P> {
             Watched::Timer(_) => Filters::TIMER,
             Watched::Signal(_) => Filters::SIGNAL,
             Watched::Stream(_) => Filters::READ,
-            Watched::User(_) | Watched::Process(_) => Filters::empty(),
+            Watched::User(_) | Watched::Process(_) | Watched::Set(..) => Filters::empty(),
         }
     }
 
@@ -390,6 +434,10 @@ impl<P: Platform, S: Sink + Lists> View<S> for KNote<P> {
 impl<P: Platform> KNote<P> {
     #[inline(never)]
     fn deliver_any(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut impl Lists) -> After {
+        if let Watched::Set(inner, seen) = &self.watched {
+            let news = self.news_of(inner, *seen).filter(|_| self.enabled);
+            return news.map_or(After::Quiet, |news| self.deliver_set(news, slot, sink));
+        }
         if !self.enabled {
             return After::Drop;
         }

@@ -9,8 +9,10 @@ mod schedule;
 mod user;
 
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
 
-use abi::error::Result;
+use abi::error::{Error, Result};
 
 use crate::description::{Description, Watcher};
 use crate::engine::Sink;
@@ -18,6 +20,7 @@ use crate::event::filter::Filter;
 use crate::event::{KEvent, Lists};
 use crate::file::Files;
 use crate::interruption::{Call, deadline};
+use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::set::Set;
 use knote::KNote;
@@ -32,6 +35,8 @@ pub struct Kqueue<P: Platform> {
     set: Set<P, KNote<P>>,
     /// Itself, as the descriptions that it watches know it.
     watcher: Weak<dyn Watcher>,
+    /// Itself, as sets in it know it.
+    around: Weak<dyn Inner>,
 }
 
 impl<P: Platform> Kqueue<P> {
@@ -42,6 +47,7 @@ impl<P: Platform> Kqueue<P> {
             description: Description::new(),
             set,
             watcher: this.clone(),
+            around: this.clone(),
         }))
     }
 
@@ -64,9 +70,8 @@ impl<P: Platform> Kqueue<P> {
             return Ok(0);
         }
         let mut events = Events::new(lists);
-        self.set.collect(&mut events)?;
-        if events.asked {
-            self.hear(&mut events)?;
+        if let Err(error) = self.set.collect(&mut events) {
+            self.collected(error, &mut events)?;
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Ok(lists.used());
@@ -87,20 +92,48 @@ impl<P: Platform> Kqueue<P> {
         let call = Call::enter(interruption.as_deref(), None);
         let mut events = Events::new(lists);
         loop {
-            self.set.wait(&mut events, deadline, call.interruption())?;
-            if !events.asked {
-                return Ok(events.used());
+            match self.set.wait(&mut events, deadline, call.interruption()) {
+                Ok(()) => return Ok(events.used()),
+                Err(error) => self.collected(error, &mut events)?,
             }
-            self.hear(&mut events)?;
             if events.used() > 0 {
                 return Ok(events.used());
             }
         }
     }
 
+    /// A harvest ended with an error, which was perhaps that the stream must be read.
+    #[cold]
+    #[inline(never)]
+    fn collected<L: Lists>(&self, error: Error, events: &mut Events<'_, L>) -> Result<()> {
+        if events.asked { self.hear(events) } else { Err(error) }
+    }
+
     /// Closes the queue: notes go, and who waits is woken with an error (R34).
     pub fn close(&self) {
         self.set.close();
+    }
+}
+
+impl<P: Platform> Inner for Kqueue<P> {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn look(&self) -> (usize, u64) {
+        self.set.pending()
+    }
+
+    fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
+        self.set.each_parked(each);
+    }
+
+    fn hand_on(&self) {
+        self.set.hand_on_if_pending();
+    }
+
+    fn nested(&self) -> Vec<Arc<dyn Inner>> {
+        self.set.nested()
     }
 }
 
@@ -136,7 +169,11 @@ impl<L: Lists> Sink for Events<'_, L> {
 
     #[inline]
     fn is_empty(&self) -> bool {
-        self.lists.used() == 0 && !self.asked
+        self.lists.used() == 0
+    }
+
+    fn needs_call(&self) -> bool {
+        self.asked
     }
 }
 

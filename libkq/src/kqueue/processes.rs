@@ -124,10 +124,9 @@ impl<P: Platform> Kqueue<P> {
         if events.room() == 0 {
             return Ok(());
         }
-        self.set.collect(events)?;
-        // More has come meanwhile: another look finds it.
-        events.asked = false;
-        Ok(())
+        // More that has come meanwhile is found by another look.
+        let collected = self.set.collect(events);
+        if core::mem::take(&mut events.asked) { Ok(()) } else { collected }
     }
 
     /// Reads the stream to its end.

@@ -4,11 +4,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::error::{EBADMSG, ENODEV, EPERM, EPIPE, Error, Result};
+use abi::flag::O_NONBLOCK;
 use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
-use event_protocol::descriptor::{Control, ControlReply, Kind, MAX_TRANSFER, Open, Opened, label, words};
-use rt::ipc::{Transfer, call, call_postcard, decode, encode, read_bytes, write_bytes};
+use event_protocol::descriptor::{
+    Control, ControlReply, Kind, MAX_TRANSFER, NONBLOCK, Open, Opened, label, words,
+};
+use rt::ipc::{Transfer, call, decode, encode, read_bytes, write_bytes};
 use rt::sync::OnceLock;
 use rt::sys::Endpoint;
 
@@ -29,7 +32,11 @@ impl OpenFile {
     /// Opens a path at a driver, or beside an open file of its; `ticket` tells it whose the source shall be.
     pub fn open(service: &Endpoint, request: &Open, ticket: &Endpoint) -> Result<OpenFile> {
         let send = vec![Transfer::copy_with(ticket, SHOW)];
-        let (Opened { kind }, mut handles) = call_postcard(service, label::OPEN, request, send, FOREVER)?;
+        let mut request_words = [0; WORDS];
+        request_words[words::FLAGS] = if request.flags & O_NONBLOCK as u64 != 0 { NONBLOCK } else { 0 };
+        let bytes = encode(request)?;
+        let (reply, mut handles) = call(service, label::OPEN, request_words, bytes, send, FOREVER)?;
+        let Opened { kind } = decode(reply.tag.bytes())?;
         let (descriptor, watch) = (handles.object(0)?, OnceLock::new());
         if let Ok(handle) = handles.object(1) {
             watch.get_or_init(|| handle);

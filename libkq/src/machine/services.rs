@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use abi::error::{ENAMETOOLONG, ENOENT, EPIPE, Error, Result};
 use event_protocol::descriptor::MAX_PATH;
-use event_protocol::descriptor::names::FIFOS;
+use event_protocol::descriptor::names::{FIFOS, FILES};
 use hashbrown::HashMap;
 use rt::sync::{Mutex, OnceLock};
 use rt::sys::Endpoint;
@@ -18,7 +18,7 @@ pub struct Services {
 
 /// Services of paths outside `/dev`: the longest that fits decides.
 const MOUNTS: [(&str, &str); 4] =
-    [("/tmp", "files"), ("/data", "files"), (FIFOS, "pipe"), ("/run/socket", "socket")];
+    [(FILES[0], "files"), (FILES[1], "files"), (FIFOS, "pipe"), ("/run/socket", "socket")];
 
 /// Name of the service that has a path: `/dev/tty` and `/dev/tty/raw` are `tty`'s.
 pub fn name(path: &str) -> Result<&str> {

@@ -13,8 +13,9 @@ use super::note::{Awake, CLOSED, PollNote};
 use super::{Question, Rules};
 use crate::conditions::{Conditions, Interest};
 use crate::description::Watcher;
-use crate::file::{File, Files};
+use crate::file::{Files, Target};
 use crate::interruption::Interruption;
+use crate::nesting::Inner;
 use crate::platform::{Platform, Source};
 use crate::set::{Order, Set};
 use crate::sync::Mutex;
@@ -47,6 +48,8 @@ enum Place<P: Platform> {
     Always,
     /// The driver is gone (R57).
     Gone,
+    /// In a set.
+    Set(Arc<dyn Inner>),
     /// In a cell.
     Cell(shared::Kept<P::Memory, Cell>, Interest),
 }
@@ -54,6 +57,7 @@ enum Place<P: Platform> {
 /// What a number that is open stands for.
 enum Found<P: Platform> {
     Watched(Arc<Source<P::Memory>>),
+    Set(Arc<dyn Inner>),
     Always,
     Gone,
 }
@@ -120,6 +124,8 @@ impl<P: Platform> Kept<P> {
                 Rules::Poll => Conditions::HUP,
                 Rules::Select => planned.question.wanted,
             },
+            Place::Set(inner) if inner.look().0 == 0 => Conditions::empty(),
+            Place::Set(_) => planned.question.wanted.intersection(Conditions::READABLE),
             Place::Cell(cell, interest) => interest.told(cell),
         }
     }
@@ -157,6 +163,7 @@ impl<P: Platform> Kept<P> {
                 }
                 Some(Found::Always) => Place::Always,
                 Some(Found::Gone) => Place::Gone,
+                Some(Found::Set(inner)) => Place::Set(inner.clone()),
                 None => Place::Invalid,
             };
             plan.push(Planned { question, place });
@@ -196,7 +203,15 @@ impl<P: Platform> Kept<P> {
         let mut places = HashMap::with_capacity(wanted.len());
         let mut made = Vec::new();
         for (&fd, &wanted) in wanted {
-            let Some(file) = self.file(files, fd)? else { continue };
+            let file = match self.target(files, fd)? {
+                None => continue,
+                Some(Target::Set(inner)) => {
+                    self.watch_set(order, fd, wanted, &inner)?;
+                    places.insert(fd, Found::Set(inner));
+                    continue;
+                }
+                Some(Target::File(file)) => file,
+            };
             let source = match file.pollable() {
                 Ok(Some(source)) => source,
                 Ok(None) => {
@@ -230,16 +245,32 @@ impl<P: Platform> Kept<P> {
         Ok(places)
     }
 
+    fn watch_set(
+        &self,
+        order: &Order<'_>,
+        fd: i32,
+        wanted: Conditions,
+        inner: &Arc<dyn Inner>,
+    ) -> Result<()> {
+        self.set.purge(order, fd);
+        self.set.make_room(order)?;
+        let readable = wanted.intersects(Conditions::READABLE);
+        let mut core = self.set.core()?;
+        let index = core.insert_own(PollNote::Set { fd, inner: inner.clone(), readable })?;
+        core.queue.look(index);
+        Ok(())
+    }
+
     /// R31: known to the descriptor first, and found open after that.
-    fn file(&self, files: &impl Files<P>, fd: i32) -> Result<Option<Arc<File<P>>>> {
-        let open = |found: Result<Arc<File<P>>>| match found {
+    fn target(&self, files: &impl Files<P>, fd: i32) -> Result<Option<Target<P>>> {
+        let open = |found: Result<Target<P>>| match found {
             Err(error) if error.errno == EBADF => Ok(None),
             found => found.map(Some),
         };
-        let Some(file) = open(files.file(fd))? else { return Ok(None) };
-        file.description.watched_by(&self.watcher);
-        let same = |found: &Arc<File<P>>| found.description.name() == file.description.name();
-        Ok(open(files.file(fd))?.filter(same))
+        let Some(target) = open(files.target(fd))? else { return Ok(None) };
+        target.description().watched_by(&self.watcher);
+        let same = |found: &Target<P>| found.description().name() == target.description().name();
+        Ok(open(files.target(fd))?.filter(same))
     }
 
     fn change(&self, order: &Order<'_>, index: u32, new: Interest) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::description::Description;
 use crate::devpoll::{self, DevPoll};
 use crate::epoll::Epoll;
 use crate::event::{KEvent, Lists, Separate, Shared};
-use crate::file::{File, Files};
+use crate::file::{File, Files, Target};
 use crate::interruption::{self, Interruption};
 use crate::kqueue::Kqueue;
 use crate::platform::Platform;
@@ -60,6 +60,15 @@ impl<P: Platform> Files<P> for Process<P> {
             Open::File(file) => Ok(file.clone()),
             _ => Err(Error::new(EINVAL)),
         }
+    }
+
+    fn target(&self, fd: i32) -> Result<Target<P>> {
+        Ok(match self.table.lock().get(fd)? {
+            Open::File(file) => Target::File(file.clone()),
+            Open::Kqueue(queue) => Target::Set(queue.clone()),
+            Open::Epoll(set) => Target::Set(set.clone()),
+            Open::DevPoll(set) => Target::Set(set.clone()),
+        })
     }
 
     fn interruption(&self) -> Option<Arc<dyn Interruption>> {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use abi::error::{EBADMSG, EINVAL, Error, Result};
 use abi::flag::{O_NONBLOCK, O_RDWR};
 use event_protocol::descriptor::message::{MAX_HANDLES, MAX_PAYLOAD, MessageFlags};
-use event_protocol::descriptor::names::{ACCEPT, PEER};
+use event_protocol::descriptor::names::{ACCEPT, DATAGRAM_SOCKET, PEER, RECORD_SOCKET, STREAM_SOCKET};
 use event_protocol::descriptor::{Control, ControlReply, NONBLOCK, Setting};
 
 use super::Process;
@@ -43,9 +43,9 @@ impl SocketType {
     /// By which path one is made.
     const fn path(self) -> &'static str {
         match self {
-            SocketType::Stream => "/dev/socket/stream",
-            SocketType::Datagram => "/dev/socket/datagram",
-            SocketType::SeqPacket => "/dev/socket/seqpacket",
+            SocketType::Stream => STREAM_SOCKET,
+            SocketType::Datagram => DATAGRAM_SOCKET,
+            SocketType::SeqPacket => RECORD_SOCKET,
         }
     }
 }

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::hash::Hash;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::error::{EBADF, Error, Result};
+use abi::error::{EAGAIN, EBADF, Error, Result};
 use event_protocol::activation::QueueHeader;
 use event_protocol::control::client::{QueueNumber, View as Interface};
 use event_protocol::filter::Filters;
@@ -25,6 +25,7 @@ use event_protocol::slot::Terms;
 use hashbrown::HashMap;
 
 use crate::engine::{Queue, Sink, Unfinished, View};
+use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::sync::{Mutex, MutexGuard};
 pub use register::Registered;
@@ -50,6 +51,14 @@ pub trait Member: Send + 'static {
 
     /// What its slot says.
     fn terms(&self) -> Terms;
+
+    /// Of one of the program's own: whether it is true now.
+    fn is_due(&self) -> bool;
+
+    /// The set that it watches, if that is what it watches.
+    fn inner(&self) -> Option<&Arc<dyn Inner>> {
+        None
+    }
 }
 
 /// A set.
@@ -71,6 +80,8 @@ pub struct Core<P: Platform, V: Member> {
     /// Notes that were told for the last time. They keep their name, so that they can be revived without a call; the
     /// next call or wait frees them.
     retired: Vec<u32>,
+    /// Notes that watch sets, and others that have their numbers now.
+    nested: Vec<u32>,
     /// The waiter that was woken last, for rotation.
     last_woken: u32,
     closed: bool,
@@ -88,6 +99,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             queue: Queue::new(region, layout)?,
             keys: HashMap::new(),
             retired: Vec::new(),
+            nested: Vec::new(),
             last_woken: 0,
             closed: false,
         };
@@ -118,7 +130,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         if core.closed { Err(Error::new(EBADF)) } else { Ok(core) }
     }
 
-    /// Harvests what is ready now.
+    /// Harvests what is ready now. `EAGAIN`: a note [needs a call](Sink::needs_call).
     #[inline(always)]
     pub fn collect<S: Sink>(&self, sink: &mut S) -> Result<()>
     where
@@ -146,14 +158,59 @@ impl<P: Platform, V: Member> Set<P, V> {
     {
         let Core { queue, retired, .. } = &mut *core;
         let before = retired.len();
-        queue.harvest(unfinished, sink, retired)?;
+        let left = queue.harvest(unfinished, sink, retired)?;
         if retired.len() != before {
             core.forget_own(before)?;
         }
-        if core.queue.has_ready() {
+        if left {
             self.hand_on(core);
         }
-        Ok(())
+        if sink.needs_call() { Err(Error::new(EAGAIN)) } else { Ok(()) }
+    }
+
+    /// The sets in it.
+    pub fn nested(&self) -> Vec<Arc<dyn Inner>> {
+        let mut core = self.core.lock();
+        let Core { queue, nested, .. } = &mut *core;
+        let mut inner = Vec::new();
+        nested.retain(|&index| {
+            let found =
+                queue.note(index).filter(|note| !note.is_retired()).and_then(|note| note.view.inner());
+            found.is_some_and(|found| {
+                inner.push(found.clone());
+                true
+            })
+        });
+        inner
+    }
+
+    /// How many notes are true, and how often something came, here or in a set within.
+    pub fn pending(&self) -> (usize, u64) {
+        let count = match self.core() {
+            Ok(mut core) => {
+                let own = |view: &V| (view.is_due(), view.inner().is_some());
+                core.queue.pending(own).unwrap_or(0)
+            }
+            Err(_) => 0,
+        };
+        let within: u64 = self.nested().iter().map(|inner| inner.look().1).sum();
+        (count, self.core.lock().queue.arrivals().wrapping_add(within))
+    }
+
+    /// Its word of parked waiters, and those of the sets in it.
+    pub fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
+        each(self.header.parked());
+        for inner in self.nested() {
+            inner.each_parked(each);
+        }
+    }
+
+    /// Wakes a waiter if there is something to tell, and one of each set within that has.
+    pub fn hand_on_if_pending(&self) {
+        if self.pending().0 > 0 {
+            self.hand_on(self.core.lock());
+            self.nested().iter().for_each(|inner| inner.hand_on());
+        }
     }
 
     /// Closes the set: notes go, and who waits is woken with an error (R34).
@@ -189,9 +246,13 @@ impl<P: Platform, V: Member> Core<P, V> {
 
     /// A note of the program's own, which no server knows.
     pub fn insert_own(&mut self, view: V) -> Result<u32> {
-        let key = view.key();
+        let (key, nested) = (view.key(), view.inner().is_some());
         let index = self.queue.insert(None, view.terms(), view)?;
         self.keys.insert(key, index);
+        if nested {
+            self.nested.retain(|&other| other != index);
+            self.nested.push(index);
+        }
         Ok(index)
     }
 

@@ -127,6 +127,9 @@ impl<P: Platform, V: Member> Set<P, V> {
         let (name, shard) = {
             let mut core = self.core.lock();
             let Some(note) = core.queue.note(index) else { return Ok(()) };
+            if note.cell.is_none() {
+                return core.remove_own(index);
+            }
             let (key, shard) = (note.view.key(), note.view.home());
             core.keys.remove(&key);
             core.queue.silence(index);

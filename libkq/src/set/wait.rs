@@ -36,7 +36,15 @@ impl<P: Platform, V: Member> Set<P, V> {
         }
         let waiter = waiters.get(number as usize).ok_or(Error::new(ENOMEM))?;
         let parked = self.header.parked();
+        let bit = 1 << (number & 63);
         loop {
+            // What comes for a set within may choose this thread too, as soon as it has announced itself.
+            let within = self.nested();
+            for inner in &within {
+                inner.each_parked(&mut |parked| {
+                    parked.fetch_or(bit, Ordering::AcqRel);
+                });
+            }
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(sink);
             let mut slept = Ok(());
@@ -51,6 +59,15 @@ impl<P: Platform, V: Member> Set<P, V> {
                 }
             }
             let end = waiter.withdraw(parked, number);
+            for inner in &within {
+                inner.each_parked(&mut |parked| {
+                    parked.fetch_and(!bit, Ordering::AcqRel);
+                });
+                if end == End::Chosen {
+                    // Those who wait for it alone have not heard.
+                    inner.hand_on();
+                }
+            }
             if looked.is_err() || !sink.is_empty() {
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
