@@ -45,5 +45,6 @@ int feof(FILE *file);
 int ferror(FILE *file);
 int fileno(FILE *file);
 void perror(const char *what);
+int rename(const char *from, const char *to);
 
 #endif

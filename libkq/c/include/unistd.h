@@ -8,10 +8,22 @@
 #define STDOUT_FILENO 1
 #define STDERR_FILENO 2
 
+#define SEEK_SET 0
+#define SEEK_CUR 1
+#define SEEK_END 2
+
 extern char **environ;
 
 ssize_t read(int fd, void *buffer, size_t length);
 ssize_t write(int fd, const void *bytes, size_t length);
+ssize_t pread(int fd, void *buffer, size_t length, off_t offset);
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset);
+off_t lseek(int fd, off_t offset, int whence);
+int ftruncate(int fd, off_t length);
+int truncate(const char *path, off_t length);
+int unlink(const char *path);
+int link(const char *from, const char *to);
+int rmdir(const char *path);
 int close(int fd);
 int dup(int fd);
 int dup2(int fd, int number);

@@ -31,6 +31,8 @@ mod entry;
 #[cfg(target_os = "none")]
 mod epoll;
 #[cfg(target_os = "none")]
+mod files;
+#[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]
 mod kqueue;
@@ -44,6 +46,8 @@ mod pthread;
 mod select;
 #[cfg(target_os = "none")]
 mod signals;
+#[cfg(target_os = "none")]
+mod sockets;
 #[cfg(target_os = "none")]
 mod stdio;
 #[cfg(target_os = "none")]

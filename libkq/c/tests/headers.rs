@@ -142,3 +142,37 @@ fn signals() {
     all.extend([("SIG_BLOCK", 0), ("SIG_UNBLOCK", 1), ("SIG_SETMASK", 2)]);
     same("signal.h", &all);
 }
+
+#[test]
+fn messages() {
+    use libkq::control::message::MessageFlags as Flags;
+    let given = numbers("sys/socket.h");
+    let same = [
+        ("MSG_DONTWAIT", Flags::NONBLOCK),
+        ("MSG_OOB", Flags::OOB),
+        ("MSG_PEEK", Flags::PEEK),
+        ("MSG_WAITALL", Flags::WAIT_ALL),
+        ("MSG_TRUNC", Flags::TRUNCATED),
+        ("MSG_CTRUNC", Flags::HANDLES_TRUNCATED),
+        ("MSG_EOR", Flags::END_OF_RECORD),
+    ];
+    for (name, flag) in same {
+        assert_eq!(given.get(name), Some(&flag.bits().cast_signed()), "{name}");
+    }
+    assert!(!Flags::all().contains(Flags::from_bits_retain(given["MSG_NOSIGNAL"].cast_unsigned())));
+    assert_eq!(given["SOCK_NONBLOCK"], flag::O_NONBLOCK as i64);
+    assert_eq!(given["SOCK_CLOEXEC"], libkq::epoll::CLOEXEC as i64);
+}
+
+#[test]
+fn file_types() {
+    let all = [
+        ("S_IFMT", flag::MODE_TYPE),
+        ("S_IFIFO", flag::MODE_FIFO),
+        ("S_IFCHR", flag::MODE_CHR),
+        ("S_IFDIR", flag::MODE_DIR),
+        ("S_IFREG", flag::MODE_FILE),
+        ("S_IFSOCK", flag::MODE_SOCK),
+    ];
+    same("sys/stat.h", &all.map(|(name, value)| (name, i64::from(value))));
+}

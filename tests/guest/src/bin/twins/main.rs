@@ -22,8 +22,10 @@ rt::entry!(main);
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
-/// Twins by the names of the C programs.
-const TWINS: &[(&str, fn() -> Result<()>)] = &[
+/// A C program's name, and what it does.
+type Twin = (&'static str, fn() -> Result<()>);
+
+const TWINS: &[Twin] = &[
     ("devpoll", devpoll::run),
     ("epoll", epoll::run),
     ("kqueue", kqueue::run),
