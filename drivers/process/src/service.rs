@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use init_protocol::request::Event;
 use process_protocol::signal::{LAST, SIGCHLD, SIGSTOP};
-use process_protocol::{Record, Request, SignalSet, note};
+use process_protocol::{MAX_WATCHED, MAX_WATCHED_BY_ALL, Record, Request, SignalSet, note};
 
 use crate::mailbox::{Outcome, by_default};
 use crate::processes::Processes;
@@ -79,9 +79,11 @@ impl<K: Copy + Ord> Service<K> {
     pub fn happened(&mut self, event: &Event) {
         self.processes.happened(event);
         match *event {
-            Event::Born { pid, parent, .. } => self.each_stream(|stream| stream.born(parent, pid)),
+            Event::Born { pid, parent, .. } => {
+                self.each_stream(|stream, room| stream.born(parent, pid, room))
+            }
             Event::Ended { pid, status } => {
-                self.each_stream(|stream| stream.ended(pid, status.to_wait()));
+                self.each_stream(|stream, _| stream.ended(pid, status.to_wait()));
                 let parent = self.processes.get(pid).map(|process| process.parent);
                 if let Some(parent) = parent {
                     self.send(parent, SIGCHLD);
@@ -91,14 +93,30 @@ impl<K: Copy + Ord> Service<K> {
         }
     }
 
-    fn each_stream(&mut self, act: impl Fn(&mut Stream) -> bool) {
-        for (&file, entry) in &mut self.files {
-            if let File::Stream(stream) = &mut entry.file
-                && act(stream)
+    /// Tells all streams, with how many more processes each may watch.
+    fn each_stream(&mut self, act: impl Fn(&mut Stream, usize) -> bool) {
+        let streams = self.files.iter().filter(|(_, entry)| matches!(entry.file, File::Stream(_)));
+        for file in streams.map(|(&file, _)| file).collect::<Vec<_>>() {
+            let room = self.room(file);
+            if let Some(Entry { file: File::Stream(stream), .. }) = self.files.get_mut(&file)
+                && act(stream, room)
             {
                 self.effects.push(Effect::Level { file, more: true });
             }
         }
+    }
+
+    /// How many more processes a stream may watch (R55): its owner's streams and all together have limits.
+    fn room(&self, file: K) -> usize {
+        let Some(Entry { owner, .. }) = self.files.get(&file) else { return 0 };
+        let (mut own, mut all) = (0, 0);
+        for entry in self.files.values() {
+            if let File::Stream(stream) = &entry.file {
+                all += stream.len();
+                own += if entry.owner == *owner { stream.len() } else { 0 };
+            }
+        }
+        MAX_WATCHED.saturating_sub(own).min(MAX_WATCHED_BY_ALL.saturating_sub(all))
     }
 
     /// Process `owner` has opened a file. `ESRCH`: there is no such process; `EINVAL`: no such signal.
@@ -121,6 +139,7 @@ impl<K: Copy + Ord> Service<K> {
 
     /// A request on a file. The answer is what [`Request::Take`] takes.
     pub fn ask(&mut self, file: K, request: &Request) -> Result<SignalSet> {
+        let room = self.room(file);
         let entry = self.files.get_mut(&file).ok_or(Error::new(EBADF))?;
         let owner = entry.owner;
         match (*request, &mut entry.file) {
@@ -146,7 +165,7 @@ impl<K: Copy + Ord> Service<K> {
             }
             (Request::Watch { pid, what }, File::Stream(stream)) => {
                 let process = self.processes.may(owner, pid)?;
-                stream.watch(pid, what, process.ended.map(|status| status.to_wait()))?;
+                stream.watch(pid, what, process.ended.map(|status| status.to_wait()), room)?;
                 self.effects.push(Effect::Level { file, more: true });
             }
             (Request::Unwatch { pid }, File::Stream(stream)) => {

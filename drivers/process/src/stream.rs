@@ -7,7 +7,7 @@
 use abi::error::{ENOENT, ENOMEM, Error, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use process_protocol::{MAX_WATCHED, Record, note};
+use process_protocol::{Record, note};
 
 /// A watched process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,9 +51,10 @@ impl Stream {
         Stream { watched: BTreeMap::new(), order: VecDeque::new(), taken: Vec::new() }
     }
 
-    /// Watches a process, or changes what is told of it. `ended`: the wait status of one that has ended (R29).
-    pub fn watch(&mut self, pid: u32, what: u32, ended: Option<i32>) -> Result<()> {
-        if !self.watched.contains_key(&pid) && self.watched.len() >= MAX_WATCHED {
+    /// Watches a process, or changes what is told of it. `ended`: the wait status of one that has ended (R29); `room`: how
+    /// many more processes may be watched (R55).
+    pub fn watch(&mut self, pid: u32, what: u32, ended: Option<i32>, room: usize) -> Result<()> {
+        if !self.watched.contains_key(&pid) && room == 0 {
             return Err(Error::new(ENOMEM));
         }
         self.watched.entry(pid).or_default().what = what;
@@ -71,13 +72,13 @@ impl Stream {
     }
 
     /// `parent` has started `child`. True when there is something to tell.
-    pub fn born(&mut self, parent: u32, child: u32) -> bool {
+    pub fn born(&mut self, parent: u32, child: u32, room: usize) -> bool {
         let Some(watched) = self.watched.get(&parent) else { return false };
         let what = watched.what;
         let mut news = what & note::FORK;
         // It may be watched by a number that was used before: then it is not that one any more.
         let follows = what & note::TRACK != 0;
-        let fits = self.watched.len() < MAX_WATCHED || self.watched.contains_key(&child);
+        let fits = room > 0 || self.watched.contains_key(&child);
         if follows && !fits {
             news |= note::TRACKERR;
         }

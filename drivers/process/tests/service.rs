@@ -5,7 +5,7 @@ use init_protocol::request::Event;
 use init_protocol::status::{ExitStatus, SIGNALED};
 use process::service::{Effect, Opened, Service};
 use process_protocol::signal::{SIGCHLD, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2};
-use process_protocol::{MAX_WATCHED, Record, Request, SignalSet, note};
+use process_protocol::{MAX_WATCHED, MAX_WATCHED_BY_ALL, Record, Request, SignalSet, note};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -140,6 +140,32 @@ fn r30_a_child_that_cannot_be_watched_is_a_trackerr_of_its_parent() {
     service.ask(STREAM, &Request::Unwatch { pid: 1000 }).unwrap();
     service.happened(&born(51, 11, 1));
     assert_eq!(read(&mut service), [record(51, note::CHILD, 11)]);
+}
+
+#[test]
+fn r55_one_process_cannot_take_all_the_room() {
+    let mut service = service();
+    let watch_many = |service: &mut Service<u32>, streams: std::ops::Range<u32>, pid: u32| -> usize {
+        let mut watched = 0;
+        for stream in streams {
+            service.open(1_000_000 + pid * 1000 + stream, pid, Opened::Stream).unwrap();
+            for target in 1000..1000 + MAX_WATCHED as u32 / 2 {
+                let request = Request::Watch { pid: target, what: note::EXIT };
+                match service.ask(1_000_000 + pid * 1000 + stream, &request) {
+                    Ok(_) => watched += 1,
+                    Err(error) => assert_eq!(error.errno, ENOMEM),
+                }
+            }
+        }
+        watched
+    };
+    for target in 1000..1000 + MAX_WATCHED as u32 / 2 {
+        service.happened(&born(target, 10, 1));
+    }
+    assert_eq!(watch_many(&mut service, 0..4, 11), MAX_WATCHED, "its own limit");
+    assert_eq!(watch_many(&mut service, 0..1, 12), MAX_WATCHED / 2, "others have theirs");
+    let all: usize = (1000..1020).map(|pid| watch_many(&mut service, 0..2, pid)).sum();
+    assert_eq!(all + MAX_WATCHED * 3 / 2, MAX_WATCHED_BY_ALL, "together they have one too");
 }
 
 #[test]

@@ -38,5 +38,7 @@ pub const WATCH: &str = "/dev/process/watch";
 /// [`Request::Take`].
 pub const PRIVATE: u32 = u32::from_be_bytes(*b"PROC");
 
-/// Processes that one stream watches, tracked ones included (R55).
+/// Processes that the streams of one process watch together, tracked ones included (R55).
 pub const MAX_WATCHED: usize = 4096;
+/// Processes that all streams watch together.
+pub const MAX_WATCHED_BY_ALL: usize = 8 * MAX_WATCHED;

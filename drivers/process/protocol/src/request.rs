@@ -32,7 +32,7 @@ pub enum Request {
     },
     /// [`WATCH`](crate::WATCH): tells what happens to a process from now on, or changes what of it is told. The end of one
     /// that has ended already is told at once (R29). `ESRCH`, `EPERM`: see [the rule](crate); `ENOMEM`: over
-    /// [`MAX_WATCHED`](crate::MAX_WATCHED); `EINVAL`: bits beyond [`note::ASKED`](crate::note::ASKED).
+    /// [`MAX_WATCHED`](crate::MAX_WATCHED) or [`MAX_WATCHED_BY_ALL`](crate::MAX_WATCHED_BY_ALL); `EINVAL`: bits beyond [`note::ASKED`](crate::note::ASKED).
     Watch {
         /// Which.
         pid: u32,
