@@ -9,6 +9,7 @@ pub mod libtest;
 pub mod loom;
 pub mod report;
 pub mod table;
+pub mod twin;
 
 use std::fs;
 
