@@ -83,7 +83,7 @@ impl<K: Copy + Ord> Service<K> {
                 self.each_stream(|stream, room| stream.born(parent, pid, room))
             }
             Event::Ended { pid, status } => {
-                self.each_stream(|stream, _| stream.ended(pid, status.to_wait()));
+                self.each_stream(pid, |stream, _| stream.ended(pid, status.to_wait()));
                 let parent = self.processes.get(pid).map(|process| process.parent);
                 if let Some(parent) = parent {
                     self.send(parent, SIGCHLD);
@@ -93,9 +93,10 @@ impl<K: Copy + Ord> Service<K> {
         }
     }
 
-    /// Tells all streams, with how many more processes each may watch.
-    fn each_stream(&mut self, act: impl Fn(&mut Stream, usize) -> bool) {
-        let streams = self.files.iter().filter(|(_, entry)| matches!(entry.file, File::Stream(_)));
+    /// Tells the streams that watch a process, with how many more each may watch.
+    fn each_stream(&mut self, pid: u32, act: impl Fn(&mut Stream, usize) -> bool) {
+        let watches = |entry: &Entry| matches!(&entry.file, File::Stream(stream) if stream.watches(pid));
+        let streams = self.files.iter().filter(|(_, entry)| watches(entry));
         for file in streams.map(|(&file, _)| file).collect::<Vec<_>>() {
             let room = self.room(file);
             if let Some(Entry { file: File::Stream(stream), .. }) = self.files.get_mut(&file)

@@ -160,6 +160,11 @@ impl Stream {
         }
     }
 
+    /// Whether it watches a process.
+    pub fn watches(&self, pid: u32) -> bool {
+        self.watched.contains_key(&pid)
+    }
+
     /// Processes that are watched.
     pub fn len(&self) -> usize {
         self.watched.len()
