@@ -110,8 +110,8 @@ impl<H> Parcels<H> {
         self.slots.get(parcel.index() as usize)?.as_ref().map(|slot| &slot.content)
     }
 
-    /// The next that the driver has dropped: its handle is closed. A file of the driver's own that is in no other parcel is
-    /// returned: it lives only if clients have handles.
+    /// The next that the driver has dropped: its handle is closed. If it was a file of the driver's own, that is returned: it
+    /// lives only if somebody can reach it still.
     pub fn sweep(&mut self) -> Option<Option<FileId>> {
         let index = self.returned.borrow_mut().pop()?;
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::take) else { return Some(None) };
@@ -124,12 +124,12 @@ impl<H> Parcels<H> {
         }
         let Carried::Own(badge) = slot.content else { return Some(None) };
         let file = FileId::from_badge(badge);
-        let count = self.own.get_mut(&file)?;
-        *count -= 1;
-        if *count > 0 {
-            return Some(None);
+        if let Some(count) = self.own.get_mut(&file) {
+            *count -= 1;
+            if *count == 0 {
+                self.own.remove(&file);
+            }
         }
-        self.own.remove(&file);
         Some(Some(file))
     }
 

@@ -74,10 +74,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
         let Task::Send { address, flags, done, rest, parcels } = &mut waiting.task else {
             return Progress::Wait(waiting);
         };
-        let parcels_left = core::mem::take(parcels);
-        let mut message = Outgoing { address, flags: *flags, bytes: rest, parcels: parcels_left };
+        let own: Vec<FileId> = parcels.iter().filter_map(Parcel::file).collect();
+        let mut message = Outgoing { address, flags: *flags, bytes: rest, parcels: core::mem::take(parcels) };
         let result = self.call(|driver, context| driver.send(context, file, &mut message));
         *parcels = message.parcels;
+        if parcels.is_empty() {
+            // Where they lie now perhaps nobody can get at them, and who sent them has closed them meanwhile.
+            own.into_iter().for_each(|file| self.look_after(file));
+        }
         match result {
             Ok(count) => {
                 *done += count;

@@ -96,6 +96,11 @@ impl<D: Driver> Bench<D> {
         }
     }
 
+    /// The token of the next request.
+    pub fn next_token(&self) -> u64 {
+        self.token + 1
+    }
+
     pub fn got(&mut self, token: u64) -> Option<Got> {
         self.engine.link().got.get(&token).cloned()
     }
