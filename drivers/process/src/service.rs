@@ -80,7 +80,7 @@ impl<K: Copy + Ord> Service<K> {
         self.processes.happened(event);
         match *event {
             Event::Born { pid, parent, .. } => {
-                self.each_stream(|stream, room| stream.born(parent, pid, room))
+                self.each_stream(parent, |stream, room| stream.born(parent, pid, room))
             }
             Event::Ended { pid, status } => {
                 self.each_stream(pid, |stream, _| stream.ended(pid, status.to_wait()));
