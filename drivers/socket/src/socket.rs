@@ -85,6 +85,8 @@ pub struct Socket<H> {
     pub options: Options,
     /// Whose it is.
     pub client: u64,
+    /// Who connected, as long as nobody has accepted it.
+    pub unaccepted: Option<u64>,
     /// The process that made it.
     pub process: i64,
     /// Sockets that send here: the peer; datagram sockets that are connected to this one.

@@ -44,7 +44,8 @@ impl<H> Sockets<H> {
     /// Connects a socket to the one of an address. A datagram socket can be connected anew, or with no text to nobody.
     ///
     /// EAGAIN: the backlog is full. ECONNREFUSED: nobody listens there. EPROTOTYPE: it is of another kind. EISCONN,
-    /// EINVAL (a listener), ENOENT, EPERM (a datagram socket that is connected to another).
+    /// EINVAL (a listener), ENOENT, EPERM (a datagram socket that is connected to another), ENOBUFS (too many connections wait
+    /// to be accepted).
     pub fn connect(&mut self, id: Id, name: &str) -> Result<()> {
         let socket = self.get(id)?;
         let kind = socket.kind;
@@ -84,11 +85,13 @@ impl<H> Sockets<H> {
             _ => return Err(Error::new(ECONNREFUSED)),
         }
         let own = self.get(id)?;
-        let (own_name, own_process) = (own.name.clone(), own.process);
+        let (own_name, own_process, own_client) = (own.name.clone(), own.process, own.client);
+        self.count_unaccepted(own_client)?;
         self.unblock(id);
         let other = self.create(kind, client, process);
         let accepted = self.get_mut(other)?;
         accepted.name.clone_from(&name);
+        accepted.unaccepted = Some(own_client);
         // As in BSD, connections have their listener's options.
         accepted.options = options;
         accepted.inbox.set_capacity(capacity);
@@ -158,6 +161,8 @@ impl<H> Sockets<H> {
         let Some(next) = backlog.pop_front() else {
             return Err(Error::new(if shut { EINVAL } else { EAGAIN }));
         };
+        let waited_for = self.get_mut(next)?.unaccepted.take();
+        self.discount_unaccepted(waited_for);
         self.tell_read(id, false);
         self.tell_senders(id, true);
         // Its readiness begins to be published.

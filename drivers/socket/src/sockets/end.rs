@@ -51,6 +51,7 @@ impl<H> Sockets<H> {
         self.tell_senders(id, true);
         self.unblock(id);
         let Some(socket) = self.sockets.remove(&id) else { return };
+        self.discount_unaccepted(socket.unaccepted);
         // An accepted connection has its listener's address, and not its name.
         if let Some(name) = &socket.name {
             self.names.closed(name, id);

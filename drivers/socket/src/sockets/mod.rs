@@ -8,7 +8,7 @@ mod transfer;
 use crate::inbox::Inbox;
 use crate::names::Names;
 use crate::socket::{Kind, Options, Ready, Role, Socket};
-use abi::error::{EBADF, EINVAL, Error, Result};
+use abi::error::{EBADF, EINVAL, ENOBUFS, Error, Result};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -22,11 +22,15 @@ pub const MAX_ADDRESS: usize = 107;
 /// Bytes that a socket holds for its receiver, unless it is told otherwise.
 pub const BUFFER: usize = 16 * 1024;
 /// The smallest and largest that it can be told to hold.
-pub const BUFFERS: core::ops::RangeInclusive<usize> = 4096..=64 * 1024;
+pub const BUFFERS: core::ops::RangeInclusive<usize> = 4096..=32 * 1024;
 /// Space at which a socket is writable, unless it is told otherwise.
 pub const SEND_LOW: u32 = 2048;
-/// Connections that wait to be accepted, at most.
+/// Connections to one listener that wait to be accepted, at most.
 pub const MAX_BACKLOG: usize = 128;
+/// Connections of all listeners that wait to be accepted (R55): they hold bytes though their clients may be gone.
+pub const MAX_UNACCEPTED: usize = 512;
+/// Those that one client has made.
+pub const MAX_UNACCEPTED_OF_CLIENT: usize = MAX_UNACCEPTED / 4;
 
 /// A direction of a socket whose readiness may have changed. News are also that what was refused can be tried again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,12 +56,20 @@ pub struct Sockets<H> {
     sockets: BTreeMap<Id, Socket<H>>,
     names: Names,
     next: Id,
+    /// Connections that wait to be accepted, by who made them.
+    unaccepted: BTreeMap<u64, usize>,
     changes: Vec<Change>,
 }
 
 impl<H> Default for Sockets<H> {
     fn default() -> Sockets<H> {
-        Sockets { sockets: BTreeMap::new(), names: Names::default(), next: 1, changes: Vec::new() }
+        Sockets {
+            sockets: BTreeMap::new(),
+            names: Names::default(),
+            next: 1,
+            unaccepted: BTreeMap::new(),
+            changes: Vec::new(),
+        }
     }
 }
 
@@ -76,6 +88,7 @@ impl<H> Sockets<H> {
             error: 0,
             options: Options { receive_low: 1, send_low: SEND_LOW, send_buffer: BUFFER, inline: false },
             client,
+            unaccepted: None,
             process,
             senders: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -152,6 +165,27 @@ impl<H> Sockets<H> {
 
     fn tell_write(&mut self, socket: Id, news: bool) {
         self.changes.push(Change::Write { socket, news });
+    }
+
+    /// A connection that waits to be accepted counts against who made it. ENOBUFS.
+    fn count_unaccepted(&mut self, client: u64) -> Result<()> {
+        let own = self.unaccepted.get(&client).copied().unwrap_or(0);
+        if own >= MAX_UNACCEPTED_OF_CLIENT || self.unaccepted.values().sum::<usize>() >= MAX_UNACCEPTED {
+            return Err(Error::new(ENOBUFS));
+        }
+        self.unaccepted.insert(client, own + 1);
+        Ok(())
+    }
+
+    /// It is accepted, or closed.
+    fn discount_unaccepted(&mut self, client: Option<u64>) {
+        let Some(client) = client else { return };
+        if let Some(own) = self.unaccepted.get_mut(&client) {
+            *own -= 1;
+            if *own == 0 {
+                self.unaccepted.remove(&client);
+            }
+        }
     }
 
     /// There is more room in a socket's inbox, or will never be: whoever sends there is told.
