@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io::Write, time::Duration};
 
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::{Arg, Parser};
 
 use super::{Command, image::Recipe, text};
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
     workspace::Workspace,
 };
 
+/// The guest program, and the name of its image.
+const PROGRAM: &str = "bench";
 /// Longest time of one boot.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -39,7 +41,7 @@ fn run(mut parser: Parser) -> Result<u8> {
     let (mut cpus, mut twice, mut only) = (1, false, String::new());
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("smp") => cpus = parser.value()?.parse()?,
+            Arg::Long("smp") => cpus = super::cpus(parser.value()?)?,
             Arg::Long("twice") => twice = true,
             Arg::Value(name) => only = text(name)?,
             other => return Err(other.unexpected().into()),
@@ -52,8 +54,12 @@ fn run(mut parser: Parser) -> Result<u8> {
         .and_then(|text| budget::parse(&text, cpus))
         .map_err(|error| Failure::new(format!("read {}", path.display()), error, "correct the file"))?;
     let arguments = if only.is_empty() { Vec::new() } else { vec![only.clone()] };
-    let recipe =
-        Recipe { application: Application { program: "bench".to_owned(), arguments }, ..Recipe::default() };
+    // An image of its own, so that a `run` meanwhile boots what it was asked for.
+    let recipe = Recipe {
+        image: Some(PROGRAM.to_owned()),
+        application: Application { program: PROGRAM.to_owned(), arguments },
+        ..Recipe::default()
+    };
     let machine = Machine {
         cpus,
         memory: 512,
