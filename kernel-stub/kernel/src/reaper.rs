@@ -1,5 +1,5 @@
 //! What is left of a process is taken apart in small steps by a pseudo-thread, at the priority of the process's last
-//! thread: a process with many handles pays for its own funeral and holds nobody up.
+//! thread: a process with many handles pays for its own funeral and holds nobody up, a better funeral neither.
 
 use crate::{
     arch::cpu::PerCpu,
@@ -14,9 +14,16 @@ use kernel_core::{arena::Id, process::Process};
 /// Handles closed, or mappings dropped, in one step.
 const STEP: usize = 32;
 
-/// Processes that one CPU has to take apart. Only that CPU touches it, under the objects lock.
+/// A process that has no thread any more.
+struct Funeral {
+    process: Id<Process>,
+    /// That of its last thread.
+    priority: u8,
+}
+
+/// Processes that one CPU has to take apart, the best first. Only that CPU touches it.
 pub struct Reaper {
-    queue: RefCell<VecDeque<Id<Process>>>,
+    queue: RefCell<VecDeque<Funeral>>,
 }
 
 impl Reaper {
@@ -28,24 +35,28 @@ impl Reaper {
 
 /// The last thread of a process has ended on (or was ended by) this CPU.
 pub fn bury(objects: &mut ObjectsGuard<'_>, process: Id<Process>, priority: u8) {
-    let this = crate::arch::cpu::this_cpu();
-    this.local.reaper.queue.borrow_mut().push_back(process);
+    let mut queue = crate::arch::cpu::this_cpu().local.reaper.queue.borrow_mut();
+    let behind = queue.partition_point(|other| other.priority >= priority);
+    queue.insert(behind, Funeral { process, priority });
     sched::ready_reaper(priority, objects.token());
 }
 
 /// One step of work; called by the scheduler in place of a thread.
 pub fn run(this: &PerCpu) {
-    let Some(id) = this.local.reaper.queue.borrow().front().copied() else { return };
-    let done = step(id);
-    if done {
-        this.local.reaper.queue.borrow_mut().pop_front();
+    let Some(funeral) = this.local.reaper.queue.borrow_mut().pop_front() else { return };
+    let done = step(funeral.process);
+    let mut objects = objects::lock();
+    let mut queue = this.local.reaper.queue.borrow_mut();
+    if !done {
+        // It keeps its turn, unless the step has brought a better one.
+        let before = queue.partition_point(|other| other.priority > funeral.priority);
+        queue.insert(before, funeral);
     }
-    let more = !this.local.reaper.queue.borrow().is_empty();
-    if more {
-        let mut objects = objects::lock();
-        let priority = sched::reaper_priority();
-        sched::ready_reaper(priority, objects.token());
+    if let Some(next) = queue.front() {
+        sched::ready_reaper(next.priority, objects.token());
     }
+    drop(queue);
+    drop(objects);
     sched::interrupt_window();
 }
 

@@ -654,11 +654,6 @@ pub fn ready_reaper(priority: u8, mut token: LockToken<'_, Ipc>) {
     }
 }
 
-/// The priority that the reaper of this CPU has.
-pub fn reaper_priority() -> u8 {
-    schedulable(MAX_THREADS + arch::cpu::this_cpu().number).priority()
-}
-
 /// The running thread, the only one of its process, has been given ports.
 pub fn note_ports(thread: &ThreadBlock) {
     thread.set_has_ports();
