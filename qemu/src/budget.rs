@@ -57,7 +57,7 @@ pub fn parse(text: &str, cpus: u32) -> Result<BTreeMap<String, u64>, String> {
     Ok(budgets)
 }
 
-/// What is above its budget or, with one, missing; of the names with `only` in them.
+/// What is above its budget or, with one, missing; of the names with `only` in them, of which there has to be one.
 pub fn exceeded(
     figures: &BTreeMap<String, Figure>,
     budgets: &BTreeMap<String, u64>,
@@ -70,7 +70,12 @@ pub fn exceeded(
         }
         Some(_) => None,
     };
-    budgets.iter().filter(|(name, _)| name.contains(only)).filter_map(judge).collect()
+    let mut faults: Vec<String> =
+        budgets.iter().filter(|(name, _)| name.contains(only)).filter_map(judge).collect();
+    if faults.is_empty() && !figures.keys().any(|name| name.contains(only)) {
+        faults.push(format!("no figure has `{only}` in its name"));
+    }
+    faults
 }
 
 /// Where two measurements differ.
@@ -115,6 +120,8 @@ mod tests {
             ["gone: not measured, budget 5", "slow: 11 ns, budget 10"]
         );
         assert_eq!(exceeded(&measured, &budgets, "fast"), [""; 0]);
+        assert_eq!(exceeded(&measured, &budgets, "new"), [""; 0], "without a budget");
+        assert_eq!(exceeded(&measured, &budgets, "neu"), ["no figure has `neu` in its name"]);
     }
 
     #[test]
