@@ -4,7 +4,7 @@
 use crate::{
     arch::cpu::PerCpu,
     objects::{self, ObjectsGuard},
-    sched,
+    sched, shootdown,
     space::ProcessBlock,
 };
 use alloc::{collections::VecDeque, sync::Arc};
@@ -19,6 +19,8 @@ struct Funeral {
     process: Id<Process>,
     /// That of its last thread.
     priority: u8,
+    /// [`objects::taken`] when it began: what the process's threads left is among that.
+    taken: u64,
 }
 
 /// Processes that one CPU has to take apart, the best first. Only that CPU touches it.
@@ -37,14 +39,14 @@ impl Reaper {
 pub fn bury(objects: &mut ObjectsGuard<'_>, process: Id<Process>, priority: u8) {
     let mut queue = crate::arch::cpu::this_cpu().local.reaper.queue.borrow_mut();
     let behind = queue.partition_point(|other| other.priority >= priority);
-    queue.insert(behind, Funeral { process, priority });
+    queue.insert(behind, Funeral { process, priority, taken: objects::taken() });
     sched::ready_reaper(priority, objects.token());
 }
 
 /// One step of work; called by the scheduler in place of a thread.
 pub fn run(this: &PerCpu) {
     let Some(funeral) = this.local.reaper.queue.borrow_mut().pop_front() else { return };
-    let done = step(funeral.process);
+    let done = step(&funeral);
     let mut objects = objects::lock();
     let mut queue = this.local.reaper.queue.borrow_mut();
     if !done {
@@ -60,7 +62,8 @@ pub fn run(this: &PerCpu) {
     sched::interrupt_window();
 }
 
-fn step(id: Id<Process>) -> bool {
+fn step(funeral: &Funeral) -> bool {
+    let id = funeral.process;
     let owner = {
         let mut objects = objects::lock();
         if !objects.close_some(id, STEP) {
@@ -80,12 +83,21 @@ fn step(id: Id<Process>) -> bool {
         return false;
     }
     let mut objects = objects::lock();
-    if let Ok(process) = objects.process_mut(id) {
-        let word = core::mem::take(&mut process.block);
-        objects.finish_process(id);
+    let account = objects.process(id).map(|process| process.account.clone());
+    let is_owed = account.is_ok_and(|account| shootdown::is_owed(&mut objects, &account, 0));
+    if is_owed || !objects::is_swept(funeral.taken) {
+        // Another CPU has not yet forgotten or freed what it had; its parent is to find the quota free.
         drop(objects);
-        // SAFETY: the word was the process's own counted reference, given up here.
-        drop(unsafe { Arc::from_raw(word as *const ProcessBlock) });
+        core::hint::spin_loop();
+        return false;
     }
+    let Ok(process) = objects.process_mut(id) else { return true };
+    let word = core::mem::take(&mut process.block);
+    drop(objects);
+    drop(owner);
+    // Before anybody hears of the end: the page tables are part of what is to be free then.
+    // SAFETY: the word was the process's own counted reference, given up here.
+    drop(unsafe { Arc::from_raw(word as *const ProcessBlock) });
+    objects::lock().finish_process(id);
     true
 }

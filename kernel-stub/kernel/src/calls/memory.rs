@@ -19,7 +19,7 @@ use kernel_core::object::Object;
 pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = make(call);
-    result.into()
+    call.end_paid(result, call.frame.rdi)
 }
 
 fn make(call: &Call<'_>) -> Result<u64> {
@@ -58,7 +58,7 @@ fn insert(
 pub extern "C" fn physical(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = make_physical(call);
-    result.into()
+    call.end_paid(result, 0)
 }
 
 fn make_physical(call: &Call<'_>) -> Result<u64> {
@@ -84,7 +84,7 @@ fn make_physical(call: &Call<'_>) -> Result<u64> {
 pub extern "C" fn map(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = place(call);
-    result.into()
+    call.end_paid(result, 0)
 }
 
 fn place(call: &Call<'_>) -> Result<u64> {

@@ -15,7 +15,8 @@ use kernel_core::{object::Object, process::Life, quota::Account};
 /// `SYS_PROCESS_CREATE`
 pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
-    make(call).into()
+    let result = make(call);
+    call.end_paid(result, call.frame.rdi)
 }
 
 fn make(call: &Call<'_>) -> Result<u64> {

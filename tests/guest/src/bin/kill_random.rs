@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::Rights;
-use abi::error::{ENOMEM, EPIPE, ESRCH, Result};
+use abi::error::{EPIPE, ESRCH, Result};
 use abi::limits::FOREVER;
 use guest_tests::child::{self, Role};
 use guest_tests::failure::ensure;
@@ -245,11 +245,6 @@ fn busy(start: &rt::Start) -> i32 {
                 };
                 core::hint::spin_loop();
                 if let Err(failure) = done {
-                    // Memory that was given back may count against the quota for a moment.
-                    if failure.is(ENOMEM) {
-                        thread::sleep(100_000);
-                        continue;
-                    }
                     rt::log!("{PROGRAM} worker {worker}: {failure}");
                     rt::sys::exit(4);
                 }

@@ -140,6 +140,11 @@ fn an_idle_cpu_takes_a_thread_that_was_outranked() -> Outcome {
 
 fn a_running_thread_can_be_changed_at_any_moment() -> Outcome {
     let own = rt::block::current().priority();
+    // On the first CPU, while they are on the last.
+    Builder::new().cpus(1).spawn(move || change_running_threads(own))?.join()?
+}
+
+fn change_running_threads(own: u8) -> Outcome {
     let last = 1 << (clock::cpu_count() - 1);
     let both = last | 1;
     let over = Arc::new(AtomicBool::new(false));
@@ -157,27 +162,25 @@ fn a_running_thread_can_be_changed_at_any_moment() -> Outcome {
             })
         })
         .collect::<abi::error::Result<Vec<_>>>()?;
-    for round in 0..20_000_usize {
+    for round in 1..=18_000_usize {
         let thread = threads[round % 3].thread();
         // One after the other goes up, then one after the other down: most of the time some are equals.
-        thread.set_priority(own - 2 + (round / 3 % 2) as u8)?;
-        if round % 64 == 0 {
+        thread.set_priority(own - 2 + (round.div_ceil(3) % 2) as u8)?;
+        if round % 60 == 0 {
             thread.set_affinity(both)?;
             thread::sleep(50_000);
             thread.set_affinity(last)?;
         }
-    }
-    for thread in &threads {
-        thread.thread().set_affinity(last)?;
-        thread.thread().set_priority(own - 2)?;
-    }
-    // All of them go on.
-    let before: Vec<u32> = rounds.iter().map(|round| round.load(Ordering::Relaxed)).collect();
-    let deadline = soon();
-    for (round, before) in rounds.iter().zip(before) {
-        while round.load(Ordering::Relaxed) == before {
-            ensure(clock::now_ns() < deadline, "a thread goes on after its priority was changed")?;
-            thread::sleep(100_000);
+        if round % 300 == 0 {
+            // All are equals now, and all of them go on.
+            let before: Vec<u32> = rounds.iter().map(|round| round.load(Ordering::Relaxed)).collect();
+            let deadline = soon();
+            for (round, before) in rounds.iter().zip(before) {
+                while round.load(Ordering::Relaxed) == before {
+                    ensure(clock::now_ns() < deadline, "a thread goes on after its priority was changed")?;
+                    thread::sleep(50_000);
+                }
+            }
         }
     }
     over.store(true, Ordering::Relaxed);
