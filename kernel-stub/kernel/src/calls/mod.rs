@@ -141,6 +141,19 @@ impl Call<'_> {
         })
     }
 
+    /// Ends a call that has ended threads. `own`: the caller is one of them, and this does not return.
+    pub fn end_kill(&mut self, mut objects: ObjectsGuard<'_>, own: bool) -> Outcome {
+        self.frame.rax = 0;
+        if own {
+            objects::end_current(&mut objects, self.thread);
+            drop(objects);
+            sched::schedule_and_return()
+        }
+        drop(objects);
+        sched::after_wakes();
+        Outcome::DONE
+    }
+
     /// Address space and ports of the caller.
     pub fn owner(&self) -> &'static ProcessBlock {
         // SAFETY: the process does not end before its running thread.
