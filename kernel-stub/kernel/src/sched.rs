@@ -10,7 +10,7 @@ mod switch;
 
 pub use ready::{
     Whereabouts, call_attention, claim, dequeue, make_ready, make_woken_ready, ready_reaper, reschedule,
-    wake, wake_from_interrupt,
+    sleep, wake, wake_from_interrupt,
 };
 pub use slices::{after_interrupt, after_wakes, arm, timer_interrupt, yield_now};
 pub use switch::{

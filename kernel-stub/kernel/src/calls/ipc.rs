@@ -134,13 +134,13 @@ fn send(call: &mut Call<'_>, objects: &mut ObjectsGuard<'_>, id: Id<Endpoint>, b
             let target = unsafe { &mut *block::block(receiver).frame() };
             deliver(target, message(call.frame), badge, token);
             sched::save_current(call.thread);
-            sched::claim(receiver, objects.token())
+            sched::claim(call.thread, receiver, objects.token())
         }
         None if call.frame.r12 == 0 => return Err(Error::new(ETIMEDOUT)),
         None => {
             sched::save_current(call.thread);
             objects.queue_call(call.thread.index, id, badge);
-            Next::Schedule
+            sched::sleep(call.thread)
         }
     };
     set_deadline(objects, call.thread, call.frame.r12);
@@ -227,8 +227,8 @@ pub fn begin_receive(
                 sched::save_current(call.thread);
                 set_deadline(objects, call.thread, deadline);
                 let next = match woken {
-                    Some(woken) => sched::claim(woken, objects.token()),
-                    None => Next::Schedule,
+                    Some(woken) => sched::claim(call.thread, woken, objects.token()),
+                    None => sched::sleep(call.thread),
                 };
                 return Ok(leave(objects, call.thread, next));
             }

@@ -58,7 +58,11 @@ fn enqueue(index: u32, number: u8, mut token: LockToken<'_, Ipc>) {
     let outranked = {
         let mut queue = cpu.local.run_queue.lock(&mut token);
         thread.set_cpu(number);
-        queue.push(&TABLE.0, index);
+        if has_begun_slice(index) {
+            queue.push_resuming(&TABLE.0, index);
+        } else {
+            queue.push(&TABLE.0, index);
+        }
         hint.queue_length.store(queue.len(), Ordering::Relaxed);
         hint.priority.load(Ordering::Relaxed) <= u32::from(thread.priority())
     };
@@ -75,6 +79,12 @@ fn enqueue(index: u32, number: u8, mut token: LockToken<'_, Ipc>) {
     } else if outranked {
         arch::apic::send_ipi(u32::from(number), arch::vector::RESCHEDULE);
     }
+}
+
+/// A thread that slept in the middle of its slice goes on with it: behind the others, each sleep would cost it a round.
+fn has_begun_slice(index: u32) -> bool {
+    // SAFETY: the objects lock is held and the thread has not ended.
+    index < MAX_THREADS && unsafe { block::block(index) }.slice_left.load(Ordering::Relaxed) != 0
 }
 
 /// Tells how many threads wait in a queue: idle CPUs look there for work.
@@ -103,9 +113,17 @@ pub fn wake(caller: &ThreadBlock, woken: u32, mut token: LockToken<'_, Ipc>) -> 
     Next::Switch(woken)
 }
 
-/// Whether a thread that was just woken may run on this CPU in place of one that blocks; claims it for this CPU if so.
+/// The caller has begun to wait, and nobody is there to run in its place.
 #[inline(always)]
-pub fn claim(woken: u32, token: LockToken<'_, Ipc>) -> Next {
+pub fn sleep(caller: &ThreadBlock) -> Next {
+    keep_slice(arch::cpu::this_cpu(), caller);
+    Next::Schedule
+}
+
+/// Whether a thread that was just woken may run on this CPU in place of the caller, which blocks; claims it for this CPU
+/// if so.
+#[inline(always)]
+pub fn claim(caller: &ThreadBlock, woken: u32, token: LockToken<'_, Ipc>) -> Next {
     let number = arch::cpu::this_cpu().number as u8;
     let thread = schedulable(woken);
     if thread.may_run_on(number) {
@@ -113,7 +131,7 @@ pub fn claim(woken: u32, token: LockToken<'_, Ipc>) -> Next {
         return Next::Switch(woken);
     }
     make_ready(woken, token);
-    Next::Schedule
+    sleep(caller)
 }
 
 /// Makes all threads ready whose waits ended on the side.

@@ -30,8 +30,8 @@ pub(super) fn start_slice(this: &PerCpu, thread: &ThreadBlock) {
     arm(end);
 }
 
-/// The running thread is preempted: it goes on with the rest of its slice, or somebody who wakes up often would keep the
-/// others of its priority from ever having a turn.
+/// The running thread is preempted or begins to wait: it goes on with the rest of its slice. Otherwise who wakes up often
+/// would keep the others of its priority from ever having a turn, or have to let them all go first each time.
 #[inline(always)]
 pub(super) fn keep_slice(this: &PerCpu, thread: &ThreadBlock) {
     let end = this.local.slice_end.get();
@@ -93,12 +93,15 @@ pub fn after_interrupt() {
     let mut queue = this.local.run_queue.lock(&mut token);
     let equal = queue.has_equal(priority);
     let over = equal && end > SLICE_DUE && arch::clock::now_ns() >= end;
-    if queue.has_above(priority) || over {
+    let resuming = queue.has_resuming(priority);
+    if queue.has_above(priority) || over || resuming {
         save_current(thread);
-        if over {
+        if !over {
+            keep_slice(this, thread);
+        }
+        if over || resuming {
             queue.push(&TABLE.0, thread.index);
         } else {
-            keep_slice(this, thread);
             queue.push_front(&TABLE.0, thread.index);
         }
         note_length(this, &queue);

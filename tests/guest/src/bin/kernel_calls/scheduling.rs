@@ -19,6 +19,7 @@ use crate::Test;
 pub const TESTS: &[Test] = &[
     ("a_thread_woken_by_a_call_has_its_share", a_thread_woken_by_a_call_has_its_share),
     ("threads_that_call_each_other_leave_a_third_its_share", callers_leave_a_third_its_share),
+    ("short_sleeps_beside_a_busy_thread_stay_short", short_sleeps_beside_a_busy_thread_stay_short),
     ("an_idle_cpu_takes_a_thread_that_was_outranked", an_idle_cpu_takes_a_thread_that_was_outranked),
     ("a_running_thread_can_be_changed_at_any_moment", a_running_thread_can_be_changed_at_any_moment),
     ("a_funeral_is_not_held_up_by_a_lesser_one", a_funeral_is_not_held_up_by_a_lesser_one),
@@ -99,6 +100,29 @@ fn callers_leave_a_third_its_share() -> Outcome {
         server.join()??;
         third.join()?;
         ensure(shared, "a third thread ran while two called each other")
+    })
+}
+
+fn short_sleeps_beside_a_busy_thread_stay_short() -> Outcome {
+    const SLEEPS: u64 = 200;
+    on_a_cpu(|cpu, own| {
+        let (turns, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counted, end) = (turns.clone(), over.clone());
+        let busy = Builder::new().cpus(cpu).priority(own).spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                counted.fetch_add(1, Ordering::Relaxed);
+                core::hint::spin_loop();
+            }
+        })?;
+        let begin = clock::now_ns();
+        for _ in 0..SLEEPS {
+            thread::sleep(1000);
+        }
+        let took = clock::now_ns() - begin;
+        over.store(true, Ordering::Relaxed);
+        busy.join()?;
+        ensure(turns.load(Ordering::Relaxed) > 0, "the busy thread had its turns")?;
+        ensure(took < SLEEPS * SLICE_NS / 4, "a sleep does not cost a round of the others")
     })
 }
 
