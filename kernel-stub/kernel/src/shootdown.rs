@@ -108,14 +108,20 @@ pub fn is_owed(objects: &mut ObjectsGuard<'_>, account: &Arc<Account>, amount: u
     let (objects, mut token) = objects.split();
     let aside = ASIDE.lock(&mut token);
     let references = |id| objects.memories.get(id).map_or(0, |memory| memory.references as usize);
-    let mut owed = 0;
+    let mut used = account.used();
     for (position, entry) in aside.iter().enumerate() {
-        let Some((payer, cost)) = &entry.payer else { continue };
+        let Some((_, cost)) = entry.payer.as_ref().filter(|(payer, _)| Arc::ptr_eq(payer, account)) else {
+            continue;
+        };
         let mappings = aside.iter().filter(|other| other.memory == entry.memory).count();
         let counted = aside[..position].iter().any(|other| other.memory == entry.memory);
-        if Arc::ptr_eq(payer, account) && !counted && references(entry.memory) <= mappings {
-            owed += cost;
+        if counted || references(entry.memory) > mappings {
+            continue;
+        }
+        used = used.saturating_sub(*cost);
+        if used.saturating_add(amount) <= account.limit() {
+            return true;
         }
     }
-    owed > 0 && account.used().saturating_sub(owed).saturating_add(amount) <= account.limit()
+    false
 }
