@@ -16,7 +16,7 @@ use crate::{
 };
 use abi::{limits::MAX_CPUS, memory::PAGE};
 use alloc::{sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use kernel_core::{arena::Id, object::Memory, quota::Account};
 
 struct Aside {
@@ -30,11 +30,21 @@ struct Aside {
 }
 
 static ASIDE: Mutex<MemoryLevel, Vec<Aside>> = Mutex::new(Vec::new());
+/// How many there are.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 static WANTED: AtomicU64 = AtomicU64::new(0);
 static DONE: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
 /// More pages than this are flushed by reloading everything.
 const SINGLY: u64 = 32;
+
+/// More mappings than this are not put aside: a CPU that is slow to flush must not make everybody's list long.
+const CROWD: usize = 128;
+
+/// Whether so much is set aside that nothing more should be unmapped before other CPUs have flushed.
+pub fn is_crowded() -> bool {
+    COUNT.load(Ordering::Relaxed) > CROWD
+}
 
 /// Flushes an unmapped range and frees what the mapping held when no CPU can reach it any more.
 pub fn release_after_flush(root: u64, address: u64, length: u64, released: Released) {
@@ -76,6 +86,7 @@ fn put_aside(cpus: u32, released: Released) {
     let mut aside = ASIDE.lock(&mut token);
     let generation = WANTED.fetch_add(1, Ordering::SeqCst) + 1;
     aside.push(Aside { generation, cpus, memory, payer, released: Some(released) });
+    COUNT.store(aside.len(), Ordering::Relaxed);
 }
 
 fn collect() {
@@ -98,6 +109,7 @@ fn collect() {
         let mut aside = ASIDE.lock(&mut token);
         if let Some(position) = aside.iter().position(|entry| entry.generation == generation) {
             aside.swap_remove(position);
+            COUNT.store(aside.len(), Ordering::Relaxed);
         }
     }
 }

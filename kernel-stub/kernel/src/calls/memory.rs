@@ -4,7 +4,7 @@ use super::{Call, Outcome, simple};
 use crate::{
     objects,
     pages::{self, Pages},
-    space,
+    shootdown, space,
 };
 use abi::{
     Rights,
@@ -83,6 +83,10 @@ fn make_physical(call: &Call<'_>) -> Result<u64> {
 /// `SYS_MEMORY_MAP`
 pub extern "C" fn map(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
+    // A map that fails half way unmaps, too.
+    if shootdown::is_crowded() {
+        return call.again();
+    }
     let result = place(call);
     call.end_paid(result, 0)
 }
@@ -138,6 +142,9 @@ fn place(call: &Call<'_>) -> Result<u64> {
 /// `SYS_MEMORY_UNMAP`
 pub extern "C" fn unmap(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
+    if shootdown::is_crowded() {
+        return call.again();
+    }
     let owner = {
         let objects = objects::lock();
         call.process_or_own(&objects, call.frame.rdi, Rights::CONTROL)

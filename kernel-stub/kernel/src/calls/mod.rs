@@ -111,13 +111,19 @@ impl Call<'_> {
     pub fn end_paid(&mut self, result: Result<u64>, amount: u64) -> Outcome {
         let short = result.as_ref().is_err_and(|error| error.errno == ENOMEM);
         if short && self.is_worth_a_try(amount) {
-            self.frame.rip -= SYSCALL_LENGTH;
-            core::hint::spin_loop();
-        } else {
-            self.thread.last_try.store(false, Ordering::Relaxed);
-            // In the registers before somebody better takes the CPU.
-            self.frame.rax = abi::mux(result);
+            return self.again();
         }
+        self.thread.last_try.store(false, Ordering::Relaxed);
+        // In the registers before somebody better takes the CPU.
+        self.frame.rax = abi::mux(result);
+        sched::after_wakes();
+        Outcome::DONE
+    }
+
+    /// Lets the thread make the call again, which so far has changed nothing. No lock is held.
+    pub fn again(&mut self) -> Outcome {
+        self.frame.rip -= SYSCALL_LENGTH;
+        core::hint::spin_loop();
         sched::after_wakes();
         Outcome::DONE
     }
