@@ -31,7 +31,7 @@ use kernel_core::{
     run_queue::{RunQueue, Schedulable},
 };
 use ready::{note_length, steal};
-use slices::{SLICE_DUE, keep_slice, start_slice};
+use slices::{SLICE_DUE, keep_slice, keep_slice_asleep, start_slice};
 
 /// Scheduler state of one CPU.
 pub struct CpuLocal {

@@ -1,6 +1,6 @@
 //! Ready threads: on which CPU's queue they wait, how they get there and who takes them away.
 
-use super::{Next, TABLE, keep_slice, save_current, schedulable};
+use super::{Next, TABLE, keep_slice, keep_slice_asleep, save_current, schedulable};
 use crate::{
     arch::{self, cpu::PerCpu},
     block::{self, ThreadBlock},
@@ -116,7 +116,7 @@ pub fn wake(caller: &ThreadBlock, woken: u32, mut token: LockToken<'_, Ipc>) -> 
 /// The caller has begun to wait, and nobody is there to run in its place.
 #[inline(always)]
 pub fn sleep(caller: &ThreadBlock) -> Next {
-    keep_slice(arch::cpu::this_cpu(), caller);
+    keep_slice_asleep(arch::cpu::this_cpu(), caller);
     Next::Schedule
 }
 

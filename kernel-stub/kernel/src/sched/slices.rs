@@ -30,20 +30,30 @@ pub(super) fn start_slice(this: &PerCpu, thread: &ThreadBlock) {
     arm(end);
 }
 
-/// The running thread is preempted or begins to wait: it goes on with the rest of its slice. Otherwise who wakes up often
-/// would keep the others of its priority from ever having a turn, or have to let them all go first each time.
+/// The running thread is preempted: it goes on with the rest of its slice, or somebody who wakes up often would keep the
+/// others of its priority from ever having a turn.
 #[inline(always)]
 pub(super) fn keep_slice(this: &PerCpu, thread: &ThreadBlock) {
     let end = this.local.slice_end.get();
     if end > SLICE_DUE {
-        note_slice(thread, end);
+        note_slice(thread, end, 1);
+    }
+}
+
+/// The running thread begins to wait: it too goes on with the rest, or each sleep would cost it a round of the others. A
+/// slice that is used up leaves nothing, also when the thread sleeps before the timer says so.
+#[inline(always)]
+pub(super) fn keep_slice_asleep(this: &PerCpu, thread: &ThreadBlock) {
+    let end = this.local.slice_end.get();
+    if end > SLICE_DUE {
+        note_slice(thread, end, 0);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn note_slice(thread: &ThreadBlock, end: u64) {
-    thread.slice_left.store(end.saturating_sub(arch::clock::now_ns()).max(1), Ordering::Relaxed);
+fn note_slice(thread: &ThreadBlock, end: u64, least: u64) {
+    thread.slice_left.store(end.saturating_sub(arch::clock::now_ns()).max(least), Ordering::Relaxed);
 }
 
 /// Makes sure that this CPU's timer fires at `at` or earlier.
