@@ -4,13 +4,23 @@
 
 use core::time::Duration;
 use libkq::{Descriptor, Filter, KEvent, Queue, Result, flag::O_RDWR};
+#[cfg(target_os = "none")]
+use rt::abi::error::EINTR;
 
 #[cfg(target_os = "none")]
 rt::entry!(main);
 
 #[cfg(target_os = "none")]
 fn main(_: &rt::Start) -> i32 {
-    hello().map_or_else(|error| error.errno, |()| 0)
+    match hello() {
+        Ok(()) => 0,
+        // Ctrl-C: what a shell reports of a program that it ended, 128 + SIGINT.
+        Err(error) if error.errno == EINTR => 130,
+        Err(error) => {
+            rt::log!("hello: {error}");
+            1
+        }
+    }
 }
 
 fn hello() -> Result<()> {

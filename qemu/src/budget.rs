@@ -1,6 +1,14 @@
 //! Figures that the guest measures, and what they may be at most.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
+
+use crate::{
+    failure::{self, Failure},
+    workspace::Workspace,
+};
+
+/// The table of budgets for every number of CPUs.
+const ALL: &str = "all";
 
 /// A measured figure.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,14 +33,31 @@ pub fn figure(line: &str) -> Option<(String, Figure)> {
     Some((name.to_owned(), Figure { value: value.parse().ok()?, unit: unit.to_owned() }))
 }
 
-/// Reads the budgets for so many CPUs: the table `[smp-N]`, lines `name = most`.
+/// Reads the tree's budgets for so many CPUs.
+pub fn read(workspace: &Workspace, cpus: u32) -> failure::Result<BTreeMap<String, u64>> {
+    let path = workspace.root().join("qemu/budgets.toml");
+    fs::read_to_string(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| parse(&text, cpus))
+        .map_err(|error| Failure::new(format!("read {}", path.display()), error, "correct the file"))
+}
+
+/// Reads the budgets for so many CPUs, lines `name = most`: those of `[all]`, of which `[smp-N]` may change some.
 pub fn parse(text: &str, cpus: u32) -> Result<BTreeMap<String, u64>, String> {
     let mut tables: BTreeMap<String, BTreeMap<String, u64>> =
         toml::from_str(text).map_err(|error| error.to_string())?;
-    Ok(tables.remove(&format!("smp-{cpus}")).unwrap_or_default())
+    let known = |name: &str| {
+        name == ALL || name.strip_prefix("smp-").is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    if let Some(name) = tables.keys().find(|name| !known(name)) {
+        return Err(format!("there is a table [{name}]; tables are [{ALL}] and [smp-N]"));
+    }
+    let mut budgets = tables.remove(ALL).unwrap_or_default();
+    budgets.extend(tables.remove(&format!("smp-{cpus}")).unwrap_or_default());
+    Ok(budgets)
 }
 
-/// What is above its budget or, with one, missing; of the names with `only` in them.
+/// What is above its budget or, with one, missing; of the names with `only` in them, of which there has to be one.
 pub fn exceeded(
     figures: &BTreeMap<String, Figure>,
     budgets: &BTreeMap<String, u64>,
@@ -45,7 +70,12 @@ pub fn exceeded(
         }
         Some(_) => None,
     };
-    budgets.iter().filter(|(name, _)| name.contains(only)).filter_map(judge).collect()
+    let mut faults: Vec<String> =
+        budgets.iter().filter(|(name, _)| name.contains(only)).filter_map(judge).collect();
+    if faults.is_empty() && !figures.keys().any(|name| name.contains(only)) {
+        faults.push(format!("no figure has `{only}` in its name"));
+    }
+    faults
 }
 
 /// Where two measurements differ.
@@ -81,13 +111,17 @@ mod tests {
 
     #[test]
     fn above_the_budget_or_missing_is_told() {
-        let budgets = parse("[smp-1]\nfast = 10\nslow = 10\ngone = 5\n[smp-2]\nother = 1\n", 1).unwrap();
+        let budgets =
+            parse("[all]\nfast = 10\nslow = 99\ngone = 5\n[smp-1]\nslow = 10\n[smp-2]\nother = 1\n", 1);
+        let budgets = budgets.unwrap();
         let measured = figures("fast 10 ns\nslow 11 ns\nnew 7 ns");
         assert_eq!(
             exceeded(&measured, &budgets, ""),
             ["gone: not measured, budget 5", "slow: 11 ns, budget 10"]
         );
         assert_eq!(exceeded(&measured, &budgets, "fast"), [""; 0]);
+        assert_eq!(exceeded(&measured, &budgets, "new"), [""; 0], "without a budget");
+        assert_eq!(exceeded(&measured, &budgets, "neu"), ["no figure has `neu` in its name"]);
     }
 
     #[test]
@@ -99,8 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn the_tree_has_valid_budgets() {
+    fn a_table_that_would_never_count_is_refused() {
+        assert!(parse("[smp2]\nfast = 10\n", 2).unwrap_err().contains("[smp2]"));
+    }
+
+    #[test]
+    fn the_tree_has_valid_budgets_for_every_number_of_cpus() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets.toml");
-        assert!(!parse(&std::fs::read_to_string(path).unwrap(), 1).unwrap().is_empty());
+        let text = fs::read_to_string(path).unwrap();
+        for cpus in [1, 2, 4, 16] {
+            assert!(!parse(&text, cpus).unwrap().is_empty());
+        }
     }
 }

@@ -69,9 +69,35 @@ fn text(value: OsString) -> Result<String> {
     })
 }
 
+/// A number of CPUs that the kernel brings up.
+fn cpus(value: OsString) -> Result<u32> {
+    let most = abi::limits::MAX_CPUS;
+    match text(value)?.parse() {
+        Ok(cpus) if (1..=most).contains(&(cpus as usize)) => Ok(cpus),
+        Ok(cpus) => Err(Failure::new(
+            format!("run on {cpus} CPUs"),
+            format!("the kernel brings up {most} at most"),
+            format!("use --smp 1 to --smp {most}"),
+        )),
+        Err(error) => {
+            Err(Failure::new("read the number of CPUs", error, format!("use --smp 1 to --smp {most}")))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_numbers_of_cpus_that_the_kernel_has_are_taken() {
+        assert_eq!(cpus("1".into()), Ok(1));
+        assert_eq!(cpus("16".into()), Ok(16));
+        for number in ["0", "17", "4294967296", "-1", "two"] {
+            let failure = cpus(number.into()).unwrap_err().to_string();
+            assert!(failure.contains("--smp 1 to --smp 16"), "{failure}");
+        }
+    }
 
     #[test]
     fn an_unknown_subcommand_is_told_the_known_ones() {

@@ -6,13 +6,14 @@
 //! - [`suite`]: everything that `cargo xtask test` runs and how it is told.
 //!
 //! Principles: a run never outlives the tool and never outlasts its time limit; the host terminal is always given back
-//! as it was; what the guest says is passed on byte for byte; an error says what was asked, what was found, what to do.
+//! as it was; what the guest says is passed on, but for line ends, byte for byte; an error says what was asked, what was found, what to do.
 #![deny(unsafe_code)]
 
 pub mod budget;
 pub mod commands;
 pub mod failure;
 pub mod machine;
+pub mod measure;
 pub mod progress;
 pub mod software;
 pub mod suite;

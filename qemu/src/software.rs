@@ -44,13 +44,44 @@ pub fn build_for<'a>(
     manifests: impl IntoIterator<Item = &'a Manifest>,
     output: cargo::Output,
 ) -> Result<Software> {
+    build_packages(workspace, &needed(workspace, manifests), output)
+}
+
+/// What a manifest needs as it was built last, without building.
+pub fn built_for(workspace: &Workspace, manifest: &Manifest) -> Result<Software> {
+    let folder = workspace.target().join(GUEST_TARGET).join("release");
+    let mut software = Software { kernel: folder.join(KERNEL), programs: BTreeMap::new() };
+    for package in needed(workspace, [manifest]) {
+        for program in workspace.programs_of(package) {
+            let folder = if program.is_example() { folder.join("examples") } else { folder.clone() };
+            let path = folder.join(&program.name);
+            if path.is_file() && program.name != KERNEL {
+                software.programs.insert(program.name.clone(), path);
+            }
+        }
+    }
+    let missing = manifest.entries.iter().map(|entry| entry.file.rsplit('/').next().unwrap_or_default());
+    let missing = missing.chain([INIT]).find(|name| !software.programs.contains_key(*name));
+    match missing.or((!software.kernel.is_file()).then_some(KERNEL)) {
+        None => Ok(software),
+        // The name may be wrong as well: a build tells that.
+        Some(name) => Err(Failure::new(
+            "boot without building",
+            format!("{name} was never built in {}", folder.display()),
+            "leave out --no-build, once",
+        )),
+    }
+}
+
+/// Packages of the manifests' programs, and those of every system.
+fn needed<'a>(workspace: &Workspace, manifests: impl IntoIterator<Item = &'a Manifest>) -> Vec<&str> {
     let needed: BTreeSet<&str> = manifests
         .into_iter()
         .flat_map(|manifest| &manifest.entries)
         .filter_map(|entry| workspace.package_of(entry.file.rsplit('/').next()?))
         .chain([KERNEL, INIT])
         .collect();
-    build_packages(workspace, &Vec::from_iter(needed), output)
+    Vec::from_iter(needed)
 }
 
 fn build_packages(workspace: &Workspace, packages: &[&str], output: cargo::Output) -> Result<Software> {

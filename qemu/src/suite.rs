@@ -1,5 +1,6 @@
 //! Everything that `cargo xtask test` runs. Each kind of test is a file; each test is one line of the [`report`].
 
+pub mod bench;
 pub mod checks;
 pub mod guest;
 pub mod harness;
@@ -50,6 +51,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("host", host::run),
     ("doc", host::run_documentation),
     ("loom", loom::run),
+    ("bench", bench::run),
     ("guest", guest::run),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
+use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use crate::failure::{Failure, Result};
 
@@ -71,8 +71,13 @@ impl Workspace {
     /// The package that has this guest program.
     pub fn package_of(&self, program: &str) -> Option<&str> {
         self.guest()
-            .find(|package| programs(package).any(|name| name == program))
+            .find(|package| programs(package).any(|target| target.name == program))
             .map(|package| package.name.as_str())
+    }
+
+    /// The guest programs of this package.
+    pub fn programs_of(&self, package: &str) -> Vec<&Target> {
+        self.guest().filter(|other| other.name.as_str() == package).flat_map(programs).collect()
     }
 
     fn guest(&self) -> impl Iterator<Item = &Package> {
@@ -89,13 +94,9 @@ impl Workspace {
     }
 }
 
-fn programs(package: &Package) -> impl Iterator<Item = &str> {
+fn programs(package: &Package) -> impl Iterator<Item = &Target> {
     let runs = |kind: &TargetKind| matches!(kind, TargetKind::Bin | TargetKind::Example);
-    package
-        .targets
-        .iter()
-        .filter(move |target| target.kind.iter().any(runs))
-        .map(|target| target.name.as_str())
+    package.targets.iter().filter(move |target| target.kind.iter().any(runs))
 }
 
 #[cfg(test)]

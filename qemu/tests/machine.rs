@@ -2,24 +2,52 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    io::Read,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-/// A folder with a stand-in for QEMU and an image that is never read.
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// What the default manifest and the tests need.
+const PROGRAMS: [&str; 7] =
+    ["kernel", "init", "event-server", "tty", "timer", "examples/kqcat", "examples/hello"];
+
+/// A target folder with programs that are never run, and a stand-in for QEMU.
 struct Stage {
     folder: PathBuf,
+}
+
+/// A static program for x86-64 of one segment, as small as it gets.
+fn program_file() -> Vec<u8> {
+    let mut file = vec![0; 0x1010];
+    let mut put = |offset: usize, bytes: &[u8]| file[offset..offset + bytes.len()].copy_from_slice(bytes);
+    // ELF64 little-endian, ET_EXEC, EM_X86_64, entry, one program header behind the header.
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &[2, 0, 62, 0, 1]);
+    put(24, &0x20_0000u64.to_le_bytes());
+    put(32, &[64]);
+    put(52, &[64, 0, 56, 0, 1]);
+    // PT_LOAD, R and X, file offset, address, sizes, alignment.
+    put(64, &[1, 0, 0, 0, 5]);
+    put(72, &0x1000u64.to_le_bytes());
+    put(80, &0x20_0000u64.to_le_bytes());
+    put(96, &16u64.to_le_bytes());
+    put(104, &16u64.to_le_bytes());
+    put(112, &0x1000u64.to_le_bytes());
+    file
 }
 
 impl Stage {
     fn new(name: &str, script: &str) -> Stage {
         let folder = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
-        fs::create_dir_all(folder.join("image")).unwrap();
-        for file in ["image/kernel", "image/default.archive"] {
-            fs::write(folder.join(file), "").unwrap();
+        let built = folder.join("x86_64-unknown-none/release");
+        fs::create_dir_all(built.join("examples")).unwrap();
+        for program in PROGRAMS {
+            fs::write(built.join(program), program_file()).unwrap();
         }
         let prelude = "#!/bin/bash\nfor argument; do case $argument in file,id=status,path=*) \
                        status=${argument#file,id=status,path=};; esac; done\n";
@@ -56,6 +84,16 @@ impl Drop for Stage {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.folder).unwrap();
     }
+}
+
+/// A terminal: its screen, and the side of programs.
+fn terminal() -> (fs::File, OwnedFd) {
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let path = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
+    let program = fs::File::options().read(true).write(true).open(path).unwrap();
+    (screen.into(), program.into())
 }
 
 fn alive(pid: &str) -> bool {
@@ -153,10 +191,84 @@ fn line_endings_are_the_host_s() {
 }
 
 #[test]
-fn an_image_that_is_not_there_is_told() {
-    let stage = Stage::new("noimage", "exit 1");
-    fs::remove_file(stage.folder.join("image/kernel")).unwrap();
-    let (status, _, complaints) = stage.run(&[], b"");
-    assert_eq!(status, 125);
-    assert!(complaints.contains("cargo xtask image"), "{complaints}");
+fn a_terminal_gets_one_carriage_return_a_line() {
+    let stage =
+        Stage::new("terminal", "printf 'tty\\r'; sleep 0.1; printf '\\nkernel\\nover\\rend\\r\\n'; exit 1");
+    let (mut screen, program) = terminal();
+    let mut tool = stage
+        .xtask(&["--timeout", "60"])
+        .stdin(program.try_clone().unwrap())
+        .stdout(program.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    drop(program);
+    assert_eq!(tool.wait().unwrap().code(), Some(0));
+    let mut shown = vec![0; 4096];
+    // All of it is in the terminal's buffer.
+    let length = screen.read(&mut shown).unwrap();
+    assert_eq!(String::from_utf8_lossy(&shown[..length]), "tty\r\nkernel\r\nover\rend\r\n");
+}
+
+#[test]
+fn without_building_the_image_is_what_was_asked_for() {
+    let stage = Stage::new("nobuild", "echo up; exit 1");
+    let archive = |arguments: &[&str]| {
+        let (status, _, complaints) = stage.run(arguments, b"");
+        assert_eq!(status, 0, "{complaints}");
+        fs::read(stage.folder.join("image/default.archive")).unwrap()
+    };
+    let has =
+        |archive: &[u8], text: &str| archive.windows(text.len()).any(|window| window == text.as_bytes());
+    let (plain, other) = (archive(&[]), archive(&["--app", "hello", "--arg", "argument-one"]));
+    assert!(!has(&plain, "argument-one") && has(&other, "argument-one"));
+    assert!(has(&archive(&["--arg", "for-kqcat"]), "for-kqcat"), "without --app the manifest's gets it");
+    assert_eq!(archive(&[]), plain);
+}
+
+#[test]
+fn what_was_never_built_is_told() {
+    for program in PROGRAMS.into_iter().filter(|program| !program.ends_with("hello")) {
+        let stage = Stage::new(&format!("unbuilt-{}", program.replace('/', "-")), "echo up; exit 1");
+        fs::remove_file(stage.folder.join("x86_64-unknown-none/release").join(program)).unwrap();
+        let (status, _, complaints) = stage.run(&[], b"");
+        assert_eq!(status, 125);
+        let name = program.rsplit('/').next().unwrap();
+        assert!(complaints.contains(&format!("{name} was never built")), "{complaints}");
+        assert!(complaints.contains("leave out --no-build"), "{complaints}");
+    }
+}
+
+#[test]
+fn too_little_memory_is_told_before_anything_is_started() {
+    let stage = Stage::new("memory", "echo up; exit 1");
+    let (status, output, complaints) = stage.run(&["--mem", "64"], b"");
+    assert_eq!((status, &output[..]), (125, &b""[..]));
+    assert!(complaints.contains("with 64 MiB"), "{complaints}");
+    let enough = complaints.split("use --mem ").nth(1).unwrap().split(' ').next().unwrap();
+    assert_eq!(stage.run(&["--mem", enough], b"").0, 0, "what it names is enough");
+}
+
+#[test]
+fn kvm_that_fails_is_told_with_the_way_out() {
+    for end in [
+        "echo 'qemu: failed to initialize kvm: Permission denied' >&2; exit 1",
+        "kill -ABRT $$",
+        "exec sleep 60",
+        "exit 0",
+    ] {
+        let stage = Stage::new("kvm", end);
+        let (status, _, complaints) = stage.run(&["--accel", "kvm", "--timeout", "1"], b"");
+        assert_eq!(status, 125, "{complaints}");
+        assert!(complaints.contains("cannot run the guest with KVM"), "{complaints}");
+        assert!(
+            complaints.contains("leave out --accel kvm: software emulation is the default"),
+            "{complaints}"
+        );
+        assert_eq!(complaints.contains("Permission denied"), end.contains("Permission"), "{complaints}");
+        assert!(!stage.run(&["--timeout", "1"], b"").2.contains("KVM"), "nothing of it without");
+    }
+    let stage = Stage::new("kvm-works", "echo up; exit 7");
+    let (status, _, complaints) = stage.run(&["--accel", "kvm"], b"");
+    assert_eq!(status, 3, "the guest's own failure stays its own");
+    assert!(!complaints.contains("KVM"), "{complaints}");
 }

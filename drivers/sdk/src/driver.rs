@@ -161,6 +161,22 @@ pub trait Driver {
         false
     }
 
+    /// Whether the driver buffers what must not be lost when the machine is powered off: then it is told before, by
+    /// [`Driver::power_off`], and power stays on until [`Driver::is_drained`], for a second at most.
+    fn has_buffers(&self) -> bool {
+        false
+    }
+
+    /// The machine is about to be powered off: the time to write out what is buffered.
+    fn power_off(&mut self, context: &mut Context<'_>) {
+        _ = context;
+    }
+
+    /// Whether everything is written out; looked at after whatever the driver hears.
+    fn is_drained(&self) -> bool {
+        true
+    }
+
     /// When [`Driver::expired`] is to be called: monotonic ns.
     fn deadline(&self) -> u64 {
         abi::limits::FOREVER

@@ -222,6 +222,12 @@ impl<D: Driver, L: Link> Engine<D, L> {
         again
     }
 
+    /// The machine is about to be powered off.
+    pub fn power_off(&mut self) {
+        self.trace.record(self.now, 0, Event::PowerOff);
+        self.call(|driver, context| driver.power_off(context));
+    }
+
     /// When to call [`Engine::expired`].
     pub fn deadline(&self) -> u64 {
         self.driver.deadline()

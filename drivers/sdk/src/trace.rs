@@ -27,6 +27,8 @@ pub enum Event {
     Interrupt,
     /// The deadline passed.
     Expired,
+    /// The machine is about to be powered off.
+    PowerOff,
 }
 
 /// One entry.

@@ -5,6 +5,7 @@ use crate::terminal::{Read, Terminal};
 use crate::uart::Uart;
 use crate::uart::registers::Registers;
 use abi::error::{EAGAIN, EINTR, EINVAL, ENODEV, ENOENT, ESPIPE, Error, Result};
+use abi::limits::FOREVER;
 use alloc::vec::Vec;
 use core::fmt;
 use driver_sdk::{
@@ -14,6 +15,8 @@ use driver_sdk::{
 
 /// Free bytes at which a terminal is writable: less would wake a writer for every few bytes that are sent.
 const WRITABLE: u32 = 4096;
+/// Time in ns between looks at the last byte before power off: no interrupt tells that it has left.
+const LAST_LOOK: u64 = 1_000_000;
 /// The queue of all that wait: files share what they wait for.
 const QUEUE: u64 = 0;
 
@@ -29,6 +32,17 @@ pub struct Tty<R> {
     arrivals: u32,
     /// Space when writers were last looked at.
     space: i64,
+    power: Power,
+}
+
+/// How far powering off has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Power {
+    On,
+    /// The output is written out; when to look again.
+    Going(u64),
+    /// All of it has left the device.
+    Drained,
 }
 
 impl<R: Registers> Tty<R> {
@@ -43,6 +57,7 @@ impl<R: Registers> Tty<R> {
             last: Read::Nothing,
             arrivals: 0,
             space: 0,
+            power: Power::On,
         })
     }
 
@@ -84,6 +99,10 @@ impl<R: Registers> Tty<R> {
             context.wake(Direction::Write, QUEUE);
         }
         self.space = write.amount;
+        if let Power::Going(_) = self.power {
+            let drained = self.terminal.is_drained() && self.uart.is_idle();
+            self.power = if drained { Power::Drained } else { Power::Going(context.now() + LAST_LOOK) };
+        }
     }
 }
 
@@ -216,6 +235,32 @@ impl<R: Registers> Driver for Tty<R> {
 
     fn queue(&self, _: FileId, _: Direction) -> u64 {
         QUEUE
+    }
+
+    fn has_buffers(&self) -> bool {
+        true
+    }
+
+    fn power_off(&mut self, context: &mut Context<'_>) {
+        // Nobody will type the XON that the output might wait for.
+        self.terminal.resume();
+        self.power = Power::Going(context.now());
+        self.settle(context);
+    }
+
+    fn is_drained(&self) -> bool {
+        self.power == Power::Drained
+    }
+
+    fn deadline(&self) -> u64 {
+        match self.power {
+            Power::Going(look) => look,
+            Power::On | Power::Drained => FOREVER,
+        }
+    }
+
+    fn expired(&mut self, context: &mut Context<'_>) {
+        self.settle(context);
     }
 
     fn interrupt(&mut self, context: &mut Context<'_>) -> bool {

@@ -113,6 +113,11 @@ impl Terminal {
         count
     }
 
+    /// Restarts an output that XOFF stopped.
+    pub fn resume(&mut self) {
+        self.output.set_stopped(false);
+    }
+
     /// Bytes that can be read.
     pub fn readable(&self) -> usize {
         self.input.readable()

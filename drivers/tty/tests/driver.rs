@@ -6,7 +6,8 @@ mod model;
 
 use abi::error::{EAGAIN, EINTR, EINVAL, ENOENT, ESPIPE, Error};
 use abi::flag::O_RDWR;
-use driver_sdk::{Control, ControlReply, FileId, LevelFlags, TerminalMode};
+use abi::limits::FOREVER;
+use driver_sdk::{Control, ControlReply, Driver, FileId, LevelFlags, TerminalMode};
 use event_protocol::descriptor::label;
 use fake::{Bench, Got};
 use model::Device;
@@ -191,6 +192,53 @@ fn a_writer_waits_for_room_and_the_level_says_so() {
     assert_eq!(console.shown().len() as u64, written + 3000);
     assert_eq!(console.bench.got(blocked), Some(Got::Count(3000)));
     assert_eq!(console.bench.source(file).write.amount, Terminal::MAX_SPACE as i64);
+}
+
+#[test]
+fn before_power_off_everything_written_is_sent() {
+    let mut console = Console::new();
+    let file = console.open();
+    console.type_in(b"\x13");
+    console.shown();
+    let written = "a line that a program wrote last\n".repeat(300);
+    assert_eq!(console.bench.try_write(file, written.as_bytes()), Got::Count(written.len() as u64));
+    assert!(!console.bench.engine.driver().is_drained(), "power is on");
+    assert_eq!(console.bench.engine.deadline(), FOREVER);
+
+    console.bench.engine.power_off();
+    let mut looks = 0;
+    while !console.bench.engine.driver().is_drained() {
+        looks += 1;
+        assert!(looks < 10_000, "it is never drained");
+        let sent = {
+            let mut device = console.wire.0.borrow_mut();
+            device.time_passes();
+            device.sent.len()
+        };
+        assert!(sent <= written.len() + 300);
+        console.now += 1000;
+        console.bench.engine.set_time(console.now);
+        // The last bytes leave without an interrupt.
+        if console.wire.0.borrow().asserted() {
+            while console.bench.engine.interrupt() {}
+        } else if console.bench.engine.deadline() <= console.now {
+            console.bench.engine.expired();
+        }
+    }
+    let sent = core::mem::take(&mut console.wire.0.borrow_mut().sent);
+    assert_eq!(
+        String::from_utf8_lossy(&sent),
+        written.replace('\n', "\r\n"),
+        "nothing is in the device either"
+    );
+    assert_eq!(console.bench.engine.deadline(), FOREVER, "it does not go on looking");
+}
+
+#[test]
+fn a_terminal_with_nothing_to_send_is_drained_at_once() {
+    let mut console = Console::new();
+    console.bench.engine.power_off();
+    assert!(console.bench.engine.driver().is_drained());
 }
 
 #[test]

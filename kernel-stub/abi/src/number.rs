@@ -51,13 +51,15 @@ native! {
     /// receiver is gone, before or after it has taken the message; `ETIMEDOUT`, and the late reply is discarded.
     SYS_CALL = 5;
     /// `(endpoint; r12 = deadline)` → tag in `rax`, badge in `rdi`, reply token in `rsi`, words in `rdx r10 r8 r9`.
-    /// Hears the bound notification too, see [`message::LABEL_NOTIFICATION`](crate::message::LABEL_NOTIFICATION).
+    /// Hears the bound notification too, see [`message::LABEL_NOTIFICATION`](crate::message::LABEL_NOTIFICATION). `EPIPE`
+    /// when the handle is closed, or moved to another process, while the thread waits.
     SYS_RECV = 6;
     /// `(token, tag, w0, w1, w2, w3)`. `ESRCH` when the caller no longer waits (dead, timed out, answered already).
     SYS_REPLY = 7;
     /// `(endpoint, tag, w0, w1, w2, w3; r12 = deadline, r13 = token)`: [`SYS_REPLY`], then [`SYS_RECV`], in one entry.
     /// A reply whose caller is gone is dropped silently; a reply that cannot be delivered for another reason
-    /// (handles, sizes) returns its error without receiving.
+    /// (handles, sizes) returns its error without receiving. A reply that moves `endpoint` itself away is delivered, and
+    /// the receive is `EBADF`.
     SYS_REPLY_RECV = 8;
 
     /// `()` → handle with all notification rights.

@@ -190,12 +190,24 @@ impl Objects {
             self.cancel_wait(caller);
             self.wake_later(caller, Outcome::Error(EPIPE));
         }
+        self.turn_receivers_away(id);
+        while let Some(badge) = self.endpoints.get(id).and_then(|e| e.notices.0) {
+            self.take_notice(id, badge);
+        }
+    }
+
+    /// The receive right goes to a process. Threads of the one that had it get `EPIPE`: what comes is not theirs.
+    pub(crate) fn hand_over(&mut self, id: Id<Endpoint>, to: Id<Process>) {
+        let Some(endpoint) = self.endpoints.get_mut(id) else { return };
+        if endpoint.owner.replace(to) != Some(to) {
+            self.turn_receivers_away(id);
+        }
+    }
+
+    fn turn_receivers_away(&mut self, id: Id<Endpoint>) {
         while let Some(receiver) = self.endpoints.get(id).and_then(|e| e.receivers.front()) {
             self.cancel_wait(receiver);
             self.wake_later(receiver, Outcome::Error(EPIPE));
-        }
-        while let Some(badge) = self.endpoints.get(id).and_then(|e| e.notices.0) {
-            self.take_notice(id, badge);
         }
     }
 

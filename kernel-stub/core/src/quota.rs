@@ -75,6 +75,11 @@ impl Charge {
         &self.account
     }
 
+    /// Bytes.
+    pub fn amount(&self) -> u64 {
+        self.amount
+    }
+
     /// Charges more to the same account.
     pub fn extend(&mut self, amount: u64) -> Result<()> {
         self.account.take(amount)?;

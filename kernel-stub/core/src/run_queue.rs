@@ -83,6 +83,8 @@ impl Schedulable {
 #[derive(Debug)]
 pub struct RunQueue {
     ready: u64,
+    /// Lists whose first thread has slept in the middle of its time slice and resumes it.
+    resuming: u64,
     heads: [u32; PRIORITIES],
     tails: [u32; PRIORITIES],
     len: u32,
@@ -97,7 +99,7 @@ impl Default for RunQueue {
 impl RunQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        RunQueue { ready: 0, heads: [NONE; PRIORITIES], tails: [NONE; PRIORITIES], len: 0 }
+        RunQueue { ready: 0, resuming: 0, heads: [NONE; PRIORITIES], tails: [NONE; PRIORITIES], len: 0 }
     }
 
     /// Threads in it.
@@ -124,6 +126,12 @@ impl RunQueue {
     /// Whether a thread of exactly this priority is ready.
     pub const fn has_equal(&self, priority: u8) -> bool {
         self.ready >> priority & 1 != 0
+    }
+
+    /// Whether a thread of exactly this priority is ready that slept in the middle of its time slice: it goes on before
+    /// one that has not slept, or each sleep, however short, would cost it a round.
+    pub const fn has_resuming(&self, priority: u8) -> bool {
+        self.resuming >> priority & 1 != 0
     }
 
     /// Appends a thread to the list of its priority.
@@ -153,7 +161,14 @@ impl RunQueue {
             _ => table[head as usize].prev.store(index, Relaxed),
         }
         self.heads[priority] = index;
+        self.resuming &= !(1 << priority);
         self.mark(thread, priority);
+    }
+
+    /// The same for a thread that slept in the middle of its time slice.
+    pub fn push_resuming(&mut self, table: &[Schedulable], index: u32) {
+        self.push_front(table, index);
+        self.resuming |= 1 << table[index as usize].priority();
     }
 
     fn mark(&mut self, thread: &Schedulable, priority: usize) {
@@ -194,7 +209,10 @@ impl RunQueue {
         let priority = thread.priority() as usize;
         let (next, prev) = (thread.next.load(Relaxed), thread.prev.load(Relaxed));
         match prev {
-            NONE => self.heads[priority] = next,
+            NONE => {
+                self.heads[priority] = next;
+                self.resuming &= !(1 << priority);
+            }
             _ => table[prev as usize].next.store(next, Relaxed),
         }
         match next {

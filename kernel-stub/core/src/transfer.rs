@@ -80,9 +80,8 @@ impl Objects {
                 self.handle_count += 1;
                 if entry.rights.contains(Rights::RECEIVE)
                     && let Object::Endpoint { id, .. } = entry.object
-                    && let Some(endpoint) = self.endpoints.get_mut(id)
                 {
-                    endpoint.owner = Some(to);
+                    self.hand_over(id, to);
                 }
             }
             if moved {

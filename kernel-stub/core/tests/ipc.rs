@@ -306,6 +306,26 @@ fn the_receive_right_travels_by_move_and_the_owner_follows() {
 }
 
 #[test]
+fn threads_that_wait_where_the_receive_right_has_left_are_turned_away() {
+    let mut w = World::new();
+    let (first, second) = (w.process(), w.process());
+    let (a, b, new) = (w.thread(first), w.thread(first), w.thread(second));
+    let caller = w.thread(first);
+    let (handle, endpoint) = w.endpoint(first);
+    for receiver in [a, b] {
+        assert_eq!(w.objects.receive(receiver, first, endpoint).unwrap(), Received::Blocked);
+    }
+    let mut own = [slot(handle, TransferSlot::MOVE)];
+    w.transfer(first, first, &mut own, 4).unwrap();
+    assert_eq!(w.woken(), [], "the right stays in the process");
+    let mut moved = [slot(own[0].handle, TransferSlot::MOVE)];
+    w.transfer(first, second, &mut moved, 4).unwrap();
+    assert_eq!(w.woken(), [(a, Outcome::Error(EPIPE)), (b, Outcome::Error(EPIPE))]);
+    assert_eq!(w.objects.receive(new, second, endpoint).unwrap(), Received::Blocked);
+    assert_eq!(w.objects.call(caller, endpoint).unwrap().unwrap().0, new, "the new owner takes what comes");
+}
+
+#[test]
 fn a_message_that_moves_the_last_handle_of_a_badge_reaches_its_receiver_before_the_notice() {
     let mut w = World::new();
     let (server, client) = (w.process(), w.process());

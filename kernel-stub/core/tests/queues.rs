@@ -6,7 +6,7 @@ use kernel_core::{
     run_queue::{RunQueue, Schedulable},
 };
 use proptest::prelude::*;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 const THREADS: u32 = 24;
 
@@ -14,6 +14,7 @@ const THREADS: u32 = 24;
 enum Step {
     Push(u32),
     PushFront(u32),
+    PushResuming(u32),
     Pop,
     Remove(u32),
     Priority(u32, u8),
@@ -24,6 +25,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (0..THREADS).prop_map(Step::Push),
         (0..THREADS).prop_map(Step::PushFront),
+        (0..THREADS).prop_map(Step::PushResuming),
         Just(Step::Pop),
         (0..THREADS).prop_map(Step::Remove),
         (0..THREADS, 0_u8..64).prop_map(|(thread, priority)| Step::Priority(thread, priority)),
@@ -36,6 +38,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Default)]
 struct Model {
     ready: VecDeque<(u32, u8)>,
+    /// Who resumes, by priority: as long as nothing is before it.
+    resuming: HashMap<u8, u32>,
 }
 
 impl Model {
@@ -46,7 +50,9 @@ impl Model {
     }
 
     fn take(&mut self, position: Option<usize>) -> Option<u32> {
-        self.ready.remove(position?).map(|(thread, _)| thread)
+        let (thread, _) = self.ready.remove(position?)?;
+        self.resuming.retain(|_, resuming| *resuming != thread);
+        Some(thread)
     }
 
     fn has(&self, thread: u32) -> bool {
@@ -71,8 +77,16 @@ proptest! {
                     model.ready.push_back((thread, table[thread as usize].priority()));
                 }
                 Step::PushFront(thread) if !model.has(thread) => {
+                    let priority = table[thread as usize].priority();
                     queue.push_front(&table, thread);
-                    model.ready.push_front((thread, table[thread as usize].priority()));
+                    model.ready.push_front((thread, priority));
+                    model.resuming.remove(&priority);
+                }
+                Step::PushResuming(thread) if !model.has(thread) => {
+                    let priority = table[thread as usize].priority();
+                    queue.push_resuming(&table, thread);
+                    model.ready.push_front((thread, priority));
+                    model.resuming.insert(priority, thread);
                 }
                 Step::Pop => {
                     let best = model.best(|_| true);
@@ -80,7 +94,8 @@ proptest! {
                 }
                 Step::Remove(thread) if model.has(thread) => {
                     queue.remove(&table, thread);
-                    model.ready.retain(|(ready, _)| *ready != thread);
+                    let position = model.ready.iter().position(|(ready, _)| *ready == thread);
+                    model.take(position);
                 }
                 Step::Priority(thread, priority) if !model.has(thread) => {
                     table[thread as usize].set_priority(priority);
@@ -96,6 +111,7 @@ proptest! {
             prop_assert_eq!(queue.len() as usize, model.ready.len());
             for priority in 0..64 {
                 prop_assert_eq!(queue.has_above(priority), highest.is_some_and(|best| best > priority));
+                prop_assert_eq!(queue.has_resuming(priority), model.resuming.contains_key(&priority));
                 prop_assert_eq!(queue.has_equal(priority), model.ready.iter().any(|(_, ready)| *ready == priority));
             }
             for thread in 0..THREADS {

@@ -30,6 +30,8 @@ pub struct ThreadBlock {
     pub slice_left: AtomicU64,
     /// Its end or suspension is wanted: to be looked at before it runs on.
     pub attention: AtomicBool,
+    /// Its call failed for want of a quota, none of which was on its way back: it is made once more, and that is all.
+    pub last_try: AtomicBool,
     /// Index in the thread arena and the scheduler's table.
     pub index: u32,
     /// Its process.
@@ -71,6 +73,7 @@ impl ThreadBlock {
             fs_base: AtomicU64::new(0),
             slice_left: AtomicU64::new(0),
             attention: AtomicBool::new(false),
+            last_try: AtomicBool::new(false),
             index,
             process,
             root,

@@ -11,8 +11,8 @@
 //! let queue = QUEUE.lock(&mut token);             // Mutex<RunQueue, _>: later, so it compiles
 //! ```
 //!
-//! The kernel runs with interrupts off (idle aside), so no lock is ever wanted by a handler on the CPU that holds it. A
-//! CPU that waits for a lock goes on answering TLB requests, so the holder may wait for those.
+//! The kernel runs with interrupts off (idle aside), so no lock is ever wanted by a handler on the CPU that holds it. For
+//! the same reason the holder must not wait for another CPU's answer to an interrupt: that CPU may be waiting for the lock.
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};

@@ -1,18 +1,22 @@
 //! The objects of the system behind their lock, and what the kernel has to do when the logic says that one is gone.
 
 use crate::{
+    arch,
     block::{self, ThreadBlock},
     irq,
     lock::{Ipc, LockToken, Mutex, MutexGuard},
     pages, reaper,
     sched::{self, Whereabouts},
 };
-use abi::status::{ProcessStatus, State};
+use abi::{
+    limits::MAX_CPUS,
+    status::{ProcessStatus, State},
+};
 use alloc::vec::Vec;
 use core::{
     mem::ManuallyDrop,
     ops::{Deref, DerefMut},
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicU64, Ordering},
 };
 use kernel_core::{
     Objects,
@@ -47,6 +51,11 @@ impl ObjectsGuard<'_> {
     #[inline(always)]
     pub fn token(&mut self) -> LockToken<'_, Ipc> {
         self.guard.split().1
+    }
+
+    /// The objects and that right, both at once.
+    pub fn split(&mut self) -> (&mut Objects, LockToken<'_, Ipc>) {
+        self.guard.split()
     }
 }
 
@@ -90,16 +99,47 @@ impl Drop for ObjectsGuard<'_> {
     }
 }
 
-#[cold]
-fn settle(objects: &mut ObjectsGuard<'_>) -> Vec<Garbage> {
-    sched::make_woken_ready(objects);
-    objects.unsettled = false;
-    core::mem::take(&mut objects.garbage)
+/// Taken out of the objects under their lock, to be freed without it.
+struct Taken {
+    garbage: Vec<Garbage>,
+    /// This CPU frees nothing else already, further down its stack.
+    outermost: bool,
+}
+
+/// How often garbage was taken.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+/// Which of these a CPU is freeing; 0 for none.
+static SWEEPING: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
+
+fn sweeping() -> &'static AtomicU64 {
+    &SWEEPING[arch::cpu::this_cpu().number as usize % MAX_CPUS]
+}
+
+/// Now, as [`is_swept`] counts.
+pub fn taken() -> u64 {
+    TAKEN.load(Ordering::SeqCst)
+}
+
+/// Whether all is free that was taken out of the objects until then.
+pub fn is_swept(until: u64) -> bool {
+    SWEEPING.iter().map(|number| number.load(Ordering::SeqCst)).all(|number| number == 0 || number > until)
 }
 
 #[cold]
-fn sweep(garbage: Vec<Garbage>) {
-    for item in garbage {
+fn settle(objects: &mut ObjectsGuard<'_>) -> Taken {
+    sched::make_woken_ready(objects);
+    objects.unsettled = false;
+    let garbage = core::mem::take(&mut objects.garbage);
+    let outermost = !garbage.is_empty() && sweeping().load(Ordering::Relaxed) == 0;
+    if outermost {
+        sweeping().store(TAKEN.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    }
+    Taken { garbage, outermost }
+}
+
+#[cold]
+fn sweep(taken: Taken) {
+    for item in taken.garbage {
         match item {
             Garbage::Memory(memory) => pages::free(memory),
             Garbage::ThreadBlock { block, index: _ } => {
@@ -113,6 +153,9 @@ fn sweep(garbage: Vec<Garbage>) {
                 let _ = kill_process(&mut lock(), process, exited(0));
             }
         }
+    }
+    if taken.outermost {
+        sweeping().store(0, Ordering::SeqCst);
     }
 }
 

@@ -88,6 +88,11 @@ pub struct Released {
 }
 
 impl Released {
+    /// What was mapped.
+    pub fn memory(&self) -> Id<Memory> {
+        self.memory
+    }
+
     /// Drops the mapping's reference and frees the page tables.
     pub fn free(self) {
         self.tables.into_iter().for_each(frames::free);

@@ -10,11 +10,11 @@ use abi::limits::FOREVER;
 use init_protocol::request::{self, LABEL, Reply, Request};
 use init_protocol::status::ExitStatus;
 
-pub use init_protocol::request::Spawn;
+pub use init_protocol::request::{Counters, Spawn};
 
 use crate::ipc::{Arrivals, Transfer, call_postcard};
 use crate::start::start;
-use crate::sys::{Endpoint, Memory, Process};
+use crate::sys::{AnyHandle, Endpoint, Memory, Notification, Object, Process};
 
 /// What a provider's clients may do with its endpoint.
 const CLIENT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
@@ -154,6 +154,32 @@ pub fn power_off(status: u8) -> Error {
     match ask(&Request::PowerOff { status }, Vec::new(), FOREVER) {
         Ok(_) => Error::new(EBADMSG),
         Err(error) => error,
+    }
+}
+
+/// Has `notification` signalled before the machine is powered off: power stays on for a while, until [`drained`]. See
+/// [`Request::OnPowerOff`].
+pub fn on_power_off(notification: Notification) -> Result<()> {
+    let handles = vec![Transfer::Move(AnyHandle::from_handle(notification.into_handle()), Rights::WRITE)];
+    match ask(&Request::OnPowerOff, handles, FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// Says that what was buffered is written out. See [`Request::Drained`].
+pub fn drained() -> Result<()> {
+    match ask(&Request::Drained, Vec::new(), FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// What init has done since boot. See [`Request::Counters`].
+pub fn counters() -> Result<Counters> {
+    match ask(&Request::Counters, Vec::new(), FOREVER)? {
+        (Reply::Counters(counters), _) => Ok(counters),
+        _ => nonsense(),
     }
 }
 

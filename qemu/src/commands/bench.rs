@@ -1,27 +1,11 @@
 //! `cargo xtask bench`.
 
-use std::{collections::BTreeMap, fs, io::Write, time::Duration};
+use std::io::Write;
 
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::{Arg, Parser};
 
-use super::{Command, image::Recipe, text};
-use crate::{
-    budget::{self, Figure},
-    failure::{Failure, Result},
-    machine::{
-        Accelerator, Machine, Outcome,
-        console::{Console, Input},
-        dialogue::Dialogue,
-        exit::Status,
-        signals::Signals,
-        text::LineEndings,
-    },
-    software::manifest::Application,
-    workspace::Workspace,
-};
-
-/// Longest time of one boot.
-const LIMIT: Duration = Duration::from_secs(300);
+use super::{Command, cpus, text};
+use crate::{budget, failure::Result, machine::signals::Signals, measure, workspace::Workspace};
 
 /// The subcommand.
 pub const COMMAND: Command = Command {
@@ -30,75 +14,35 @@ pub const COMMAND: Command = Command {
     Boots the guest program `bench` with one instruction per ns and shows its figures, `name value unit`. Fails when a
     figure is above its budget (qemu/budgets.toml), or one with a budget is missing.
     NAME             only figures with this in their names
-    --smp N          CPUs (1)
+    --smp N          CPUs, 1 to 16 (1)
     --twice          measure twice; fails unless both give the same numbers",
     run,
 };
 
 fn run(mut parser: Parser) -> Result<u8> {
-    let (mut cpus, mut twice, mut only) = (1, false, String::new());
+    let (mut number, mut twice, mut only) = (1, false, String::new());
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("smp") => cpus = parser.value()?.parse()?,
+            Arg::Long("smp") => number = cpus(parser.value()?)?,
             Arg::Long("twice") => twice = true,
-            Arg::Value(name) => only = text(name)?,
+            Arg::Value(name) if only.is_empty() => only = text(name)?,
             other => return Err(other.unexpected().into()),
         }
     }
     let workspace = Workspace::find()?;
-    let path = workspace.root().join("qemu/budgets.toml");
-    let budgets = fs::read_to_string(&path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| budget::parse(&text, cpus))
-        .map_err(|error| Failure::new(format!("read {}", path.display()), error, "correct the file"))?;
+    let budgets = budget::read(&workspace, number)?;
     let arguments = if only.is_empty() { Vec::new() } else { vec![only.clone()] };
-    let recipe =
-        Recipe { application: Application { program: "bench".to_owned(), arguments }, ..Recipe::default() };
-    let machine = Machine {
-        cpus,
-        memory: 512,
-        accelerator: Accelerator::Icount,
-        image: recipe.make(&workspace)?,
-        arguments: Vec::new(),
-    };
-    let first = measure(&machine)?;
+    let machine = measure::machine(measure::recipe(arguments).make(&workspace)?, number);
+    let signals = Signals::catch()?;
+    let mut stdout = std::io::stdout().lock();
+    let mut boot = || measure::measure(&machine, Some(&signals), |bytes| stdout.write_all(bytes));
+    let first = boot()?;
     let mut faults = budget::exceeded(&first, &budgets, &only);
     if twice {
-        faults.extend(budget::differences(&first, &measure(&machine)?));
+        faults.extend(budget::differences(&first, &boot()?));
     }
     for fault in &faults {
         println!("FAILED {fault}");
     }
     Ok(u8::from(!faults.is_empty()))
-}
-
-fn measure(machine: &Machine) -> Result<BTreeMap<String, Figure>> {
-    let signals = Signals::catch()?;
-    let mut said = Vec::new();
-    let mut endings = LineEndings::default();
-    let mut stdout = std::io::stdout().lock();
-    let mut output = |bytes: &[u8]| {
-        let bytes = endings.convert(bytes);
-        said.extend_from_slice(&bytes);
-        stdout.write_all(&bytes)
-    };
-    let outcome = machine.run(Console {
-        input: Input::Script(Dialogue::default()),
-        output: &mut output,
-        limit: Some(LIMIT),
-        signals: Some(&signals),
-    })?;
-    let found = match outcome {
-        Outcome::Ended(Status::Guest(0)) => {
-            return Ok(String::from_utf8_lossy(&said).lines().filter_map(budget::figure).collect());
-        }
-        Outcome::Ended(status) => status.to_string(),
-        Outcome::TimedOut => format!("it did not end within {} s", LIMIT.as_secs()),
-        other => format!("it was stopped: {other:?}"),
-    };
-    Err(Failure::new(
-        "measure",
-        found,
-        "see the guest's output above; `cargo xtask run --app bench --icount` repeats it",
-    ))
 }

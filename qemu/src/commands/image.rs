@@ -1,5 +1,6 @@
 //! `cargo xtask image`.
 
+use init_protocol::manifest::Manifest;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::{Command, text};
@@ -41,26 +42,45 @@ fn run(mut parser: Parser) -> Result<u8> {
 /// What goes into a boot image.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recipe {
-    /// Name of the manifest, and of the image.
+    /// Name of the manifest.
     pub manifest: String,
+    /// Name of the image, if not the manifest's.
+    pub image: Option<String>,
     /// Another application than the manifest's; with an empty name: the manifest's.
     pub application: Application,
+    /// Whether to build first; otherwise programs are taken as they were built last.
+    pub build: bool,
 }
 
 impl Default for Recipe {
     fn default() -> Recipe {
-        Recipe { manifest: manifest::DEFAULT.to_owned(), application: Application::default() }
+        Recipe {
+            manifest: manifest::DEFAULT.to_owned(),
+            image: None,
+            application: Application::default(),
+            build: true,
+        }
     }
 }
 
 impl Recipe {
-    /// Builds what it needs and writes the image.
-    pub fn make(&self, workspace: &Workspace) -> Result<BootImage> {
+    /// What is started at boot.
+    pub fn manifest(&self, workspace: &Workspace) -> Result<Manifest> {
         let mut manifest = manifest::read(workspace, &self.manifest)?;
-        if !self.application.program.is_empty() {
+        if !self.application.program.is_empty() || !self.application.arguments.is_empty() {
             manifest::choose(&mut manifest, &self.application)?;
         }
-        let software = software::build_for(workspace, [&manifest], Output::Stderr)?;
-        BootImage::write(workspace, &software, &manifest, &self.manifest)
+        Ok(manifest)
+    }
+
+    /// Builds what it needs and writes the image.
+    pub fn make(&self, workspace: &Workspace) -> Result<BootImage> {
+        let manifest = self.manifest(workspace)?;
+        let software = if self.build {
+            software::build_for(workspace, [&manifest], Output::Stderr)?
+        } else {
+            software::built_for(workspace, &manifest)?
+        };
+        BootImage::write(workspace, &software, &manifest, self.image.as_ref().unwrap_or(&self.manifest))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::{Command, image::Recipe, text};
+use super::{Command, cpus, image::Recipe, text};
 use crate::{
     failure::{Failure, Result},
     machine::{
@@ -18,7 +18,7 @@ use crate::{
         signals::Signals,
         text::LineEndings,
     },
-    software::archive::BootImage,
+    software::manifest,
     workspace::Workspace,
 };
 
@@ -34,14 +34,14 @@ pub const COMMAND: Command = Command {
     Builds, boots and connects the terminal. Ends with the status that the guest powers off with; 124: out of time,
     125: the tool failed, 126: the machine was reset, 127: the kernel panicked. At a terminal, Ctrl-A X quits and
     Ctrl-A H helps. Input from a pipe or file ends with end of input (Ctrl-D) in the guest.
-    --smp N          CPUs (2)
-    --mem M          memory in MiB (512)
-    --accel NAME     tcg (emulation) or kvm (tcg)
+    --smp N          CPUs, 1 to 16 (2)
+    --mem M          memory in MiB, at least what the manifest's quotas ask for (512)
+    --accel NAME     tcg (software emulation) or kvm, which needs a /dev/kvm that works (tcg)
     --icount         one instruction per ns, repeatable; needs tcg
     --app NAME       the application whose end powers the machine off (kqcat)
     --arg VALUE      an argument for that application; may be repeated
     --manifest NAME  a file of qemu/manifests (default)
-    --no-build       boot the image that is there
+    --no-build       take the programs as they were built last
     --timeout S      kill after S seconds, 0 for never (at a terminal: never, otherwise 600)
     KQ_QEMU in the environment overrides the emulator's binary.",
     run,
@@ -54,7 +54,6 @@ struct Options {
     memory: u32,
     accelerator: Accelerator,
     recipe: Recipe,
-    build: bool,
     limit: Option<Duration>,
     arguments: Vec<OsString>,
 }
@@ -66,37 +65,40 @@ impl Options {
             memory: 512,
             accelerator: Accelerator::Tcg,
             recipe: Recipe::default(),
-            build: true,
             limit: (!interactive).then_some(UNATTENDED),
             arguments: Vec::new(),
         };
         let mut icount = false;
-        while let Some(argument) = parser.next()? {
+        loop {
+            if let Some(mut rest) = parser.try_raw_args()
+                && rest.next_if(|next| next == "--").is_some()
+            {
+                options.arguments = rest.collect();
+                break;
+            }
+            let Some(argument) = parser.next()? else { break };
             match argument {
-                Arg::Long("smp") => options.cpus = parser.value()?.parse()?,
+                Arg::Long("smp") => options.cpus = cpus(parser.value()?)?,
                 Arg::Long("mem") => options.memory = parser.value()?.parse()?,
                 Arg::Long("accel") => options.accelerator = accelerator(&text(parser.value()?)?)?,
                 Arg::Long("icount") => icount = true,
                 Arg::Long("app") => options.recipe.application.program = text(parser.value()?)?,
                 Arg::Long("arg") => options.recipe.application.arguments.push(text(parser.value()?)?),
                 Arg::Long("manifest") => options.recipe.manifest = text(parser.value()?)?,
-                Arg::Long("no-build") => options.build = false,
+                Arg::Long("no-build") => options.recipe.build = false,
                 Arg::Long("timeout") => {
                     let seconds: u64 = parser.value()?.parse()?;
                     options.limit = (seconds != 0).then(|| Duration::from_secs(seconds));
                 }
-                Arg::Value(first) => {
-                    options.arguments = std::iter::once(first).chain(parser.raw_args()?).collect();
+                Arg::Value(stray) => {
+                    return Err(Failure::new(
+                        format!("use the argument {}", stray.display()),
+                        "run takes options only",
+                        "put the application's arguments behind --arg, QEMU's behind --",
+                    ));
                 }
                 other => return Err(other.unexpected().into()),
             }
-        }
-        if options.cpus == 0 || options.memory == 0 {
-            return Err(Failure::new(
-                "run a machine",
-                "it has no CPU or no memory",
-                "use --smp 1, --mem 64 or more",
-            ));
         }
         if icount {
             if options.accelerator == Accelerator::Kvm {
@@ -125,11 +127,8 @@ fn accelerator(name: &str) -> Result<Accelerator> {
 fn run(parser: Parser) -> Result<u8> {
     let options = Options::parse(parser, std::io::stdin().is_terminal())?;
     let workspace = Workspace::find()?;
-    let image = if options.build {
-        options.recipe.make(&workspace)?
-    } else {
-        BootImage::named(&workspace, &options.recipe.manifest).check()?
-    };
+    manifest::check_memory(&options.recipe.manifest(&workspace)?, options.memory)?;
+    let image = options.recipe.make(&workspace)?;
     let machine = Machine {
         cpus: options.cpus,
         memory: options.memory,
@@ -138,13 +137,13 @@ fn run(parser: Parser) -> Result<u8> {
         arguments: options.arguments,
     };
     let signals = Signals::catch()?;
-    let mut endings = (!std::io::stdout().is_terminal()).then(LineEndings::default);
+    // A terminal adds the CR itself: its output processing stays on, for the tool's and the kernel's lines.
+    let mut endings = LineEndings::default();
     let mut stdout = std::io::stdout().lock();
+    let mut said = false;
     let mut output = |bytes: &[u8]| {
-        match &mut endings {
-            Some(endings) => stdout.write_all(&endings.convert(bytes))?,
-            None => stdout.write_all(bytes)?,
-        }
+        said = true;
+        stdout.write_all(&endings.convert(bytes))?;
         stdout.flush()
     };
     let outcome = machine.run(Console {
@@ -153,11 +152,26 @@ fn run(parser: Parser) -> Result<u8> {
         limit: options.limit,
         signals: Some(&signals),
     })?;
-    if let Some(endings) = &mut endings {
-        // Whoever read the output may be gone: the outcome is told all the same.
-        let _ = stdout.write_all(endings.finish()).and_then(|()| stdout.flush());
+    // Whoever read the output may be gone: the outcome is told all the same.
+    let _ = stdout.write_all(endings.finish()).and_then(|()| stdout.flush());
+    let status = status(&outcome, options.limit);
+    if options.accelerator == Accelerator::Kvm && is_without_guest(&outcome, said) {
+        return Err(Failure::new(
+            "run the guest with KVM",
+            "the host's KVM is not there, may not be used (see /dev/kvm) or does not work",
+            "leave out --accel kvm: software emulation is the default and needs nothing of the host",
+        ));
     }
-    Ok(status(&outcome, options.limit))
+    Ok(status)
+}
+
+/// Whether the machine ended by itself, but not by the guest's will, or has never run the guest.
+fn is_without_guest(outcome: &Outcome, said: bool) -> bool {
+    match outcome {
+        Outcome::Ended(Status::Broken { .. } | Status::Reset) => true,
+        Outcome::TimedOut => !said,
+        _ => false,
+    }
 }
 
 /// Tells what is not obvious, and the status to end with.
@@ -211,6 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn only_what_follows_two_dashes_is_qemu_s() {
+        let refused = parse(&["disk.img", "--smp", "1"]).unwrap_err().to_string();
+        assert!(refused.contains("disk.img") && refused.contains("behind --"), "{refused}");
+        let options = parse(&["--smp", "1", "--", "disk.img", "--", "--smp"]).unwrap();
+        assert_eq!(
+            (options.cpus, options.arguments),
+            (1, vec!["disk.img".into(), "--".into(), "--smp".into()])
+        );
+        assert_eq!(parse(&["--"]).unwrap().arguments, [""; 0]);
+        assert_eq!(parse(&["--arg", "--", "--", "-S"]).unwrap().recipe.application.arguments, ["--"]);
+    }
+
+    #[test]
     fn an_unattended_run_has_a_limit_unless_told_otherwise() {
         assert_eq!(parse(&[]).unwrap().limit, Some(UNATTENDED));
         assert_eq!(parse(&["--timeout", "0"]).unwrap().limit, None);
@@ -219,9 +246,14 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for arguments in
-            [&["--smp", "0"][..], &["--smp", "x"], &["--accel", "magic"], &["--fast"], &["--smp"]]
-        {
+        for arguments in [
+            &["--smp", "17"][..],
+            &["--smp", "x"],
+            &["--accel", "magic"],
+            &["--fast"],
+            &["--smp"],
+            &["hello"],
+        ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }
         assert!(parse(&["--accel", "kvm", "--icount"]).is_err());

@@ -10,9 +10,9 @@ pub const COMMAND: Command = Command {
     name: "test",
     help: "test [FILTER] [--long]
     Runs everything that tells whether the tree is sound: checks (format, lints, documentation), unit and property
-    tests, documentation examples, loom models, guest programs in QEMU. One line for each test, last `N passed, N failed`;
-    the status is 1 when one failed. Logs of failures are in TARGET/test-logs.
-    FILTER           only tests with this in their names: check/..., host/..., doc/..., loom/..., guest/...
+    tests, documentation examples, loom models, figures against their budgets, guest programs in QEMU. One line for each
+    test, last `N passed, N failed`; the status is 1 when one failed. Logs of failures are in TARGET/test-logs.
+    FILTER           only tests with this in their names: check/..., host/..., doc/..., loom/..., bench/..., guest/...
     --long           the long ones, too",
     run,
 };

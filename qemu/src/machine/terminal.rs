@@ -11,13 +11,14 @@ use std::{
 };
 
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 
 use crate::failure::{Failure, Result};
 
-/// While it lives, every key goes to the program, Ctrl-C included. Output processing stays on, so that lines of the tool
-/// and of the kernel's log, which end with LF alone, begin at the left.
+/// While it lives, every key goes to the program, Ctrl-C included. Output processing is on, so that lines of the tool
+/// and of the kernel's log, which end with LF alone, begin at the left; the guest's CR LF is made LF before
+/// ([`LineEndings`](super::text::LineEndings)).
 ///
 /// The terminal is put back when it is dropped. A guardian process puts it back when the tool dies without that:
 /// killed with SIGKILL, or aborted.
@@ -60,6 +61,7 @@ fn modes(mut modes: Termios) -> Termios {
             | InputModes::PARMRK,
     );
     modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN);
+    modes.output_modes.insert(OutputModes::OPOST | OutputModes::ONLCR);
     modes.special_codes[SpecialCodeIndex::VMIN] = 1;
     modes.special_codes[SpecialCodeIndex::VTIME] = 0;
     modes

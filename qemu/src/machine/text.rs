@@ -3,7 +3,8 @@
 /// Ctrl-D: end of input, when a line begins.
 const END_OF_INPUT: u8 = 0x04;
 
-/// The guest's terminal ends lines with CR LF; a file or a pipe on the host wants LF.
+/// The guest's terminal ends lines with CR LF; the host wants LF: a file or a pipe as it is, a terminal because it adds a
+/// CR itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineEndings {
     held: bool,

@@ -1,6 +1,9 @@
 //! Boot images: a kernel file and the archive that goes with it.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use image::writer::Writer;
 use init_protocol::manifest::Manifest;
@@ -52,23 +55,21 @@ impl BootImage {
         writer
             .add(init_protocol::manifest::FILE, document)
             .map_err(|error| Failure::new(&asked, error, "no program may have the manifest's name"))?;
+        let kernel =
+            fs::read(&software.kernel).map_err(|error| Failure::new(&asked, error, "build again"))?;
         fs::create_dir_all(workspace.images())
-            .and_then(|()| fs::write(&image.archive, writer.finish()))
-            .and_then(|()| fs::copy(&software.kernel, &image.kernel))
+            .and_then(|()| replace(&image.archive, &writer.finish()))
+            .and_then(|()| replace(&image.kernel, &kernel))
             .map_err(|error| Failure::new(&asked, error, remedy))?;
         Ok(image)
     }
+}
 
-    /// Fails when the image is not there.
-    pub fn check(self) -> Result<BootImage> {
-        let missing = [&self.kernel, &self.archive].into_iter().find(|path| !path.is_file()).cloned();
-        match missing {
-            None => Ok(self),
-            Some(path) => Err(Failure::new(
-                "boot without building",
-                format!("{} is not there", path.display()),
-                "run `cargo xtask image` first",
-            )),
-        }
-    }
+/// Writes a file that an emulator which starts meanwhile sees whole, the old one or the new one.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    fs::write(&beside, content).and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
+        // Told is why it could not be written.
+        let _ = fs::remove_file(&beside);
+    })
 }

@@ -12,6 +12,10 @@ use crate::{
 /// The manifest of `cargo xtask run`.
 pub const DEFAULT: &str = "default";
 
+/// MiB beside the programs' quotas: firmware, kernel, boot archive and init. 12 were needed with up to 4 CPUs, 13 with 16;
+/// the rest is for larger archives.
+const BESIDE: u64 = 16;
+
 /// An application that takes the place of the manifest's essential one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Application {
@@ -38,19 +42,20 @@ pub fn parse(text: &str) -> std::result::Result<Manifest, String> {
 }
 
 /// Makes `application` the essential one: the manifest's own entry for it if there is one, otherwise the present
-/// essential entry with another name and file.
+/// essential entry with another name and file. With an empty name only the arguments are added.
 pub fn choose(manifest: &mut Manifest, application: &Application) -> Result<()> {
     let program = &application.program;
     let wanted = manifest.entries.iter().position(|entry| entry.name == *program);
     let present = manifest.entries.iter().position(|entry| entry.essential);
     let Some(index) = wanted.or(present) else {
+        let name = if program.is_empty() { "an application" } else { program };
         return Err(Failure::new(
-            format!("run {program}"),
+            format!("run {name}"),
             "the manifest has no such entry and no essential one to take the place of",
             "mark an entry with `essential = true`",
         ));
     };
-    if wanted.is_none() {
+    if wanted.is_none() && !program.is_empty() {
         program.clone_into(&mut manifest.entries[index].name);
         manifest.entries[index].file = file(program);
     }
@@ -75,6 +80,29 @@ pub fn check(manifest: &Manifest, has: impl Fn(&str) -> bool) -> Result<()> {
             "name a program, or an example of libkq, that the workspace has (`cargo xtask build` lists them)",
         )),
     }
+}
+
+/// MiB that a machine needs to start all of it: init sets every program's quota aside. Programs that these start in turn
+/// come on top.
+pub fn memory(manifest: &Manifest) -> u64 {
+    let quotas = manifest.entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.quota));
+    quotas.div_ceil(1 << 20).saturating_add(BESIDE)
+}
+
+/// Fails when the machine has less memory than [`memory`].
+pub fn check_memory(manifest: &Manifest, mib: u32) -> Result<()> {
+    let needed = memory(manifest);
+    if u64::from(mib) >= needed {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!("boot with {mib} MiB of memory"),
+        format!(
+            "the quotas of the manifest's programs are {} MiB, kernel and init need {BESIDE} MiB",
+            needed - BESIDE
+        ),
+        format!("use --mem {needed} or more"),
+    ))
 }
 
 /// Where the archive has a program.
@@ -126,6 +154,30 @@ mod tests {
         let names: Vec<_> = manifest.entries.iter().map(|entry| entry.file.as_str()).collect();
         assert_eq!(names, ["bin/tty", "bin/sh2"]);
         assert!(manifest.entries[1].essential);
+    }
+
+    #[test]
+    fn arguments_without_a_name_are_the_present_application_s() {
+        let mut manifest = parse(TEXT).unwrap();
+        choose(&mut manifest, &application("")).unwrap();
+        assert_eq!(
+            (manifest.entries[1].name.as_str(), &manifest.entries[1].args[..]),
+            ("kqcat", &["-v".to_owned()][..])
+        );
+        manifest.entries.pop();
+        assert!(choose(&mut manifest, &application("")).is_err());
+    }
+
+    #[test]
+    fn too_little_memory_is_told_with_what_is_enough() {
+        let mut manifest = parse(TEXT).unwrap();
+        manifest.entries[0].quota = (3 << 20) + 1;
+        manifest.entries[1].quota = 60 << 20;
+        assert_eq!(check_memory(&manifest, 80), Ok(()));
+        let failure = check_memory(&manifest, 79).unwrap_err().to_string();
+        assert!(failure.contains("with 79 MiB") && failure.ends_with("use --mem 80 or more"), "{failure}");
+        manifest.entries[1].quota = u64::MAX;
+        assert!(check_memory(&manifest, u32::MAX).is_err());
     }
 
     #[test]

@@ -26,6 +26,8 @@ use session::Session;
 
 /// The bit of the bound notification that the interrupt line signals.
 const INTERRUPT: u64 = 1;
+/// The bit that init signals before the machine is powered off.
+const POWER_OFF: u64 = 2;
 
 /// What descriptors are made of: the endpoint, to be called and given away, not received from.
 const MINT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER).union(Rights::MINT);
@@ -67,6 +69,8 @@ struct Running<D> {
     interrupt: Option<Irq>,
     /// The interrupt was left with more to do.
     again: bool,
+    /// init waits to hear that the driver is drained.
+    awaited: bool,
     bytes: Box<[u8]>,
     // Bound to this thread: its signals come with the endpoint's messages.
     _bound: Notification,
@@ -97,13 +101,19 @@ impl<D: Driver> Running<D> {
         engine.set_time(now_ns());
         engine.connect(&bound)?;
         engine.start();
+        if engine.driver().has_buffers() {
+            let notice = bound.with_badge(Rights::WRITE.union(Rights::TRANSFER), POWER_OFF)?;
+            if let Err(error) = rt::init::on_power_off(notice) {
+                rt::log!("{}: what it buffers is lost at power off: {error}", setup.service);
+            }
+        }
         if D::KNOWS_CALLERS {
             rt::init::register_knowing_callers(setup.service, &endpoint)?;
         } else {
             rt::init::register(setup.service, &endpoint)?;
         }
         let bytes = vec![0; MAX_BYTES].into_boxed_slice();
-        Ok(Running { engine, endpoint, interrupt, again, bytes, _bound: bound })
+        Ok(Running { engine, endpoint, interrupt, again, awaited: false, bytes, _bound: bound })
     }
 
     /// Serves until the endpoint or the event server fails.
@@ -128,12 +138,18 @@ impl<D: Driver> Running<D> {
             if self.engine.deadline() <= now {
                 self.engine.expired();
             }
-            if self.engine.is_unsettled() {
+            let drained = self.awaited && self.engine.driver().is_drained();
+            if self.engine.is_unsettled() || drained {
                 if let Some((token, words)) = answer.take() {
                     // ESRCH: the caller gave up, which is its right.
                     _ = Endpoint::reply(token, message(words));
                 }
                 self.engine.settle();
+            }
+            if drained {
+                self.awaited = false;
+                // Without init nobody waits for it.
+                _ = rt::init::drained();
             }
             if let Some(error) = self.engine.link().lost() {
                 return error;
@@ -144,6 +160,10 @@ impl<D: Driver> Running<D> {
     fn hear(&mut self, received: &Received) -> Option<(u64, [u64; WORDS])> {
         match received.tag.label() {
             LABEL_NOTIFICATION => {
+                if received.words[0] & POWER_OFF != 0 {
+                    self.awaited = true;
+                    self.engine.power_off();
+                }
                 self.interrupt();
                 None
             }

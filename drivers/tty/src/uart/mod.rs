@@ -152,6 +152,11 @@ impl<R: Registers> Uart<R> {
         self.held
     }
 
+    /// Whether the last byte has left the device.
+    pub fn is_idle(&mut self) -> bool {
+        self.line_status() & lsr::TRANSMITTER_IDLE != 0
+    }
+
     /// The registers, for tests and for shutting down.
     pub fn registers(&mut self) -> &mut R {
         &mut self.registers

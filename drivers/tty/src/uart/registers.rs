@@ -103,6 +103,8 @@ pub mod lsr {
     pub const BREAK: u8 = 0x10;
     /// The transmit FIFO is empty.
     pub const TRANSMIT_EMPTY: u8 = 0x20;
+    /// The transmit FIFO and the shift register behind it are empty.
+    pub const TRANSMITTER_IDLE: u8 = 0x40;
 }
 
 /// Bits of [`MSR`].

@@ -92,7 +92,8 @@ impl Registers for Device {
             LCR => self.line_control,
             MCR => self.modem_control,
             LSR => {
-                let empty = if self.transmit.is_empty() { lsr::TRANSMIT_EMPTY } else { 0 };
+                let idle = lsr::TRANSMIT_EMPTY | lsr::TRANSMITTER_IDLE;
+                let empty = if self.transmit.is_empty() { idle } else { 0 };
                 let ready = if self.receive.is_empty() { 0 } else { lsr::READY };
                 core::mem::take(&mut self.errors) | empty | ready
             }

@@ -24,6 +24,18 @@ const SIZE: usize = size_of::<Frame>();
 
 global_asm!(
     r#"
+    # The registers of a frame, its last field first.
+    .macro push_registers
+    .irp register, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+    push \register
+    .endr
+    .endm
+    .macro pop_registers
+    .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
+    pop \register
+    .endr
+    .endm
+
     .text
     .balign 16
     .global syscall_entry
@@ -92,21 +104,7 @@ return_to_user_entry:
     sysretq
 
 1:  sub rsp, {size}
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rbp
-    pop rdi
-    pop rsi
-    pop rdx
-    pop rcx
-    pop rbx
-    pop rax
+    pop_registers
     add rsp, 16
     swapgs
     iretq
@@ -132,61 +130,19 @@ interrupt_common:
     test byte ptr [rsp + 24], 3
     jz 2f
     swapgs
-    push rax
-    push rbx
-    push rcx
-    push rdx
-    push rsi
-    push rdi
-    push rbp
-    push r8
-    push r9
-    push r10
-    push r11
-    push r12
-    push r13
-    push r14
-    push r15
+    push_registers
     mov rdi, rsp
     mov rsp, gs:[{stack}]
     call {user_interrupt}
     jmp return_to_user_entry
 
-2:  push rax
-    push rbx
-    push rcx
-    push rdx
-    push rsi
-    push rdi
-    push rbp
-    push r8
-    push r9
-    push r10
-    push r11
-    push r12
-    push r13
-    push r14
-    push r15
+2:  push_registers
     mov rdi, rsp
     mov rbp, rsp
     and rsp, -16
     call {kernel_interrupt}
     mov rsp, rbp
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rbp
-    pop rdi
-    pop rsi
-    pop rdx
-    pop rcx
-    pop rbx
-    pop rax
+    pop_registers
     add rsp, 16
     iretq
 
@@ -212,21 +168,7 @@ double_fault_entry:
 machine_check_entry:
     push 0
     push 0x112
-4:  push rax
-    push rbx
-    push rcx
-    push rdx
-    push rsi
-    push rdi
-    push rbp
-    push r8
-    push r9
-    push r10
-    push r11
-    push r12
-    push r13
-    push r14
-    push r15
+4:  push_registers
     mov rdi, rsp
     and rsp, -16
     call {fatal}

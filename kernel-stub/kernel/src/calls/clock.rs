@@ -71,5 +71,6 @@ fn wait(call: &mut Call<'_>, objects: &mut objects::ObjectsGuard<'_>) -> Result<
     sched::save_current(call.thread);
     objects.wait_futex(call.thread.index, call.process(), address);
     ipc::set_deadline(objects, call.thread, deadline);
-    Ok(ipc::leave(objects, call.thread, Next::Schedule))
+    let next = sched::sleep(call.thread);
+    Ok(ipc::leave(objects, call.thread, next))
 }

@@ -134,13 +134,13 @@ fn send(call: &mut Call<'_>, objects: &mut ObjectsGuard<'_>, id: Id<Endpoint>, b
             let target = unsafe { &mut *block::block(receiver).frame() };
             deliver(target, message(call.frame), badge, token);
             sched::save_current(call.thread);
-            sched::claim(receiver, objects.token())
+            sched::claim(call.thread, receiver, objects.token())
         }
         None if call.frame.r12 == 0 => return Err(Error::new(ETIMEDOUT)),
         None => {
             sched::save_current(call.thread);
             objects.queue_call(call.thread.index, id, badge);
-            Next::Schedule
+            sched::sleep(call.thread)
         }
     };
     set_deadline(objects, call.thread, call.frame.r12);
@@ -227,8 +227,8 @@ pub fn begin_receive(
                 sched::save_current(call.thread);
                 set_deadline(objects, call.thread, deadline);
                 let next = match woken {
-                    Some(woken) => sched::claim(woken, objects.token()),
-                    None => Next::Schedule,
+                    Some(woken) => sched::claim(call.thread, woken, objects.token()),
+                    None => sched::sleep(call.thread),
                 };
                 return Ok(leave(objects, call.thread, next));
             }
@@ -307,17 +307,41 @@ pub extern "C" fn reply_receive(mut call: Call<'_>) -> Outcome {
         Ok(tag) => tag,
         Err(error) => return error.into(),
     };
-    let mut objects = objects::lock();
+    let objects = objects::lock();
     let id = match endpoint(call, &objects, call.frame.rdi, Rights::RECEIVE) {
         Ok((id, _)) => id,
         Err(error) => return error.into(),
     };
+    if tag.is_words_only() {
+        answer(call, objects, id, tag)
+    } else {
+        answer_at_length(call, objects, id, tag)
+    }
+}
+
+#[inline(never)]
+fn answer_at_length(call: &mut Call<'_>, objects: ObjectsGuard<'_>, id: Id<Endpoint>, tag: Tag) -> Outcome {
+    answer(call, objects, id, tag)
+}
+
+/// The reply of a [`reply_receive`], and its receive on the endpoint that the caller has the right to.
+#[inline(always)]
+fn answer(call: &mut Call<'_>, mut objects: ObjectsGuard<'_>, id: Id<Endpoint>, tag: Tag) -> Outcome {
     let woken = match send_reply(call, &mut objects, call.frame.r13, tag) {
         Ok(caller) => Some(caller),
         // The caller has gone: nobody misses the reply.
         Err(error) if error.errno == abi::error::ESRCH => None,
         Err(error) => return error.into(),
     };
+    if !tag.is_words_only()
+        && let Err(error) = endpoint(call, &objects, call.frame.rdi, Rights::RECEIVE)
+    {
+        // The reply has taken the right with it.
+        if let Some(woken) = woken {
+            sched::make_ready(woken, objects.token());
+        }
+        return finish(call, objects, Err(error));
+    }
     let deadline = call.frame.r12;
     let result = begin_receive(call, &mut objects, id, deadline, woken);
     finish(call, objects, result)

@@ -4,7 +4,7 @@ use super::{Call, Outcome, simple};
 use crate::{
     objects,
     pages::{self, Pages},
-    space,
+    shootdown, space,
 };
 use abi::{
     Rights,
@@ -19,7 +19,7 @@ use kernel_core::object::Object;
 pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = make(call);
-    result.into()
+    call.end_paid(result, call.frame.rdi)
 }
 
 fn make(call: &Call<'_>) -> Result<u64> {
@@ -58,7 +58,7 @@ fn insert(
 pub extern "C" fn physical(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     let result = make_physical(call);
-    result.into()
+    call.end_paid(result, 0)
 }
 
 fn make_physical(call: &Call<'_>) -> Result<u64> {
@@ -83,8 +83,12 @@ fn make_physical(call: &Call<'_>) -> Result<u64> {
 /// `SYS_MEMORY_MAP`
 pub extern "C" fn map(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
+    // A map that fails half way unmaps, too.
+    if shootdown::is_crowded() {
+        return call.again();
+    }
     let result = place(call);
-    result.into()
+    call.end_paid(result, 0)
 }
 
 fn place(call: &Call<'_>) -> Result<u64> {
@@ -138,6 +142,9 @@ fn place(call: &Call<'_>) -> Result<u64> {
 /// `SYS_MEMORY_UNMAP`
 pub extern "C" fn unmap(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
+    if shootdown::is_crowded() {
+        return call.again();
+    }
     let owner = {
         let objects = objects::lock();
         call.process_or_own(&objects, call.frame.rdi, Rights::CONTROL)

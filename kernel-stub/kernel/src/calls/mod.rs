@@ -18,15 +18,20 @@ use crate::{
     block::ThreadBlock,
     objects::{self, ObjectsGuard},
     sched::{self, Next},
+    shootdown,
     space::ProcessBlock,
 };
 use abi::{
     Handle, Rights,
-    error::{EINVAL, ENOSYS, Error, Result},
+    error::{EINVAL, ENOMEM, ENOSYS, Error, Result},
     handle::Kind,
     number::*,
 };
+use core::sync::atomic::Ordering;
 use kernel_core::{arena::Id, handle_table::Entry, object::Object, process::Process};
+
+/// Bytes of a `syscall` instruction.
+const SYSCALL_LENGTH: u64 = 2;
 
 /// One system call of the running thread. The entry code passes it in two registers, both the address of the thread's
 /// block, which begins with the frame.
@@ -96,6 +101,61 @@ impl Call<'_> {
     /// Ends a call in which threads may have become ready although it failed.
     pub fn fail(self, error: Error) -> Outcome {
         self.frame.rax = abi::mux(Err(error));
+        sched::after_wakes();
+        Outcome::DONE
+    }
+
+    /// Ends a call that asks for `amount` bytes and more or less of small things. When a quota that has to pay is short of
+    /// what comes back as soon as other CPUs have forgotten what was unmapped, the thread makes the call again: it runs
+    /// with interrupts on in between, so that other CPUs do not wait for this one meanwhile.
+    pub fn end_paid(&mut self, result: Result<u64>, amount: u64) -> Outcome {
+        let short = result.as_ref().is_err_and(|error| error.errno == ENOMEM);
+        if short && self.is_worth_a_try(amount) {
+            return self.again();
+        }
+        self.thread.last_try.store(false, Ordering::Relaxed);
+        // In the registers before somebody better takes the CPU.
+        self.frame.rax = abi::mux(result);
+        sched::after_wakes();
+        Outcome::DONE
+    }
+
+    /// Lets the thread make the call again, which so far has changed nothing. No lock is held.
+    pub fn again(&mut self) -> Outcome {
+        self.frame.rip -= SYSCALL_LENGTH;
+        core::hint::spin_loop();
+        sched::after_wakes();
+        Outcome::DONE
+    }
+
+    /// What is owed may come back between the refusal and the look. So when nothing is owed, one try decides.
+    #[cold]
+    fn is_worth_a_try(&self, amount: u64) -> bool {
+        let owed = self.is_owed(amount);
+        let decided = self.thread.last_try.swap(!owed, Ordering::Relaxed);
+        owed || !decided
+    }
+
+    fn is_owed(&self, amount: u64) -> bool {
+        let mut objects = objects::lock();
+        // Who pays is the caller, or the process that the call is about.
+        let about = objects.lookup(self.process(), Handle(self.frame.rdi)).map(|entry| entry.object);
+        let about = if let Ok(Object::Process(id)) = about { id } else { self.process() };
+        [self.process(), about].into_iter().any(|payer| {
+            let account = objects.process(payer).map(|payer| payer.account.clone());
+            account.is_ok_and(|account| shootdown::is_owed(&mut objects, &account, amount))
+        })
+    }
+
+    /// Ends a call that has ended threads. `own`: the caller is one of them, and this does not return.
+    pub fn end_kill(&mut self, mut objects: ObjectsGuard<'_>, own: bool) -> Outcome {
+        self.frame.rax = 0;
+        if own {
+            objects::end_current(&mut objects, self.thread);
+            drop(objects);
+            sched::schedule_and_return()
+        }
+        drop(objects);
         sched::after_wakes();
         Outcome::DONE
     }
@@ -207,8 +267,5 @@ pub fn simple(
         let mut objects = objects::lock();
         operate(call, &mut objects)
     };
-    // The result must be in the registers before somebody better takes the CPU.
-    call.frame.rax = abi::mux(result);
-    sched::after_wakes();
-    Outcome::DONE
+    call.end_paid(result, 0)
 }

@@ -139,8 +139,8 @@ fn begin_wait(
             sched::save_current(call.thread);
             ipc::set_deadline(objects, call.thread, deadline);
             let next = match woken {
-                Some(woken) => sched::claim(woken, objects.token()),
-                None => Next::Schedule,
+                Some(woken) => sched::claim(call.thread, woken, objects.token()),
+                None => sched::sleep(call.thread),
             };
             return Ok(ipc::leave(objects, call.thread, next));
         }

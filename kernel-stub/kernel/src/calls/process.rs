@@ -1,7 +1,7 @@
 //! Processes.
 
 use super::{Call, Outcome, simple};
-use crate::{objects, pages, sched, space::ProcessBlock, user};
+use crate::{objects, pages, space::ProcessBlock, user};
 use abi::{
     Handle, Rights,
     error::{EINVAL, ENOMEM, ESRCH, Error, Result},
@@ -15,7 +15,8 @@ use kernel_core::{object::Object, process::Life, quota::Account};
 /// `SYS_PROCESS_CREATE`
 pub extern "C" fn create(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
-    make(call).into()
+    let result = make(call);
+    call.end_paid(result, call.frame.rdi)
 }
 
 fn make(call: &Call<'_>) -> Result<u64> {
@@ -64,16 +65,7 @@ pub extern "C" fn kill(mut call: Call<'_>) -> Outcome {
         Ok(process) => objects::kill_process(&mut objects, process, status),
         Err(error) => return error.into(),
     };
-    call.frame.rax = 0;
-    if own {
-        objects::end_current(&mut objects, call.thread);
-        drop(objects);
-        sched::schedule_and_return()
-    } else {
-        drop(objects);
-        sched::after_wakes();
-        Outcome::DONE
-    }
+    call.end_kill(objects, own)
 }
 
 /// `SYS_PROCESS_STATUS`

@@ -183,16 +183,7 @@ pub extern "C" fn kill(mut call: Call<'_>) -> Outcome {
         Ok(index) => objects::kill_thread(&mut objects, index),
         Err(error) => return error.into(),
     };
-    call.frame.rax = 0;
-    if own {
-        objects::end_current(&mut objects, call.thread);
-        drop(objects);
-        sched::schedule_and_return()
-    } else {
-        drop(objects);
-        sched::after_wakes();
-        Outcome::DONE
-    }
+    call.end_kill(objects, own)
 }
 
 /// `SYS_THREAD_PRIORITY`

@@ -1,6 +1,7 @@
 //! Locks that sleep in the kernel only when there is somebody to wait for.
 
 mod condvar;
+pub mod futex;
 mod mutex;
 mod once;
 

@@ -16,6 +16,7 @@ mod notifications;
 mod processes;
 mod quotas;
 mod registers;
+mod scheduling;
 mod system;
 mod threads;
 mod transfers;
@@ -39,6 +40,7 @@ fn main(start: &rt::Start) -> i32 {
         futexes::TESTS,
         memory::TESTS,
         threads::TESTS,
+        scheduling::TESTS,
         processes::TESTS,
         quotas::TESTS,
         registers::TESTS,

@@ -2,6 +2,7 @@
 
 use abi::Rights;
 use abi::error::{EMFILE, ENOMEM, Result};
+use abi::flag::MapFlags;
 use abi::number::SYS_THREAD_CREATE;
 use abi::thread::ThreadOptions;
 use alloc::vec::Vec;
@@ -9,7 +10,9 @@ use guest_tests::failure::{ensure, equal, refused_with};
 use guest_tests::ledger::Ledger;
 use guest_tests::mini::{self, CODE, DATA, IPC, Plan, STACK};
 use guest_tests::{Outcome, raw};
-use rt::sys::{Endpoint, Memory, Notification, Object, Process, Quota};
+use rt::clock;
+use rt::sys::{Endpoint, Memory, Notification, Object, Process, Quota, Thread};
+use rt::thread;
 
 use crate::Test;
 
@@ -19,6 +22,8 @@ pub const TESTS: &[Test] = &[
     ("small_objects_end_with_the_quota", small_objects_end_with_the_quota),
     ("a_grant_is_charged_to_the_receiver", a_grant_is_charged_to_the_receiver),
     ("what_is_made_and_closed_costs_nothing", what_is_made_and_closed_costs_nothing),
+    ("unmapped_pages_can_be_had_again_at_once", unmapped_pages_can_be_had_again_at_once),
+    ("a_dead_process_owes_its_parent_nothing", a_dead_process_owes_its_parent_nothing),
 ];
 
 /// Fills what is left of the quota with `make`, and lets all of it go.
@@ -164,4 +169,136 @@ fn what_is_made_and_closed_costs_nothing() -> Outcome {
         round()?;
     }
     ledger.balance()
+}
+
+const TICKET: usize = 0;
+const SIZE: usize = 1;
+const ROUNDS: usize = 2;
+const DONE: usize = 3;
+const ERROR: usize = 4;
+const READY: usize = 5;
+const GO: usize = 6;
+const OVER: usize = 7;
+
+/// Instructions of several threads on several CPUs. The first finds the largest memory (of at most [`SIZE`] bytes) that its
+/// quota lets it make and map, says that it is [`READY`], and on [`GO`] makes, maps, closes and unmaps that much
+/// [`ROUNDS`] times; an [`ERROR`] ends that. The others do nothing, each on a CPU that has to forget what is unmapped.
+fn churns() -> &'static [u8] {
+    guest_tests::instructions!(
+        "mov rbx, rdi",
+        "mov eax, 1",
+        "lock xadd [rbx + {ticket}], rax",
+        "test rax, rax",
+        "jnz 9f",
+        "mov r13, [rbx + {size}]",
+        "2: mov rdi, r13",
+        "xor esi, esi",
+        "mov eax, {create}",
+        "syscall",
+        "cmp rax, -4095",
+        "jae 4f",
+        "mov r14, rax",
+        "xor edi, edi",
+        "mov rsi, r14",
+        "xor edx, edx",
+        "xor r10d, r10d",
+        "mov r8, r13",
+        "mov r9d, {read_write}",
+        "mov eax, {map}",
+        "syscall",
+        "mov r15, rax",
+        "mov rdi, r14",
+        "mov eax, {close}",
+        "syscall",
+        "mov rax, r15",
+        "cmp rax, -4095",
+        "jae 4f",
+        "mov [r15], r13",
+        "xor edi, edi",
+        "mov rsi, r15",
+        "mov rdx, r13",
+        "mov eax, {unmap}",
+        "syscall",
+        "test rax, rax",
+        "jnz 5f",
+        "inc qword ptr [rbx + {done}]",
+        "mov qword ptr [rbx + {ready}], 1",
+        "3: pause",
+        "cmp qword ptr [rbx + {go}], 0",
+        "je 3b",
+        "mov rax, [rbx + {done}]",
+        "cmp rax, [rbx + {rounds}]",
+        "jb 2b",
+        "jmp 6f",
+        "4: sub r13, 4096",
+        "cmp qword ptr [rbx + {ready}], 0",
+        "je 2b",
+        "5: mov [rbx + {error}], rax",
+        "6: mov qword ptr [rbx + {over}], 1",
+        "9: pause",
+        "jmp 9b";
+        ticket = const TICKET * 8,
+        size = const SIZE * 8,
+        rounds = const ROUNDS * 8,
+        done = const DONE * 8,
+        error = const ERROR * 8,
+        ready = const READY * 8,
+        go = const GO * 8,
+        over = const OVER * 8,
+        read_write = const MapFlags::PROT_READ.union(MapFlags::PROT_WRITE).bits(),
+        create = const abi::number::SYS_MEMORY_CREATE,
+        map = const abi::number::SYS_MEMORY_MAP,
+        unmap = const abi::number::SYS_MEMORY_UNMAP,
+        close = const abi::number::SYS_CLOSE,
+    )
+}
+
+/// A process that has begun to churn on the first CPU, and sits on all others.
+fn churning(rounds: u64) -> Outcome<(mini::Mini, Vec<Thread>)> {
+    let priority = rt::block::current().priority() - 1;
+    let plan = Plan { cpus: 1, priority, ..Plan::new(churns()) };
+    let child = plan.words(&[0, plan.quota, rounds]).create()?;
+    let others = (1..clock::cpu_count())
+        .map(|cpu| {
+            let options = ThreadOptions::new(priority).on(1 << cpu);
+            guest_tests::thread_in(&child.process, IPC as u64, options)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    child.thread.start()?;
+    child.wait_word(READY)?;
+    others.iter().try_for_each(Thread::start)?;
+    while child.get(TICKET) < clock::cpu_count() as u64 {
+        thread::sleep(100_000);
+    }
+    child.set(GO, 1);
+    Ok((child, others))
+}
+
+fn unmapped_pages_can_be_had_again_at_once() -> Outcome {
+    let rounds = 200;
+    let (child, _others) = churning(rounds)?;
+    child.wait_word(OVER)?;
+    let (done, error) = (child.get(DONE), child.get(ERROR));
+    child.process.kill(0)?;
+    child.ended()?;
+    equal((abi::demux(error)?, done), (0, rounds))
+}
+
+fn a_dead_process_owes_its_parent_nothing() -> Outcome {
+    let own = Process::from_handle(rt::start::start().process());
+    let mut result = Ok(());
+    for round in 0..50 {
+        let before = own.status()?.quota_used;
+        let (child, others) = churning(u64::MAX)?;
+        thread::sleep(100_000 + round * 7_000);
+        child.process.kill(0)?;
+        child.ended()?;
+        drop((child, others));
+        let after = own.status()?.quota_used;
+        // In the first round the program's own heap may grow.
+        let is_back = round == 0 || after <= before;
+        result = result.and(ensure(is_back, "the quota is back when the process has ended"));
+    }
+    core::mem::forget(own);
+    result
 }

@@ -1,11 +1,13 @@
 //! Handles in messages.
 
-use abi::error::{EBADF, EINVAL, EMSGSIZE, EPERM};
+use abi::error::{EBADF, EINVAL, EMSGSIZE, EPERM, EPIPE};
 use abi::{Handle, Message, Rights, Tag, TransferSlot};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use guest_tests::failure::{ensure, equal, refused};
-use guest_tests::{Outcome, soon};
+use guest_tests::failure::{ensure, equal, refused, refused_with};
+use guest_tests::mini::{self, Plan};
+use guest_tests::{Outcome, a_moment, soon};
 use rt::ipc::{self, Arrived, Transfer};
 use rt::sys::{self, Endpoint, Memory, Notification, Object};
 use rt::thread::{self, JoinHandle};
@@ -24,6 +26,8 @@ pub const TESTS: &[Test] = &[
     ("a_malformed_slot_is_an_error", a_malformed_slot_is_an_error),
     ("transfer_and_duplicate_rights_are_needed", transfer_and_duplicate_rights_are_needed),
     ("the_right_to_receive_can_be_moved", the_right_to_receive_can_be_moved),
+    ("who_waits_where_the_right_to_receive_has_left_gets_epipe", who_waits_where_the_right_has_left),
+    ("a_reply_that_moves_its_own_endpoint_away_receives_no_more", a_reply_that_moves_its_own_endpoint),
 ];
 
 /// What a receiver does with the handles of one message: it answers with how they arrived, and closes them.
@@ -210,4 +214,85 @@ fn the_right_to_receive_can_be_moved() -> Outcome {
     drop(arrived);
     let call = its_client.call(Message { tag: Tag::words(1), words: [0; 4] }, 0);
     refused(call, abi::error::EPIPE)
+}
+
+/// Instructions that call the endpoint in word 0, receive once on the endpoint that arrives in the reply, answer with the
+/// words they got, and wait for ever.
+fn takes_over() -> &'static [u8] {
+    guest_tests::instructions!(
+        "mov ebx, {ipc}",
+        "mov dword ptr [rbx + {accept}], 4",
+        "mov rdi, [rdi]",
+        "mov esi, 0x10000",
+        "mov r12, -1",
+        "mov eax, {call}",
+        "syscall",
+        "mov rdi, [rbx]",
+        "mov r12, -1",
+        "mov eax, {recv}",
+        "syscall",
+        "mov rdi, rsi",
+        "mov rsi, rax",
+        "mov eax, {reply}",
+        "syscall",
+        "2: mov rdi, [rbx]",
+        "mov eax, {recv}",
+        "syscall",
+        "jmp 2b";
+        ipc = const mini::IPC,
+        accept = const core::mem::offset_of!(abi::IpcBuffer, accept),
+        call = const abi::number::SYS_CALL,
+        recv = const abi::number::SYS_RECV,
+        reply = const abi::number::SYS_REPLY,
+    )
+}
+
+/// An endpoint that only `child` calls, its call, and the child.
+fn heir() -> Outcome<(Endpoint, rt::sys::Received, mini::Mini)> {
+    let will = Endpoint::create()?;
+    let child = Plan::new(takes_over()).handles(&[will.handle()]).start()?;
+    let asked = will.recv(soon())?;
+    Ok((will, asked, child))
+}
+
+/// The next message parts with the endpoint.
+fn part_with(endpoint: &Endpoint) -> Message {
+    let flags = TransferSlot::MOVE;
+    let slot = TransferSlot { handle: endpoint.handle(), rights: u32::MAX, flags, ..TransferSlot::EMPTY };
+    ipc::set_slot(0, slot);
+    Message { tag: Tag::new(2, 0, 1), words: [0; 4] }
+}
+
+fn who_waits_where_the_right_has_left() -> Outcome {
+    let (_will, asked, child) = heir()?;
+    let service = Arc::new(Endpoint::create()?);
+    let client = service.duplicate()?;
+    let waiters = (0..2)
+        .map(|_| {
+            let service = service.clone();
+            thread::spawn(move || service.recv(soon()))
+        })
+        .collect::<abi::error::Result<Vec<_>>>()?;
+    a_moment();
+    Endpoint::reply(asked.token, part_with(&service))?;
+    // It is the new owner who answers, though others waited there before.
+    let answer = client.call(Message { tag: Tag::words(5), words: [1, 2, 3, 4] }, soon());
+    for waiter in waiters {
+        // One that was late for its wait has no handle any more.
+        refused_with(waiter.join()?, &[EPIPE, EBADF])?;
+    }
+    child.process.kill(0)?;
+    child.ended()?;
+    equal(answer?.words, [1, 2, 3, 4])
+}
+
+fn a_reply_that_moves_its_own_endpoint() -> Outcome {
+    let (_will, asked, child) = heir()?;
+    let service = Endpoint::create()?;
+    let client = service.duplicate()?;
+    refused(service.reply_recv(asked.token, part_with(&service), soon()), EBADF)?;
+    let answer = client.call(Message { tag: Tag::words(5), words: [1, 2, 3, 4] }, soon());
+    child.process.kill(0)?;
+    child.ended()?;
+    equal(answer?.words, [1, 2, 3, 4])
 }

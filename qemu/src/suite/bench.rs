@@ -1,0 +1,78 @@
+//! Figures against their budgets, and that they repeat.
+
+use std::{fs, time::Instant};
+
+use super::{Plan, report::Report};
+use crate::{
+    budget,
+    failure::{Failure, Result},
+    measure,
+    workspace::Workspace,
+};
+
+/// Numbers of CPUs that are measured: alone, and with others that must not be in the way.
+const CPUS: [u32; 2] = [1, 2];
+
+/// The test that two boots give the same figures.
+const REPEATS: &str = "repeats";
+
+/// Measures on each number of CPUs twice.
+pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
+    let mut wanted = Vec::new();
+    for cpus in CPUS {
+        let name = format!("bench/smp-{cpus}");
+        let budgets = budget::read(workspace, cpus)?;
+        let wants = |part: &str| plan.wants(&format!("{name}/{part}"));
+        if wants(REPEATS) || budgets.keys().any(|figure| wants(figure)) {
+            wanted.push((name, cpus, budgets));
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let image = measure::recipe(Vec::new()).make(workspace)?;
+    for (name, cpus, budgets) in wanted {
+        let machine = measure::machine(image.clone(), cpus);
+        let (begin, mut said) = (Instant::now(), Vec::new());
+        let mut boot = || {
+            measure::measure(&machine, None, |bytes| {
+                said.extend_from_slice(bytes);
+                Ok(())
+            })
+        };
+        let measured = boot().and_then(|first| Ok((first, boot()?)));
+        let log = report.begin_log(&name);
+        fs::write(&log, &said).map_err(|error| {
+            Failure::new(format!("write {}", log.display()), error, "check the folder's permissions")
+        })?;
+        let (first, second) = match measured {
+            Ok(both) => both,
+            Err(failure) => {
+                report.failed(&name, failure.found());
+                continue;
+            }
+        };
+        let mut sound = true;
+        let mut tell = |part: &str, faults: Vec<String>| {
+            let test = format!("{name}/{part}");
+            match faults.first() {
+                _ if !plan.wants(&test) => {}
+                None => report.passed(&test, begin.elapsed()),
+                Some(_) => {
+                    sound = false;
+                    report.failed_see(&test, &faults.join(", "), &log);
+                }
+            }
+        };
+        for (figure, most) in &budgets {
+            let one = [(figure.clone(), *most)].into();
+            tell(figure, budget::exceeded(&first, &one, ""));
+        }
+        tell(REPEATS, budget::differences(&first, &second));
+        if sound {
+            // Only failures keep their logs.
+            let _ = fs::remove_file(log);
+        }
+    }
+    Ok(())
+}
