@@ -26,8 +26,8 @@ use session::Session;
 
 /// The bit of the bound notification that the interrupt line signals.
 const INTERRUPT: u64 = 1;
-/// The bit that init signals before the machine is powered off.
-const POWER_OFF: u64 = 2;
+/// The bit that init signals before the machine is powered off; those between are the driver's ([`Driver::connect`]).
+const POWER_OFF: u64 = 1 << 63;
 
 /// What descriptors are made of: the endpoint, to be called and given away, not received from.
 const MINT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER).union(Rights::MINT);
