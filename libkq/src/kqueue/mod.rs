@@ -13,20 +13,28 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 
 use abi::error::{Error, Result};
+use claim_ring::Ring;
 
 use crate::description::{Description, Watcher};
 use crate::engine::Sink;
 use crate::event::filter::Filter;
+use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists};
 use crate::file::Files;
 use crate::interruption::{Call, deadline};
 use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::set::Set;
-use knote::KNote;
+use crate::sync::Mutex;
+use crate::user_ring::is_of;
+use knote::{KNote, Watched};
+use user::User;
 
 /// Filters whose ident is a descriptor.
 const ON_DESCRIPTORS: [Filter; 4] = [Filter::READ, Filter::WRITE, Filter::EXCEPT, Filter::VNODE];
+
+/// Of the hidden note by which rings are looked at again: no change can name it, since there is no such filter.
+pub(crate) const POKE: Filter = Filter(i16::MIN + 1);
 
 /// A queue.
 pub struct Kqueue<P: Platform> {
@@ -35,6 +43,8 @@ pub struct Kqueue<P: Platform> {
     set: Set<P, KNote<P>>,
     /// Itself, as the descriptions that it watches know it.
     watcher: Weak<dyn Watcher>,
+    /// Rings into which its events are told.
+    rings: Mutex<Vec<Weak<Ring>>>,
     /// Itself, as sets in it know it.
     around: Weak<dyn Inner>,
 }
@@ -47,6 +57,7 @@ impl<P: Platform> Kqueue<P> {
             description: Description::new(),
             set,
             watcher: this.clone(),
+            rings: Mutex::new(Vec::new()),
             around: this.clone(),
         }))
     }
@@ -109,6 +120,45 @@ impl<P: Platform> Kqueue<P> {
         if events.asked { self.hear(events) } else { Err(error) }
     }
 
+    /// What the queue is reached through.
+    pub fn platform(&self) -> &Arc<P> {
+        self.set.platform()
+    }
+
+    /// Its events are told into this ring too.
+    pub(crate) fn attach(&self, ring: &Arc<Ring>) -> Result<()> {
+        let mut rings = self.rings.lock();
+        rings.retain(|ring| ring.strong_count() > 0);
+        rings.push(Arc::downgrade(ring));
+        drop(rings);
+        let order = self.set.order();
+        self.set.make_room(&order)?;
+        let mut core = self.set.core()?;
+        if core.find((0, POKE)).is_none() {
+            let hidden = KEvent { flags: EventFlags::ADD | EventFlags::CLEAR, ..KEvent::new(0, POKE) };
+            core.insert_own(KNote::new(&hidden, Watched::User(User::default()), 0, 0)?)?;
+        }
+        Ok(())
+    }
+
+    /// Has a thread that waits look at the ring again.
+    pub(crate) fn poke(&self) {
+        // A queue that is closed has nobody who waits.
+        let Ok(mut core) = self.set.core() else { return };
+        let Some(index) = core.find((0, POKE)) else { return };
+        if let Some(note) = core.queue.note_mut(index) {
+            note.view.trigger();
+        }
+        self.set.look(core, index, true);
+    }
+
+    /// R35: what is in rings of a note that is gone reaches nobody.
+    fn forget(&self, ident: usize, filter: Filter) {
+        for ring in self.rings.lock().iter().filter_map(Weak::upgrade) {
+            ring.forget(|event| is_of(event, ident, filter));
+        }
+    }
+
     /// Closes the queue: notes go, and who waits is woken with an error (R34).
     pub fn close(&self) {
         self.set.close();
@@ -143,6 +193,7 @@ impl<P: Platform> Watcher for Kqueue<P> {
         let order = self.set.order();
         for filter in ON_DESCRIPTORS {
             self.set.purge(&order, (fd as usize, filter));
+            self.forget(fd as usize, filter);
         }
     }
 }
