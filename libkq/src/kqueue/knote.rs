@@ -479,8 +479,7 @@ impl<P: Platform> KNote<P> {
                 if !is_worth_reading(level.amount, level.flags) {
                     return After::Drop;
                 }
-                sink.ask();
-                After::Stay
+                After::Call
             }
             (Watched::User(user), _) => {
                 if !user.triggered {

@@ -12,7 +12,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 
-use abi::error::{Error, Result};
+use abi::error::{EAGAIN, Error, Result};
 use claim_ring::Ring;
 
 use crate::description::{Description, Watcher};
@@ -80,9 +80,8 @@ impl<P: Platform> Kqueue<P> {
         if lists.room() == 0 {
             return Ok(0);
         }
-        let mut events = Events::new(lists);
-        if let Err(error) = self.set.collect(&mut events) {
-            self.collected(error, &mut events)?;
+        if let Err(error) = self.set.collect(&mut Events(lists)) {
+            self.collected(error, lists)?;
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Ok(lists.used());
@@ -101,14 +100,13 @@ impl<P: Platform> Kqueue<P> {
         let deadline = deadline(&**self.set.platform(), timeout);
         let interruption = files.interruption();
         let call = Call::enter(interruption.as_deref(), None);
-        let mut events = Events::new(lists);
         loop {
-            match self.set.wait(&mut events, deadline, call.interruption()) {
-                Ok(()) => return Ok(events.used()),
-                Err(error) => self.collected(error, &mut events)?,
+            match self.set.wait(&mut Events(lists), deadline, call.interruption()) {
+                Ok(()) => return Ok(lists.used()),
+                Err(error) => self.collected(error, lists)?,
             }
-            if events.used() > 0 {
-                return Ok(events.used());
+            if lists.used() > 0 {
+                return Ok(lists.used());
             }
         }
     }
@@ -116,8 +114,8 @@ impl<P: Platform> Kqueue<P> {
     /// A harvest ended with an error, which was perhaps that the stream must be read.
     #[cold]
     #[inline(never)]
-    fn collected<L: Lists>(&self, error: Error, events: &mut Events<'_, L>) -> Result<()> {
-        if events.asked { self.hear(events) } else { Err(error) }
+    fn collected<L: Lists>(&self, error: Error, lists: &mut L) -> Result<()> {
+        if error.errno == EAGAIN { self.hear(lists) } else { Err(error) }
     }
 
     /// What the queue is reached through.
@@ -199,62 +197,43 @@ impl<P: Platform> Watcher for Kqueue<P> {
 }
 
 /// The event list as a sink of the engine.
-pub struct Events<'a, L> {
-    lists: &'a mut L,
-    /// A stream has news: [`Kqueue::hear`].
-    asked: bool,
-}
-
-impl<'a, L> Events<'a, L> {
-    #[inline]
-    fn new(lists: &'a mut L) -> Events<'a, L> {
-        Events { lists, asked: false }
-    }
-}
+pub struct Events<'a, L>(&'a mut L);
 
 impl<L: Lists> Sink for Events<'_, L> {
     #[inline]
     fn is_full(&self) -> bool {
-        self.lists.room() == 0
+        self.0.room() == 0
     }
 
     #[inline]
     fn is_empty(&self) -> bool {
-        self.lists.used() == 0
-    }
-
-    fn needs_call(&self) -> bool {
-        self.asked
+        self.0.used() == 0
     }
 }
 
 impl<L: Lists> Lists for Events<'_, L> {
     #[inline]
     fn change(&self, index: usize) -> Option<KEvent> {
-        self.lists.change(index)
-    }
-
-    fn ask(&mut self) {
-        self.asked = true;
+        self.0.change(index)
     }
 
     #[inline]
     fn put(&mut self, event: KEvent) -> bool {
-        self.lists.put(event)
+        self.0.put(event)
     }
 
     #[inline(always)]
     fn put_with(&mut self, event: &KEvent, data: i64) -> bool {
-        self.lists.put_with(event, data)
+        self.0.put_with(event, data)
     }
 
     #[inline]
     fn room(&self) -> usize {
-        self.lists.room()
+        self.0.room()
     }
 
     #[inline]
     fn used(&self) -> usize {
-        self.lists.used()
+        self.0.used()
     }
 }
