@@ -35,6 +35,7 @@ pub mod set;
 pub mod signal;
 mod sync;
 pub mod table;
+pub mod user_ring;
 
 use core::time::Duration;
 

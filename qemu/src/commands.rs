@@ -25,8 +25,15 @@ pub struct Command {
 }
 
 /// All of them, in the order in which `help` shows them.
-pub const ALL: &[Command] =
-    &[build::COMMAND, image::COMMAND, run::COMMAND, test::COMMAND, bench::COMMAND, cc::COMMAND, help::COMMAND];
+pub const ALL: &[Command] = &[
+    build::COMMAND,
+    image::COMMAND,
+    run::COMMAND,
+    test::COMMAND,
+    bench::COMMAND,
+    cc::COMMAND,
+    help::COMMAND,
+];
 
 /// Does what the command line asks for.
 pub fn dispatch(mut parser: Parser) -> Result<u8> {

@@ -1,6 +1,7 @@
 //! The service's files.
 
 use abi::error::{EAGAIN, EBADMSG, EINVAL, ENOENT, EPERM, Error, Result};
+use abi::limits::FOREVER;
 use core::fmt;
 use driver_sdk::{
     Context, Control, ControlReply, Direction, Driver, FileId, Filters, Kind, Level, Opening, Taken,
@@ -30,12 +31,17 @@ pub trait Init {
 pub struct Processes<I> {
     init: I,
     service: Service<FileId>,
+    /// Until when processes that were there before may say what becomes of their signals.
+    presume_at: u64,
 }
+
+/// Nanoseconds that they have for it.
+const GRACE: u64 = 1_000_000_000;
 
 impl<I: Init> Processes<I> {
     /// A service that has not heard of any process yet.
     pub const fn new(init: I) -> Processes<I> {
-        Processes { init, service: Service::new() }
+        Processes { init, service: Service::new(), presume_at: FOREVER }
     }
 
     /// Hears what there is to hear. Whoever asks may know of what has happened already, so this comes first.
@@ -83,6 +89,18 @@ impl<I: Init> Driver for Processes<I> {
 
     fn start(&mut self, context: &mut Context<'_>) {
         self.catch_up(context, true);
+        self.service.begin();
+        self.presume_at = context.now().saturating_add(GRACE);
+    }
+
+    fn deadline(&self) -> u64 {
+        self.presume_at
+    }
+
+    fn expired(&mut self, context: &mut Context<'_>) {
+        self.presume_at = FOREVER;
+        self.service.presume();
+        self.settle(context);
     }
 
     fn open(&mut self, context: &mut Context<'_>, file: FileId, path: &str, _: u64) -> Result<Opening> {

@@ -49,6 +49,16 @@ impl Processes {
         }
     }
 
+    /// Those that there are now were there before the service.
+    pub fn were_there(&mut self) {
+        self.0.values_mut().for_each(|process| process.mailbox = Mailbox::unknown());
+    }
+
+    /// All that live, with their numbers.
+    pub fn all_alive(&mut self) -> impl Iterator<Item = (u32, &mut Process)> {
+        self.0.iter_mut().filter(|(_, process)| process.ended.is_none()).map(|(&pid, process)| (pid, process))
+    }
+
     /// A process.
     pub fn get(&self, pid: u32) -> Option<&Process> {
         self.0.get(&pid)

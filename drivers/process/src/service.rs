@@ -93,6 +93,20 @@ impl<K: Copy + Ord> Service<K> {
         }
     }
 
+    /// The processes that there are now were there before this service, and may have told another one what becomes of
+    /// signals: these wait for them until [`presume`](Service::presume).
+    pub fn begin(&mut self) {
+        self.processes.were_there();
+    }
+
+    /// Whoever had to say something has had the time.
+    pub fn presume(&mut self) {
+        for (pid, process) in self.processes.all_alive() {
+            let ends = process.mailbox.presume().iter().find(|&signal| by_default(signal) == Outcome::End);
+            self.effects.extend(ends.map(|signal| Effect::End { pid, signal }));
+        }
+    }
+
     /// Tells the streams that watch a process, with how many more each may watch.
     fn each_stream(&mut self, pid: u32, act: impl Fn(&mut Stream, usize) -> bool) {
         let watches = |entry: &Entry| matches!(&entry.file, File::Stream(stream) if stream.watches(pid));
@@ -147,8 +161,10 @@ impl<K: Copy + Ord> Service<K> {
             (Request::Kill { pid, signal }, File::Own) => self.kill(owner, pid, signal)?,
             (Request::Dispose { ignored, told }, File::Own) => {
                 let process = self.processes.alive(owner).ok_or(Error::new(ESRCH))?;
-                process.mailbox.dispose(ignored, told);
-                self.mailbox_changed(owner, false);
+                let rest = process.mailbox.dispose(ignored, told);
+                let ends = rest.iter().find(|&signal| by_default(signal) == Outcome::End);
+                self.effects.extend(ends.map(|signal| Effect::End { pid: owner, signal }));
+                self.mailbox_changed(owner, !self.pending(owner).is_empty());
             }
             (Request::Take, File::Own) => {
                 let process = self.processes.alive(owner).ok_or(Error::new(ESRCH))?;

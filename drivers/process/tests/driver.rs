@@ -154,8 +154,28 @@ fn a_mailbox_is_read_when_a_signal_comes_and_empty_when_it_was_taken() {
 }
 
 #[test]
+fn r57_signals_wait_for_who_was_there_before_the_service_and_not_for_ever() {
+    let mut service = Service::new();
+    let own = service.open(10, SELF);
+    let other = service.open(11, SELF);
+    for pid in [10, 11] {
+        service.ask(own, Request::Kill { pid, signal: SIGTERM }).unwrap();
+    }
+    let told = SignalSet::of(SIGTERM);
+    assert_eq!(service.world.0.borrow().ended, []);
+    service.ask(other, Request::Dispose { ignored: SignalSet::EMPTY, told }).unwrap();
+    let deadline = service.bench.engine.deadline();
+    service.bench.engine.set_time(deadline);
+    service.bench.engine.expired();
+    assert_eq!(service.world.0.borrow().ended, [(10, SIGTERM)]);
+    assert_eq!(service.ask(other, Request::Take), Ok(told));
+    assert_eq!(service.bench.engine.deadline(), u64::MAX);
+}
+
+#[test]
 fn r28_attempts_are_occurrences_and_ends_are_inits() {
     let mut service = Service::new();
+    service.bench.engine.expired();
     let own = service.open(10, SELF);
     let attempts = service.open(11, &format!("{SIGNAL}{SIGTERM}"));
     for _ in 0..3 {

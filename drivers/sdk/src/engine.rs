@@ -151,6 +151,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         let id = FileId::from_badge(badge);
         if self.files.handle_closed(id) == Some(true) {
             self.trace.record(self.now, badge, Event::Closed);
+            self.caller = 0;
             self.look_after(id);
             self.sweep_parcels();
         }
@@ -217,6 +218,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
     /// The device interrupted. True: call again soon.
     pub fn interrupt(&mut self) -> bool {
         self.trace.record(self.now, 0, Event::Interrupt);
+        self.caller = 0;
         let again = self.call(|driver, context| driver.interrupt(context));
         self.sweep_parcels();
         again
@@ -236,6 +238,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
     /// The deadline has passed.
     pub fn expired(&mut self) {
         self.trace.record(self.now, 0, Event::Expired);
+        self.caller = 0;
         self.call(|driver, context| driver.expired(context));
         self.sweep_parcels();
     }

@@ -12,12 +12,15 @@ pub const INSPECT: u32 = 0x44ff;
 pub fn write<D: Driver, L: Link>(engine: &Engine<D, L>, out: &mut dyn Write) -> fmt::Result {
     let counters = engine.counters();
     let (files, pending) = engine.load();
+    let (sources, parcels) = engine.shared();
     for (name, value) in [
         ("requests", counters.requests),
         ("errors", counters.errors),
         ("waits", counters.waits),
         ("undelivered", counters.undelivered),
         ("files", files as u64),
+        ("sources", sources as u64),
+        ("parcels", parcels as u64),
         ("waiting", pending as u64),
     ] {
         writeln!(out, "{name} {value}")?;

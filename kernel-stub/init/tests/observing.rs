@@ -4,7 +4,7 @@ mod world;
 
 use abi::error::{ECHILD, EINVAL, EPERM, Error};
 use init_protocol::{
-    limits::{HAPPENED, OBSERVED},
+    limits::{ENDED, HAPPENED, OBSERVED},
     manifest::Entry,
     request::{Event, Reply, Request},
     status::ExitStatus,
@@ -251,4 +251,29 @@ proptest! {
             prop_assert_eq!(known, listed);
         }
     }
+}
+
+#[test]
+fn a_status_that_newer_ones_displace_is_forgotten_aloud() {
+    let (mut m, watcher, shell) = machine();
+    observe(&mut m, watcher).unwrap();
+    let children: Vec<u32> = (0..ENDED + 2)
+        .map(|_| {
+            let child = m.spawn(shell, "child").unwrap();
+            m.end(child, OK);
+            child
+        })
+        .collect();
+    let mut forgotten = vec![];
+    loop {
+        let events = happened(&mut m, watcher);
+        if events.is_empty() {
+            break;
+        }
+        forgotten.extend(events.into_iter().filter_map(|event| match event {
+            Event::Forgotten { pid } => Some(pid),
+            _ => None,
+        }));
+    }
+    assert_eq!(forgotten, children[..2]);
 }

@@ -23,11 +23,6 @@ pub trait Sink {
 
     /// Whether none was put.
     fn is_empty(&self) -> bool;
-
-    /// Whether a note was looked at that needs a call to tell what it has: such a harvest ends with `EAGAIN`.
-    fn needs_call(&self) -> bool {
-        false
-    }
 }
 
 /// What becomes of a note that was looked at.
@@ -39,6 +34,8 @@ pub enum After {
     Stay,
     /// Not true, and only to be found out by looking: to the tail of the list, for nobody to be woken by.
     Quiet,
+    /// A call must be made to find out what it has to tell: to the tail of the list.
+    Call,
     /// Told: off the list until something new comes.
     Settle,
     /// Told: off the list for good, though the note lives (its source is gone, R57).
@@ -56,6 +53,15 @@ pub trait View<S> {
 
     /// Looks at the note and, when it is true, puts its event into `sink`, which has room.
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After;
+}
+
+/// What a harvest leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Left {
+    /// Something that another waiter may take.
+    pub more: bool,
+    /// A note that [needs a call](After::Call).
+    pub call: bool,
 }
 
 /// A harvest that is not at its end.
@@ -337,14 +343,13 @@ impl<M: Mapped, V> Queue<M, V> {
     }
 
     /// Looks at every note that may be true, once, and puts the events of those that are into `sink`. Notes that were
-    /// retired are appended to `retired`. Tells whether something is left that another waiter may take. `EPROTO`: the server
-    /// wrote nonsense into shared memory.
+    /// retired are appended to `retired`. `EPROTO`: the server wrote nonsense into shared memory.
     pub fn harvest<S: Sink>(
         &mut self,
         unfinished: Unfinished,
         sink: &mut S,
         retired: &mut Vec<u32>,
-    ) -> Result<bool>
+    ) -> Result<Left>
     where
         V: View<S>,
     {
@@ -356,17 +361,17 @@ impl<M: Mapped, V> Queue<M, V> {
                 if pending != 0 {
                     self.drain(pending)?;
                 }
-                let Some(last) = self.ready.last() else { return Ok(false) };
+                let Some(last) = self.ready.last() else { return Ok(Left::default()) };
                 last
             }
         };
         let Queue { entries, ready, .. } = self;
         let mut looked_again = None;
         // What an earlier part of the harvest told stands behind the last.
-        let mut left = !sink.is_empty();
+        let mut left = Left { more: !sink.is_empty(), call: false };
         while let Some(index) = ready.first() {
             if sink.is_full() {
-                left = true;
+                left.more = true;
                 break;
             }
             let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else {
@@ -377,10 +382,14 @@ impl<M: Mapped, V> Queue<M, V> {
             let settle = || cell.as_ref().is_some_and(|cell| slot.settle(cell));
             match view.deliver(slot, cell.as_deref(), sink) {
                 After::Stay => {
-                    left = true;
+                    left.more = true;
                     ready.rotate(index);
                 }
                 After::Quiet => ready.rotate(index),
+                After::Call => {
+                    left.call = true;
+                    ready.rotate(index);
+                }
                 After::Drop if settle() => {
                     // True since the look: a caller that does not wait must see it (R12). Once: a driver that goes on
                     // changing its mind does not keep us here.
@@ -388,11 +397,11 @@ impl<M: Mapped, V> Queue<M, V> {
                         looked_again = Some(index);
                         continue;
                     }
-                    left = true;
+                    left.more = true;
                     ready.rotate(index);
                 }
                 After::Settle if settle() => {
-                    left = true;
+                    left.more = true;
                     ready.rotate(index);
                 }
                 after => {

@@ -15,9 +15,6 @@ pub trait Lists {
         self.put(KEvent { data, ..*event })
     }
 
-    /// Says that there is news to be fetched before all can be told.
-    fn ask(&mut self) {}
-
     /// Events that fit still.
     fn room(&self) -> usize;
 

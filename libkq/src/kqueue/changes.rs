@@ -29,7 +29,11 @@ impl<P: Platform> Kqueue<P> {
                 }
             }
             index += 1;
-            answer(lists, &change, self.change(&change, files))?;
+            let done = self.change(&change, files);
+            if done.is_ok() && change.flags.contains(EventFlags::DELETE) {
+                self.forget(change.ident, change.filter);
+            }
+            answer(lists, &change, done)?;
         }
         Ok(())
     }

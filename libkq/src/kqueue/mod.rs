@@ -12,21 +12,29 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 
-use abi::error::{Error, Result};
+use abi::error::{EAGAIN, Error, Result};
+use claim_ring::Ring;
 
 use crate::description::{Description, Watcher};
 use crate::engine::Sink;
 use crate::event::filter::Filter;
+use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists};
 use crate::file::Files;
 use crate::interruption::{Call, deadline};
 use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::set::Set;
-use knote::KNote;
+use crate::sync::Mutex;
+use crate::user_ring::is_of;
+use knote::{KNote, Watched};
+use user::User;
 
 /// Filters whose ident is a descriptor.
 const ON_DESCRIPTORS: [Filter; 4] = [Filter::READ, Filter::WRITE, Filter::EXCEPT, Filter::VNODE];
+
+/// Of the hidden note by which rings are looked at again: no change can name it, since there is no such filter.
+pub(crate) const POKE: Filter = Filter(i16::MIN + 1);
 
 /// A queue.
 pub struct Kqueue<P: Platform> {
@@ -35,6 +43,8 @@ pub struct Kqueue<P: Platform> {
     set: Set<P, KNote<P>>,
     /// Itself, as the descriptions that it watches know it.
     watcher: Weak<dyn Watcher>,
+    /// Rings into which its events are told.
+    rings: Mutex<Vec<Weak<Ring>>>,
     /// Itself, as sets in it know it.
     around: Weak<dyn Inner>,
 }
@@ -47,6 +57,7 @@ impl<P: Platform> Kqueue<P> {
             description: Description::new(),
             set,
             watcher: this.clone(),
+            rings: Mutex::new(Vec::new()),
             around: this.clone(),
         }))
     }
@@ -69,9 +80,8 @@ impl<P: Platform> Kqueue<P> {
         if lists.room() == 0 {
             return Ok(0);
         }
-        let mut events = Events::new(lists);
-        if let Err(error) = self.set.collect(&mut events) {
-            self.collected(error, &mut events)?;
+        if let Err(error) = self.set.collect(&mut Events(lists)) {
+            self.collected(error, lists)?;
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
             return Ok(lists.used());
@@ -90,14 +100,13 @@ impl<P: Platform> Kqueue<P> {
         let deadline = deadline(&**self.set.platform(), timeout);
         let interruption = files.interruption();
         let call = Call::enter(interruption.as_deref(), None);
-        let mut events = Events::new(lists);
         loop {
-            match self.set.wait(&mut events, deadline, call.interruption()) {
-                Ok(()) => return Ok(events.used()),
-                Err(error) => self.collected(error, &mut events)?,
+            match self.set.wait(&mut Events(lists), deadline, call.interruption()) {
+                Ok(()) => return Ok(lists.used()),
+                Err(error) => self.collected(error, lists)?,
             }
-            if events.used() > 0 {
-                return Ok(events.used());
+            if lists.used() > 0 {
+                return Ok(lists.used());
             }
         }
     }
@@ -105,8 +114,47 @@ impl<P: Platform> Kqueue<P> {
     /// A harvest ended with an error, which was perhaps that the stream must be read.
     #[cold]
     #[inline(never)]
-    fn collected<L: Lists>(&self, error: Error, events: &mut Events<'_, L>) -> Result<()> {
-        if events.asked { self.hear(events) } else { Err(error) }
+    fn collected<L: Lists>(&self, error: Error, lists: &mut L) -> Result<()> {
+        if error.errno == EAGAIN { self.hear(lists) } else { Err(error) }
+    }
+
+    /// What the queue is reached through.
+    pub fn platform(&self) -> &Arc<P> {
+        self.set.platform()
+    }
+
+    /// Its events are told into this ring too.
+    pub(crate) fn attach(&self, ring: &Arc<Ring>) -> Result<()> {
+        let mut rings = self.rings.lock();
+        rings.retain(|ring| ring.strong_count() > 0);
+        rings.push(Arc::downgrade(ring));
+        drop(rings);
+        let order = self.set.order();
+        self.set.make_room(&order)?;
+        let mut core = self.set.core()?;
+        if core.find((0, POKE)).is_none() {
+            let hidden = KEvent { flags: EventFlags::ADD | EventFlags::CLEAR, ..KEvent::new(0, POKE) };
+            core.insert_own(KNote::new(&hidden, Watched::User(User::default()), 0, 0)?)?;
+        }
+        Ok(())
+    }
+
+    /// Has a thread that waits look at the ring again.
+    pub(crate) fn poke(&self) {
+        // A queue that is closed has nobody who waits.
+        let Ok(mut core) = self.set.core() else { return };
+        let Some(index) = core.find((0, POKE)) else { return };
+        if let Some(note) = core.queue.note_mut(index) {
+            note.view.trigger();
+        }
+        self.set.look(core, index, true);
+    }
+
+    /// R35: what is in rings of a note that is gone reaches nobody.
+    fn forget(&self, ident: usize, filter: Filter) {
+        for ring in self.rings.lock().iter().filter_map(Weak::upgrade) {
+            ring.forget(|event| is_of(event, ident, filter));
+        }
     }
 
     /// Closes the queue: notes go, and who waits is woken with an error (R34).
@@ -143,67 +191,49 @@ impl<P: Platform> Watcher for Kqueue<P> {
         let order = self.set.order();
         for filter in ON_DESCRIPTORS {
             self.set.purge(&order, (fd as usize, filter));
+            self.forget(fd as usize, filter);
         }
     }
 }
 
 /// The event list as a sink of the engine.
-pub struct Events<'a, L> {
-    lists: &'a mut L,
-    /// A stream has news: [`Kqueue::hear`].
-    asked: bool,
-}
-
-impl<'a, L> Events<'a, L> {
-    #[inline]
-    fn new(lists: &'a mut L) -> Events<'a, L> {
-        Events { lists, asked: false }
-    }
-}
+pub struct Events<'a, L>(&'a mut L);
 
 impl<L: Lists> Sink for Events<'_, L> {
     #[inline]
     fn is_full(&self) -> bool {
-        self.lists.room() == 0
+        self.0.room() == 0
     }
 
     #[inline]
     fn is_empty(&self) -> bool {
-        self.lists.used() == 0
-    }
-
-    fn needs_call(&self) -> bool {
-        self.asked
+        self.0.used() == 0
     }
 }
 
 impl<L: Lists> Lists for Events<'_, L> {
     #[inline]
     fn change(&self, index: usize) -> Option<KEvent> {
-        self.lists.change(index)
-    }
-
-    fn ask(&mut self) {
-        self.asked = true;
+        self.0.change(index)
     }
 
     #[inline]
     fn put(&mut self, event: KEvent) -> bool {
-        self.lists.put(event)
+        self.0.put(event)
     }
 
     #[inline(always)]
     fn put_with(&mut self, event: &KEvent, data: i64) -> bool {
-        self.lists.put_with(event, data)
+        self.0.put_with(event, data)
     }
 
     #[inline]
     fn room(&self) -> usize {
-        self.lists.room()
+        self.0.room()
     }
 
     #[inline]
     fn used(&self) -> usize {
-        self.lists.used()
+        self.0.used()
     }
 }

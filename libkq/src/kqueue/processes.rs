@@ -118,15 +118,16 @@ impl<P: Platform> Kqueue<P> {
     /// A harvest has found the stream ready: reads it, and harvests what its records have made true.
     #[cold]
     #[inline(never)]
-    pub(super) fn hear<L: Lists>(&self, events: &mut Events<'_, L>) -> Result<()> {
-        events.asked = false;
+    pub(super) fn hear<L: Lists>(&self, lists: &mut L) -> Result<()> {
         self.read_stream(&self.set.order())?;
-        if events.room() == 0 {
+        if lists.room() == 0 {
             return Ok(());
         }
-        // More that has come meanwhile is found by another look.
-        let collected = self.set.collect(events);
-        if core::mem::take(&mut events.asked) { Ok(()) } else { collected }
+        match self.set.collect(&mut Events(lists)) {
+            // More has come meanwhile: another look finds it.
+            Err(error) if error.errno == EAGAIN => Ok(()),
+            collected => collected,
+        }
     }
 
     /// Reads the stream to its end.

@@ -12,6 +12,8 @@ use crate::file::{File, Files};
 use crate::platform::{Platform, Read};
 use crate::poll::PollFd;
 
+/// How often something is tried that its file seems ready for, before it waits at the driver.
+const TRIES: usize = 8;
 /// Bytes of `struct pollfd`.
 const POLLFD: usize = size_of::<PollFd>();
 
@@ -109,10 +111,11 @@ impl<P: Platform> Process<P> {
         if at_once || file.is_nonblocking() {
             return act(NONBLOCK);
         }
-        if self.interruption().is_none() || file.pollable()?.is_none() {
+        // What cannot be watched is waited for at its driver.
+        if self.interruption().is_none() || !matches!(file.pollable(), Ok(Some(_))) {
             return act(0);
         }
-        loop {
+        for _ in 0..TRIES {
             match act(NONBLOCK) {
                 Err(error) if error.errno == EAGAIN => {
                     let mut list = [PollFd::new(fd, until)];
@@ -124,6 +127,8 @@ impl<P: Platform> Process<P> {
                 done => return done,
             }
         }
+        // It is ready and still not to be done, as a datagram that needs more room than there is.
+        act(0)
     }
 }
 

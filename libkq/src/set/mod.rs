@@ -130,7 +130,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         if core.closed { Err(Error::new(EBADF)) } else { Ok(core) }
     }
 
-    /// Harvests what is ready now. `EAGAIN`: a note [needs a call](Sink::needs_call).
+    /// Harvests what is ready now. `EAGAIN`: a note [needs a call](crate::engine::After::Call).
     #[inline(always)]
     pub fn collect<S: Sink>(&self, sink: &mut S) -> Result<()>
     where
@@ -162,10 +162,10 @@ impl<P: Platform, V: Member> Set<P, V> {
         if retired.len() != before {
             core.forget_own(before)?;
         }
-        if left {
+        if left.more {
             self.hand_on(core);
         }
-        if sink.needs_call() { Err(Error::new(EAGAIN)) } else { Ok(()) }
+        if left.call { Err(Error::new(EAGAIN)) } else { Ok(()) }
     }
 
     /// The sets in it.

@@ -52,6 +52,8 @@ fn thread_ends(_: *mut ()) {
 #[derive(Default)]
 pub struct Machine {
     mailbox: Mutex<Option<Arc<OpenFile>>>,
+    /// What was said last: a service that is started again hears it before anything else.
+    said: Mutex<(SignalSet, SignalSet)>,
     /// Whether the thread that waits for signals runs.
     listening: AtomicU32,
 }
@@ -63,6 +65,10 @@ impl Machine {
             Some(open) => Ok(open.clone()),
             None => {
                 let open = Arc::new(crate::process().platform().open(SELF, O_RDONLY as u64)?);
+                let (ignored, told) = *self.said.lock();
+                if !ignored.union(told).is_empty() {
+                    ask(&open, Request::Dispose { ignored, told })?;
+                }
                 *mailbox = Some(open.clone());
                 Ok(open)
             }
@@ -147,6 +153,7 @@ impl Outside for Machine {
 
     fn dispose(&self, ignored: SignalSet, told: SignalSet) -> Result<()> {
         self.ask(Request::Dispose { ignored, told })?;
+        *self.said.lock() = (ignored, told);
         if told.is_empty() { Ok(()) } else { self.listen() }
     }
 

@@ -182,7 +182,11 @@ mod tests {
         assert!(!table.tests.is_empty());
         for test in table.tests {
             assert!(!test.cpus.is_empty() && !test.modes.is_empty(), "{} is never run", test.program);
-            assert!(test.harness || test.twin.is_some() || !test.output.is_empty(), "{} cannot fail by its output", test.program);
+            assert!(
+                test.harness || test.twin.is_some() || !test.output.is_empty(),
+                "{} cannot fail by its output",
+                test.program
+            );
         }
     }
 

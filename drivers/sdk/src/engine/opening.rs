@@ -11,6 +11,9 @@ use alloc::vec::Vec;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::{MAX_PATH, Open, Opened, words};
 
+/// So many may wait without being asked whether they live: to ask is a call of the event server.
+const UNLOOKED: usize = 8;
+
 impl<D: Driver, L: Link> Engine<D, L> {
     pub(super) fn open(&mut self, beside: Option<FileId>, request: Request<'_, L::Handle>) -> Result<Answer> {
         let ticket = ticket(request.handles)?;
@@ -109,9 +112,12 @@ impl<D: Driver, L: Link> Engine<D, L> {
         Ok(Answer::Done)
     }
 
-    /// The kernel does not tell that a caller died. With each request to open a file that begins to wait, some of the others
-    /// are looked after, so that those of the dead are never many.
+    /// The kernel does not tell that a caller died. With each request that begins to wait while many do, some of those that
+    /// wait to open a file are looked after, so that those of the dead are never more than a few.
     pub(super) fn look_after_opens(&mut self) {
+        if self.pending.len() < UNLOOKED {
+            return;
+        }
         for _ in 0..2 {
             let Some((at, ticket)) = self.pending.next_open(self.probe) else { return };
             self.probe = at + 1;

@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use abi::error::{EAGAIN, EDEADLK, EINVAL, ESRCH, Error, Result};
+use abi::error::{EAGAIN, EDEADLK, EFAULT, EINVAL, ESRCH, Error, Result};
 use abi::limits::FOREVER;
 use rt::sync::Mutex;
 use rt::sys::{futex_wait, futex_wake};
@@ -67,6 +67,9 @@ unsafe extern "C" fn pthread_create(
     routine: Routine,
     argument: *mut c_void,
 ) -> c_int {
+    if place.is_null() {
+        return EFAULT;
+    }
     // SAFETY: the C program's pointer.
     let attributes = unsafe { optional(attributes) }.unwrap_or(DEFAULT);
     // SAFETY: the C program's pointer, and its promises about the routine.

@@ -7,11 +7,13 @@ extern crate alloc;
 
 mod devpoll;
 mod epoll;
+mod files;
 mod kqueue;
 mod poll;
 mod pthread;
 mod select;
 mod signal;
+mod socket;
 
 use core::time::Duration;
 
@@ -28,11 +30,13 @@ type Twin = (&'static str, fn() -> Result<()>);
 const TWINS: &[Twin] = &[
     ("devpoll", devpoll::run),
     ("epoll", epoll::run),
+    ("files", files::run),
     ("kqueue", kqueue::run),
     ("poll", poll::run),
     ("pthread", pthread::run),
     ("select", select::run),
     ("signal", signal::run),
+    ("socket", socket::run),
 ];
 
 fn main(start: &rt::Start) -> i32 {
