@@ -49,6 +49,8 @@ mod signals;
 #[cfg(target_os = "none")]
 mod sockets;
 #[cfg(target_os = "none")]
+mod spawn;
+#[cfg(target_os = "none")]
 mod stdio;
 #[cfg(target_os = "none")]
 mod string;

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use abi::error::{
-    EBADF, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, EXDEV,
+    EBADF, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENODEV, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, EXDEV,
 };
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;
@@ -21,6 +21,7 @@ use libkq::control::Whence;
 use libkq::event::note;
 use libkq::flag::{O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
 use libkq::{Conditions, Descriptor, EpollFlags, EpollSet, FdSet, Filter, KEvent, PollFd, Queue, process};
+use rt::init;
 
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -59,6 +60,7 @@ fn main(start: &rt::Start) -> i32 {
         ("listings_are_whole_though_names_come_and_go", listings),
         ("r55_a_greedy_process_gets_enospc", a_greedy_process),
         ("nothing_is_left_over", nothing_is_left_over),
+        ("r57_a_dead_driver_is_told_once", a_dead_driver_is_told_once),
     ]);
     suite.finish()
 }
@@ -413,4 +415,31 @@ fn nothing_is_left_over() -> Outcome {
         round()?;
     }
     ledger.balance()
+}
+
+/// A dead driver: every note is told once, and the service comes back, empty.
+fn a_dead_driver_is_told_once() -> Outcome {
+    let (queue, file) = (Queue::new()?, make("/tmp/lost")?);
+    queue.apply(&[vnode(&file, note::VNODE), KEvent::read(file.number()).add()])?;
+    let entry = init::list(0)?.into_iter().find(|process| process.name == "files");
+    init::kill(entry.ok_or(Failure::new("no file driver"))?.pid, 9)?;
+    for _ in 0..2 {
+        let event = next(&queue)?;
+        ensure(event.is_eof(), "the end of file")?;
+        // The other's are acts on a file.
+        ensure(event.filter == Filter::VNODE || event.fflags == ENODEV as u32, "the reason")?;
+    }
+    equal(ready(&queue)?, vec![])?;
+    refused(queue.apply(&[KEvent::write(file.number()).add()]), ENODEV)?;
+    refused(file.read(&mut [0]), ENODEV)?;
+    drop(file);
+    let deadline = guest_tests::soon();
+    loop {
+        match Descriptor::open("/tmp/lost", O_RDONLY) {
+            Err(error) if error.errno == ENOENT => return Ok(()),
+            Err(error) if error.errno == ENODEV => a_moment(),
+            found => return refused(found, ENOENT),
+        }
+        ensure(rt::clock::now_ns() < deadline, "it is started again")?;
+    }
 }

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use abi::error::{
-    EADDRINUSE, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMSGSIZE, ENOENT, ENOTCONN,
-    ENOTSOCK, EPIPE, EPROTOTYPE,
+    EADDRINUSE, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMFILE, EMSGSIZE, ENFILE, ENODEV,
+    ENOENT, ENOMEM, ENOTCONN, ENOTSOCK, EPIPE, EPROTOTYPE,
 };
 use guest_tests::failure::{ensure, equal, refused, refused_with};
 use guest_tests::ledger::Ledger;
@@ -25,6 +25,7 @@ use libkq::{
     Conditions, Descriptor, EpollEvent, EpollFlags, EpollSet, EventFlags, FdSet, Filter, KEvent, PollFd,
     Queue, process,
 };
+use rt::init;
 use rt::thread::Builder;
 
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
@@ -68,7 +69,9 @@ fn main(start: &rt::Start) -> i32 {
         ("what_is_peeked_at_stays", peeking),
         ("no_byte_is_lost_among_eight_threads", no_byte_is_lost),
         ("a_dead_peer_is_an_end", a_dead_peer_is_an_end),
+        ("r55_a_greedy_process_gets_an_error", a_greedy_process),
         ("nothing_is_left_over", nothing_is_left_over),
+        ("r57_a_dead_driver_is_told_once", a_dead_driver_is_told_once),
     ]);
     suite.finish()
 }
@@ -546,7 +549,7 @@ fn a_dead_peer_is_an_end() -> Outcome {
     let queue = Queue::new()?;
     queue.apply(&[KEvent::read(server.number()).add()])?;
     equal(next(&queue)?.data, 10)?;
-    rt::init::kill(dies.pid, 9)?;
+    init::kill(dies.pid, 9)?;
     loop {
         let event = next(&queue)?;
         if event.is_eof() {
@@ -557,6 +560,65 @@ fn a_dead_peer_is_an_end() -> Outcome {
     equal(server.read(&mut [0; 99])?, 10)?;
     equal(server.read(&mut [0; 99])?, 0)?;
     refused(libkq::write(server.number(), b"x"), EPIPE)
+}
+
+fn a_greedy_process() -> Outcome {
+    let mut sockets = vec![];
+    let error = loop {
+        match socket() {
+            Ok(socket) => sockets.push(socket),
+            Err(failure) => break failure,
+        }
+        ensure(sockets.len() < 10_000, "there is an end")?;
+    };
+    ensure(error.is(EMFILE) || error.is(ENFILE) || error.is(ENOMEM), "the quota is told")?;
+    sockets.truncate(1);
+    drop(pair()?);
+    let (one, other) = Descriptor::socket_pair(SocketType::SeqPacket)?;
+    process().set_nonblocking(one.number(), true)?;
+    let number = other.number();
+    let sent =
+        (0..10_000).take_while(|_| process().send(one.number(), b"", "", &[number], PLAIN).is_ok()).count();
+    ensure(sent < 1000, "handles on their way have an end")?;
+    ensure(
+        process().receive(number, &mut [0], 0, PLAIN)?.flags.contains(MessageFlags::HANDLES_TRUNCATED),
+        "told",
+    )?;
+    equal(process().send(one.number(), b"", "", &[number], PLAIN)?, 0)
+}
+
+/// A dead driver: every note is told once, and the service comes back.
+fn a_dead_driver_is_told_once() -> Outcome {
+    let (queue, (one, other), listener) = (Queue::new()?, pair()?, Listener::new(1)?);
+    queue.apply(&[
+        KEvent::read(other.number()).add(),
+        KEvent::write(listener.0.number()).add(),
+        KEvent::new(one.number() as usize, Filter::EXCEPT).add(),
+    ])?;
+    let entry = init::list(0)?.into_iter().find(|process| process.name == "socket");
+    init::kill(entry.ok_or(Failure::new("no socket driver"))?.pid, 9)?;
+    for _ in 0..3 {
+        let event = next(&queue)?;
+        ensure(event.is_eof(), "the end of file")?;
+        equal(event.fflags, ENODEV as u32)?;
+    }
+    equal(ready(&queue)?, vec![])?;
+    ensure(polled(&other, BOTH)?.contains(Conditions::HUP), "hung up")?;
+    refused(queue.apply(&[KEvent::read(one.number()).add()]), ENODEV)?;
+    refused(other.read(&mut [0]), ENODEV)?;
+    drop((one, other, listener));
+    let deadline = guest_tests::soon();
+    loop {
+        match pair() {
+            Ok((one, other)) => {
+                one.write_all(b"again")?;
+                return equal(other.read(&mut [0; 9])?, 5);
+            }
+            Err(failure) if failure.is(ENODEV) => a_moment(),
+            Err(failure) => return Err(failure),
+        }
+        ensure(rt::clock::now_ns() < deadline, "it is started again")?;
+    }
 }
 
 fn nothing_is_left_over() -> Outcome {
