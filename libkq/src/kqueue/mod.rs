@@ -24,7 +24,7 @@ use crate::file::Files;
 use crate::interruption::{Call, deadline};
 use crate::nesting::Inner;
 use crate::platform::Platform;
-use crate::set::Set;
+use crate::set::{Rest, Set};
 use crate::sync::Mutex;
 use crate::user_ring::is_of;
 use knote::{KNote, Watched};
@@ -80,7 +80,25 @@ impl<P: Platform> Kqueue<P> {
         if lists.room() == 0 {
             return Ok(0);
         }
-        if let Err(error) = self.set.collect(&mut Events(lists)) {
+        if let Err(rest) = self.set.collect_plain(&mut Events(lists)) {
+            return self.look_on(rest, lists, files, timeout);
+        }
+        if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Ok(lists.used());
+        }
+        self.wait(lists, files, timeout)
+    }
+
+    /// The rest of a call whose first look was not plain. Apart, so that the others are short.
+    #[inline(never)]
+    fn look_on<L: Lists>(
+        &self,
+        rest: Rest<'_, P, KNote<P>>,
+        lists: &mut L,
+        files: &impl Files<P>,
+        timeout: Option<core::time::Duration>,
+    ) -> Result<usize> {
+        if let Err(error) = self.set.collect_rest(rest, &mut Events(lists)) {
             self.collected(error, lists)?;
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {

@@ -87,6 +87,12 @@ pub struct Core<P: Platform, V: Member> {
     closed: bool,
 }
 
+/// A harvest that a plain look did not finish; of a closed set nothing is.
+pub struct Rest<'a, P: Platform, V: Member> {
+    core: MutexGuard<'a, Core<P, V>>,
+    unfinished: Option<Unfinished>,
+}
+
 /// Held while notes are made and removed.
 pub type Order<'a> = MutexGuard<'a, ()>;
 
@@ -136,26 +142,36 @@ impl<P: Platform, V: Member> Set<P, V> {
     where
         V: View<S>,
     {
-        let mut core = self.core()?;
+        self.collect_plain(sink).or_else(|rest| self.collect_rest(rest, sink))
+    }
+
+    /// The part of it that most looks consist of; the rest is [`collect_rest`](Set::collect_rest)'s.
+    #[inline(always)]
+    pub fn collect_plain<S: Sink>(&self, sink: &mut S) -> Result<(), Rest<'_, P, V>>
+    where
+        V: View<S>,
+    {
+        let mut core = self.core.lock();
+        if core.closed {
+            return Err(Rest { core, unfinished: None });
+        }
         match core.queue.harvest_plain(sink) {
             Ok(false) => {}
             // R13: what is still on the list may be somebody else's to take.
             Ok(true) => self.hand_on(core),
-            Err(unfinished) => self.collect_rest(core, unfinished, sink)?,
+            Err(unfinished) => return Err(Rest { core, unfinished: Some(unfinished) }),
         }
         Ok(())
     }
 
+    /// What a plain look leaves.
     #[inline(never)]
-    fn collect_rest<S: Sink>(
-        &self,
-        mut core: MutexGuard<'_, Core<P, V>>,
-        unfinished: Unfinished,
-        sink: &mut S,
-    ) -> Result<()>
+    pub fn collect_rest<S: Sink>(&self, rest: Rest<'_, P, V>, sink: &mut S) -> Result<()>
     where
         V: View<S>,
     {
+        let Rest { mut core, unfinished } = rest;
+        let Some(unfinished) = unfinished else { return Err(Error::new(EBADF)) };
         let Core { queue, retired, .. } = &mut *core;
         let before = retired.len();
         let left = queue.harvest(unfinished, sink, retired)?;
