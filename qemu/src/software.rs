@@ -60,6 +60,9 @@ pub fn built_for(workspace: &Workspace, manifest: &Manifest) -> Result<Software>
             }
         }
     }
+    for (name, path) in c::made(workspace) {
+        software.programs.entry(name).or_insert(path);
+    }
     let missing = manifest.entries.iter().map(|entry| entry.file.rsplit('/').next().unwrap_or_default());
     let missing = missing.chain([INIT]).find(|name| !software.programs.contains_key(*name));
     match missing.or((!software.kernel.is_file()).then_some(KERNEL)) {

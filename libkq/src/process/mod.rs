@@ -7,6 +7,7 @@ mod sockets;
 mod transfer;
 
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, Error, Result};
@@ -32,6 +33,8 @@ pub struct Process<P: Platform> {
     platform: Arc<P>,
     table: Mutex<Table<Open<P>>>,
     interruption: Mutex<Option<Arc<dyn Interruption>>>,
+    /// It is there: a wait of a program without signals takes no lock to know that.
+    hears: AtomicBool,
     polled: Sets<P>,
 }
 
@@ -72,7 +75,7 @@ impl<P: Platform> Files<P> for Process<P> {
     }
 
     fn interruption(&self) -> Option<Arc<dyn Interruption>> {
-        self.interruption.lock().clone()
+        if self.hears.load(Ordering::Acquire) { self.interruption.lock().clone() } else { None }
     }
 }
 
@@ -83,6 +86,7 @@ impl<P: Platform> Process<P> {
             platform: Arc::new(platform),
             table: Mutex::new(Table::new(MAX_DESCRIPTORS)),
             interruption: Mutex::new(None),
+            hears: AtomicBool::new(false),
             polled: Sets::new(),
         }
     }
@@ -126,6 +130,7 @@ impl<P: Platform> Process<P> {
     /// Says what may interrupt the waits of this process's threads.
     pub fn set_interruption(&self, interruption: Arc<dyn Interruption>) {
         *self.interruption.lock() = Some(interruption);
+        self.hears.store(true, Ordering::Release);
     }
 
     /// Ends the wait of a thread (its [`Platform::thread`]) with `EINTR`, if it waits now; what it waits for is not lost.

@@ -184,6 +184,12 @@ impl<P: Platform, V: Member> Set<P, V> {
         if left.call { Err(Error::new(EAGAIN)) } else { Ok(()) }
     }
 
+    /// Whether it has neither sets in it nor notes to be freed: most have not.
+    fn is_plain(&self) -> bool {
+        let core = self.core.lock();
+        core.retired.is_empty() && core.nested.is_empty()
+    }
+
     /// The sets in it.
     pub fn nested(&self) -> Vec<Arc<dyn Inner>> {
         let mut core = self.core.lock();

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::Ordering;
 
+use alloc::vec::Vec;
+
 use abi::error::{EINTR, ENOMEM, ETIMEDOUT, Error, Result};
 use event_protocol::park::{End, choose};
 
@@ -25,7 +27,6 @@ impl<P: Platform, V: Member> Set<P, V> {
     where
         V: View<S>,
     {
-        self.free_retired()?;
         let (waiters, seats) = self.platform.waiters();
         // R55: more threads wait than a session has records for.
         let seat = seats.take(self.platform.thread()).ok_or(Error::new(ENOMEM))?;
@@ -39,7 +40,13 @@ impl<P: Platform, V: Member> Set<P, V> {
         let bit = 1 << (number & 63);
         loop {
             // What comes for a set within may choose this thread too, as soon as it has announced itself.
-            let within = self.nested();
+            let within = match self.is_plain() {
+                true => Vec::new(),
+                false => {
+                    self.free_retired()?;
+                    self.nested()
+                }
+            };
             for inner in &within {
                 inner.each_parked(&mut |parked| {
                     parked.fetch_or(bit, Ordering::AcqRel);
