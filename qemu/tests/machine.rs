@@ -13,8 +13,19 @@ use std::{
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// What the default manifest and the tests need.
-const PROGRAMS: [&str; 7] =
-    ["kernel", "init", "event-server", "tty", "timer", "examples/kqcat", "examples/hello"];
+const PROGRAMS: [&str; 11] = [
+    "kernel",
+    "init",
+    "event-server",
+    "tty",
+    "timer",
+    "process",
+    "pipe",
+    "socket",
+    "files",
+    "examples/kqcat",
+    "examples/hello",
+];
 
 /// A target folder with programs that are never run, and a stand-in for QEMU.
 struct Stage {

@@ -229,13 +229,13 @@ impl Slot {
     }
 
     /// Looks at the cell; true when the note is active, was not queued, and is now for the caller to put on its list.
-    #[inline]
+    #[inline(always)]
     pub fn requeue_if_active(&self, cell: &Cell) -> bool {
         !self.active(cell).is_empty() && self.try_queue()
     }
 
     /// Takes the note off the ready list and looks again; true when it must go back at once.
-    #[inline]
+    #[inline(always)]
     pub fn settle(&self, cell: &Cell) -> bool {
         self.queued.swap(0, Ordering::AcqRel);
         self.requeue_if_active(cell)

@@ -38,7 +38,7 @@ pub struct CpuLocal {
     run_queue: Mutex<lock::RunQueue, RunQueue>,
     /// The block of the running thread; null while the CPU runs none.
     current: Cell<*const ThreadBlock>,
-    /// What [`LOADED`] says, without the shared line.
+    /// What `LOADED` says, without the shared line.
     root: Cell<u64>,
     fs_base: Cell<u64>,
     /// The running thread may use I/O ports.

@@ -46,7 +46,7 @@ impl<M: Mapped> Bank<M> {
     }
 
     /// Takes every activation of the shards of the mask, giving the numbers of the notes.
-    #[inline]
+    #[inline(always)]
     pub fn drain(&mut self, shards: u32, mut note: impl FnMut(u32)) -> Result<(), Fault> {
         let mut rest = shards;
         while rest != 0 {

@@ -55,6 +55,11 @@ pub trait View<S> {
     fn deliver(&mut self, slot: &Slot, cell: Option<&Cell>, sink: &mut S) -> After;
 }
 
+impl Unfinished {
+    /// Nothing was looked at yet, and there is news.
+    pub const FROM_NEWS: Unfinished = Unfinished { last: None };
+}
+
 /// What a harvest leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Left {
@@ -200,7 +205,7 @@ impl<M: Mapped, V> Queue<M, V> {
     /// its slot can be used again.
     pub fn remove(&mut self, index: u32) -> Result<Option<V>> {
         self.silence(index);
-        self.drain(u32::MAX)?;
+        self.drain_apart(u32::MAX)?;
         let Some(entry) = self.entries.get_mut(index as usize) else { return Ok(None) };
         let note = entry.note.take();
         if note.is_some() {
@@ -274,7 +279,7 @@ impl<M: Mapped, V> Queue<M, V> {
     pub fn pending(&mut self, own: impl Fn(&V) -> (bool, bool)) -> Result<usize> {
         let news = self.header.take_pending();
         if news != 0 {
-            self.drain(news)?;
+            self.drain_apart(news)?;
         }
         let Queue { entries, ready, .. } = self;
         let (mut count, mut next) = (0, ready.first());
@@ -295,8 +300,14 @@ impl<M: Mapped, V> Queue<M, V> {
         Ok(count)
     }
 
+    /// [`drain`](Queue::drain) where it is not worth its length.
+    #[inline(never)]
+    fn drain_apart(&mut self, shards: u32) -> Result<()> {
+        self.drain(shards)
+    }
+
     /// Moves activations of the shards in `shards` from the rings to the tail of the ready list.
-    #[inline]
+    #[inline(always)]
     fn drain(&mut self, shards: u32) -> Result<()> {
         let Queue { entries, banks, ready, arrivals, .. } = self;
         for bank in banks {
@@ -344,6 +355,7 @@ impl<M: Mapped, V> Queue<M, V> {
 
     /// Looks at every note that may be true, once, and puts the events of those that are into `sink`. Notes that were
     /// retired are appended to `retired`. `EPROTO`: the server wrote nonsense into shared memory.
+    #[inline(always)]
     pub fn harvest<S: Sink>(
         &mut self,
         unfinished: Unfinished,

@@ -47,7 +47,7 @@ impl<P: Platform> Process<P> {
         }
     }
 
-    /// A new epoll set. `epoll_create1(2)`: [`CLOEXEC`](crate::epoll::CLOEXEC) or nothing.
+    /// A new epoll set. `epoll_create1(2)`: [`CLOEXEC`] or nothing.
     pub fn epoll_create(&self, flags: u64) -> Result<i32> {
         if flags & !CLOEXEC != 0 {
             return Err(Error::new(EINVAL));

@@ -170,8 +170,30 @@ impl<P: Platform, V: Member> Set<P, V> {
     where
         V: View<S>,
     {
-        let Rest { mut core, unfinished } = rest;
+        let Rest { core, unfinished } = rest;
         let Some(unfinished) = unfinished else { return Err(Error::new(EBADF)) };
+        self.harvest(core, unfinished, sink)
+    }
+
+    /// Harvests when there is news for certain: after a wake-up.
+    #[inline(always)]
+    fn collect_news<S: Sink>(&self, sink: &mut S) -> Result<()>
+    where
+        V: View<S>,
+    {
+        self.harvest(self.core()?, Unfinished::FROM_NEWS, sink)
+    }
+
+    #[inline(always)]
+    fn harvest<S: Sink>(
+        &self,
+        mut core: MutexGuard<'_, Core<P, V>>,
+        unfinished: Unfinished,
+        sink: &mut S,
+    ) -> Result<()>
+    where
+        V: View<S>,
+    {
         let Core { queue, retired, .. } = &mut *core;
         let before = retired.len();
         let left = queue.harvest(unfinished, sink, retired)?;

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::error::{EINTR, ENOMEM, ETIMEDOUT, Error, Result};
@@ -10,6 +11,7 @@ use event_protocol::park::{End, choose};
 use super::{Core, Member, Set};
 use crate::engine::{Sink, View};
 use crate::interruption::Interruption;
+use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::sync::MutexGuard;
 
@@ -66,14 +68,8 @@ impl<P: Platform, V: Member> Set<P, V> {
                 }
             }
             let end = waiter.withdraw(parked, number);
-            for inner in &within {
-                inner.each_parked(&mut |parked| {
-                    parked.fetch_and(!bit, Ordering::AcqRel);
-                });
-                if end == End::Chosen {
-                    // Those who wait for it alone have not heard.
-                    inner.hand_on();
-                }
+            if !within.is_empty() {
+                leave(&within, bit, end);
             }
             if looked.is_err() || !sink.is_empty() {
                 if end == End::Chosen {
@@ -82,7 +78,7 @@ impl<P: Platform, V: Member> Set<P, V> {
                 }
                 return looked;
             }
-            self.collect(sink)?;
+            self.collect_news(sink)?;
             match slept {
                 _ if !sink.is_empty() => return Ok(()),
                 Ok(()) => {}
@@ -117,5 +113,19 @@ impl<P: Platform, V: Member> Set<P, V> {
         let number = choose(self.header.parked(), waiters, u64::MAX, core.last_woken)?;
         core.last_woken = number;
         Some(number)
+    }
+}
+
+/// The wait is over for the sets within too.
+#[cold]
+fn leave(within: &[Arc<dyn Inner>], bit: u64, end: End) {
+    for inner in within {
+        inner.each_parked(&mut |parked| {
+            parked.fetch_and(!bit, Ordering::AcqRel);
+        });
+        if end == End::Chosen {
+            // Those who wait for it alone have not heard.
+            inner.hand_on();
+        }
     }
 }
