@@ -30,14 +30,27 @@ pub trait Inner: Send + Sync {
     /// How many of its notes are true, and how often something came. None when it is closed.
     fn look(&self) -> (usize, u64);
 
-    /// Its word of parked waiters, and those of the sets in it.
-    fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64));
+    /// Its word of parked waiters.
+    fn parked(&self) -> &AtomicU64;
 
     /// Wakes a waiter of its own, or of a set around it, if it has something to tell.
     fn hand_on(&self);
 
     /// The sets in it.
     fn nested(&self) -> Vec<Arc<dyn Inner>>;
+}
+
+/// These sets and all that are in them: who sleeps announces itself in each, and takes itself out of the very same ones,
+/// whatever has changed meanwhile.
+pub(crate) fn with_nested(sets: Vec<Arc<dyn Inner>>) -> Vec<Arc<dyn Inner>> {
+    let mut all = sets;
+    let mut next = 0;
+    while let Some(set) = all.get(next) {
+        let within = set.nested();
+        all.extend(within);
+        next += 1;
+    }
+    all
 }
 
 /// Sets in the longest chain that begins with `set`.

@@ -80,6 +80,16 @@ pub enum Task<H> {
     },
 }
 
+impl<H> Task<H> {
+    /// Bytes that were taken of what it writes or sends.
+    pub fn done(&self) -> usize {
+        match self {
+            Task::Write { done, .. } | Task::Send { done, .. } => *done,
+            _ => 0,
+        }
+    }
+}
+
 impl<H> Waiting<H> {
     fn crowds(&self, other: &Waiting<H>) -> bool {
         match (&self.task, &other.task) {

@@ -217,6 +217,8 @@ impl Driver for Service {
         buffer: &mut [u8],
         offset: Option<u64>,
     ) -> Result<Taken> {
+        // What is undone is this read or nothing.
+        self.last = Last::Nothing;
         seekless(offset)?;
         let id = self.id(file)?;
         let received = self.take(context, id, buffer, Take::default())?;
@@ -258,13 +260,19 @@ impl Driver for Service {
         buffer: &mut [u8],
         receiving: Receiving,
     ) -> Result<Incoming> {
+        self.last = Last::Nothing;
         let id = self.id(file)?;
         let Receiving { flags, parcels } = receiving;
         let take =
             Take { urgent: flags.contains(MessageFlags::OOB), all: flags.contains(MessageFlags::WAIT_ALL) };
         let ended = self.sockets.get(id)?.readable().amount == 0;
         let (count, whole, from, parcels) = if flags.contains(MessageFlags::PEEK) {
-            let peeked = self.sockets.peek(id, buffer, take)?;
+            let pending = self.sockets.get(id)?.error;
+            let peeked = self.sockets.peek(id, buffer, take).inspect_err(|error| {
+                if pending != 0 && error.errno == pending {
+                    self.last = Last::Error(pending);
+                }
+            })?;
             let parcels = peeked.handles.iter().take(parcels).cloned().collect();
             (peeked.count, peeked.whole, peeked.from, parcels)
         } else {

@@ -105,7 +105,9 @@ impl<P: Platform> DevPoll<P> {
         self.remove(order, fd)?;
         nest(&self.description, self.around.clone(), &inner, || {
             self.put_own(order, Entry::on_set(fd, wanted, inner.clone()))
-        })
+        })?;
+        self.set.wake_everybody();
+        Ok(())
     }
 
     /// R31: known to the descriptor first, and found open after that.
@@ -256,8 +258,8 @@ impl<P: Platform> Inner for DevPoll<P> {
         self.set.pending()
     }
 
-    fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
-        self.set.each_parked(each);
+    fn parked(&self) -> &AtomicU64 {
+        self.set.parked()
     }
 
     fn hand_on(&self) {

@@ -99,6 +99,7 @@ impl<P: Platform> Epoll<P> {
                     self.set.look(core, index, true);
                     Ok(())
                 })?;
+                self.set.wake_everybody();
             }
             Target::Set(_) => return Err(Error::new(EINVAL)),
         }
@@ -218,8 +219,8 @@ impl<P: Platform> Inner for Epoll<P> {
         self.set.pending()
     }
 
-    fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
-        self.set.each_parked(each);
+    fn parked(&self) -> &AtomicU64 {
+        self.set.parked()
     }
 
     fn hand_on(&self) {

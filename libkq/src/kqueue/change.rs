@@ -192,7 +192,9 @@ impl<P: Platform> Kqueue<P> {
             let index = core.insert_own(note)?;
             self.set.look(core, index, true);
             Ok(())
-        })
+        })?;
+        self.set.wake_everybody();
+        Ok(())
     }
 
     /// R25: starts again, and what was not delivered is dropped.

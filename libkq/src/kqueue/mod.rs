@@ -190,8 +190,8 @@ impl<P: Platform> Inner for Kqueue<P> {
         self.set.pending()
     }
 
-    fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
-        self.set.each_parked(each);
+    fn parked(&self) -> &AtomicU64 {
+        self.set.parked()
     }
 
     fn hand_on(&self) {

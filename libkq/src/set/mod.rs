@@ -241,12 +241,9 @@ impl<P: Platform, V: Member> Set<P, V> {
         (count, self.core.lock().queue.arrivals().wrapping_add(within))
     }
 
-    /// Its word of parked waiters, and those of the sets in it.
-    pub fn each_parked(&self, each: &mut dyn FnMut(&AtomicU64)) {
-        each(self.header.parked());
-        for inner in self.nested() {
-            inner.each_parked(each);
-        }
+    /// Its word of parked waiters.
+    pub fn parked(&self) -> &AtomicU64 {
+        self.header.parked()
     }
 
     /// Wakes a waiter if there is something to tell, and one of each set within that has.

@@ -11,7 +11,7 @@ use event_protocol::park::{End, choose};
 use super::{Core, Member, Set};
 use crate::engine::{Sink, View};
 use crate::interruption::Interruption;
-use crate::nesting::Inner;
+use crate::nesting::{Inner, with_nested};
 use crate::platform::Platform;
 use crate::sync::MutexGuard;
 
@@ -46,18 +46,18 @@ impl<P: Platform, V: Member> Set<P, V> {
                 true => Vec::new(),
                 false => {
                     self.free_retired()?;
-                    self.nested()
+                    with_nested(self.nested())
                 }
             };
             for inner in &within {
-                inner.each_parked(&mut |parked| {
-                    parked.fetch_or(bit, Ordering::AcqRel);
-                });
+                inner.parked().fetch_or(bit, Ordering::AcqRel);
             }
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(sink);
             let mut slept = Ok(());
-            if looked.is_ok() && sink.is_empty() {
+            // A sink without room has nothing to wait for: its owner makes some, or finds what it waits for there.
+            let is_over = looked.is_err() || !sink.is_empty() || sink.is_full();
+            if !is_over {
                 // A signal of an earlier wait may come late: only the state says that this one is over.
                 while slept.is_ok() && !waiter.is_chosen() {
                     slept = if seat.is_interrupted() || interruption.is_some_and(Interruption::is_due) {
@@ -71,7 +71,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             if !within.is_empty() {
                 leave(&within, bit, end);
             }
-            if looked.is_err() || !sink.is_empty() {
+            if is_over {
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
                     self.hand_on(self.core.lock());
@@ -80,7 +80,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             self.collect_news(sink)?;
             match slept {
-                _ if !sink.is_empty() => return Ok(()),
+                _ if !sink.is_empty() || sink.is_full() => return Ok(()),
                 Ok(()) => {}
                 Err(error) if error.errno == ETIMEDOUT => return Ok(()),
                 Err(error) => return Err(error),
@@ -97,6 +97,14 @@ impl<P: Platform, V: Member> Set<P, V> {
         {
             drop(core);
             self.platform.wake(number);
+        }
+    }
+
+    /// Has everybody who waits look again: what is waited for has another shape.
+    pub fn wake_everybody(&self) {
+        // A set that is closed has woken them.
+        if let Ok(mut core) = self.core() {
+            self.wake_all(&mut core);
         }
     }
 
@@ -120,9 +128,7 @@ impl<P: Platform, V: Member> Set<P, V> {
 #[cold]
 fn leave(within: &[Arc<dyn Inner>], bit: u64, end: End) {
     for inner in within {
-        inner.each_parked(&mut |parked| {
-            parked.fetch_and(!bit, Ordering::AcqRel);
-        });
+        inner.parked().fetch_and(!bit, Ordering::AcqRel);
         if end == End::Chosen {
             // Those who wait for it alone have not heard.
             inner.hand_on();

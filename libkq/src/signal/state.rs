@@ -258,6 +258,8 @@ impl<O: Outside> Signals<O> {
         }
         self.pending.post(kept);
         drop(lock);
+        // Again: a thread that began its first wait meanwhile has not seen what is pending now.
+        let threads: Vec<Arc<Thread>> = self.threads.lock().clone();
         let mut open = kept.intersection(self.effective());
         for thread in &threads {
             let interrupted = !open.is_empty() && thread.gate.is_open_to(open);

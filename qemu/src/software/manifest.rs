@@ -13,8 +13,8 @@ use crate::{
 pub const DEFAULT: &str = "default";
 
 /// MiB beside the programs' quotas: firmware, kernel, boot archive and init. 12 were needed with up to 4 CPUs, 13 with 16;
-/// the rest is for larger archives.
-const BESIDE: u64 = 16;
+/// the rest is for archives with more programs.
+const BESIDE: u64 = 32;
 
 /// An application that takes the place of the manifest's essential one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -109,6 +109,8 @@ impl Gate {
     /// Ends it. The mask stays.
     pub fn end_wait(&self) {
         self.waiting.store(false, Ordering::Release);
+        // Who interrupts sees that it waits no longer, or it sees what is pending.
+        fence(Ordering::SeqCst);
     }
 
     /// Whether it waits and lets some of these through.

@@ -51,8 +51,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
             Ok(None) => {}
             Ok(Some(evicted)) => self.dismiss(evicted, Error::new(EAGAIN)),
             Err(refused) => {
+                let done = refused.task.done();
                 self.forget(refused);
-                return Err(Error::new(ENOMEM));
+                // What was taken counts.
+                return if done > 0 {
+                    Ok(Answer::Words(super::success(done as u64, 0)))
+                } else {
+                    Err(Error::new(ENOMEM))
+                };
             }
         }
         Ok(Answer::Done)
@@ -91,11 +97,8 @@ impl<D: Driver, L: Link> Engine<D, L> {
     /// Answers a waiting request with an error.
     pub(super) fn dismiss(&mut self, waiting: Waiting<L::Handle>, error: Error) {
         let token = waiting.token;
-        let done = match &waiting.task {
-            // What was taken counts, unless its file is no more.
-            Task::Write { done, .. } | Task::Send { done, .. } if error.errno != EBADF => *done,
-            _ => 0,
-        };
+        // What was taken counts, unless its file is no more.
+        let done = if error.errno == EBADF { 0 } else { waiting.task.done() };
         self.forget(waiting);
         self.finish(token, if done > 0 { super::success(done as u64, 0) } else { failure(error) });
     }
