@@ -54,29 +54,28 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(sink);
-            let mut slept = Ok(());
             // A sink without room has nothing to wait for: its owner makes some, or finds what it waits for there.
-            let is_over = looked.is_err() || !sink.is_empty() || sink.is_full();
-            if !is_over {
-                // A signal of an earlier wait may come late: only the state says that this one is over.
-                while slept.is_ok() && !waiter.is_chosen() {
-                    slept = if seat.is_interrupted() || interruption.is_some_and(Interruption::is_due) {
-                        Err(Error::new(EINTR))
-                    } else {
-                        self.platform.sleep(number, deadline)
-                    };
-                }
-            }
-            let end = waiter.withdraw(parked, number);
-            if !within.is_empty() {
+            if looked.is_err() || !sink.is_empty() || sink.is_full() {
+                let end = waiter.withdraw(parked, number);
                 leave(&within, bit, end);
-            }
-            if is_over {
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
                     self.hand_on(self.core.lock());
                 }
                 return looked;
+            }
+            let mut slept = Ok(());
+            // A signal of an earlier wait may come late: only the state says that this one is over.
+            while slept.is_ok() && !waiter.is_chosen() {
+                slept = if seat.is_interrupted() || interruption.is_some_and(Interruption::is_due) {
+                    Err(Error::new(EINTR))
+                } else {
+                    self.platform.sleep(number, deadline)
+                };
+            }
+            let end = waiter.withdraw(parked, number);
+            if !within.is_empty() {
+                leave(&within, bit, end);
             }
             self.collect_news(sink)?;
             match slept {
