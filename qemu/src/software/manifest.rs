@@ -173,9 +173,9 @@ mod tests {
         let mut manifest = parse(TEXT).unwrap();
         manifest.entries[0].quota = (3 << 20) + 1;
         manifest.entries[1].quota = 60 << 20;
-        assert_eq!(check_memory(&manifest, 80), Ok(()));
-        let failure = check_memory(&manifest, 79).unwrap_err().to_string();
-        assert!(failure.contains("with 79 MiB") && failure.ends_with("use --mem 80 or more"), "{failure}");
+        assert_eq!(check_memory(&manifest, 96), Ok(()));
+        let failure = check_memory(&manifest, 95).unwrap_err().to_string();
+        assert!(failure.contains("with 95 MiB") && failure.ends_with("use --mem 96 or more"), "{failure}");
         manifest.entries[1].quota = u64::MAX;
         assert!(check_memory(&manifest, u32::MAX).is_err());
     }
