@@ -4,6 +4,17 @@
 //! outer set asks the inner one at each look, and whoever waits on the outer set is parked on the inner ones too, so that
 //! what comes for them, from the event server or from the program, may choose it.
 //!
+//! ```text
+//! who waits on the outer set             shard, or a thread that triggers
+//! inner.parked |= bit, for each inner     push, pending |= bit
+//! state = PARKED, outer.parked |= bit     fence(SeqCst)
+//! fence(SeqCst)                           look at inner.parked
+//! look at the outer set, which looks        CAS state PARKED → CHOSEN: signal
+//!   at the inner ones; nothing: wait
+//! ```
+//! A bit that is seen before the state says PARKED chooses nobody, and then the look after the fence finds what was
+//! pushed. The bits are taken out of the very sets that they were put into, after the state is won back.
+//!
 //! Looks go down, from outer to inner sets, and hold the core locks on their way; so rings of sets are refused, and chains
 //! are short (R37).
 

@@ -3,7 +3,7 @@
 mod world;
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use abi::error::{EINVAL, ELOOP};
 use libkq::conditions::Conditions;
@@ -233,6 +233,50 @@ fn r37_who_waits_on_the_outer_set_is_woken_for_the_inner_one() {
             s.process.close(number).unwrap();
         }
     }
+}
+
+#[test]
+fn r37_sets_taken_apart_under_a_sleeper_are_free_of_it() {
+    let s = setting();
+    s.world.stop_clock();
+    let (outer, middle, inner) = (s.kqueue(), s.epoll(), s.watching("a"));
+    s.add(middle, inner, IN).unwrap();
+    s.change(outer, KEvent::read(middle).add()).unwrap();
+    s.change(outer, KEvent::user(1).add().clear()).unwrap();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| s.process.kevent(outer, &[], &mut [KEvent::default()], None));
+        s.world.until_parked(3);
+        s.process.epoll_ctl(middle, EpollOp::Delete, inner, EpollEvent::default()).unwrap();
+        s.change(outer, KEvent::user(1).trigger()).unwrap();
+        assert_eq!(waiter.join().unwrap(), Ok(1));
+    });
+    assert_eq!(s.world.parked(), 0, "its bit would swallow the wake-ups of others");
+}
+
+#[test]
+fn r50_a_set_that_is_added_under_sleepers_reaches_all_of_them() {
+    let s = setting();
+    s.world.stop_clock();
+    let (outer, inner) = (s.kqueue(), s.watching("a"));
+    thread::scope(|scope| {
+        let wait = || s.process.kevent(outer, &[], &mut [KEvent::default()], None);
+        let waiters = [scope.spawn(wait), scope.spawn(wait)];
+        s.world.until_parked(2);
+        s.change(outer, KEvent::read(inner).add()).unwrap();
+        // Each is parked on both.
+        let patience = Instant::now() + Duration::from_secs(10);
+        while s.world.parked() < 4 && Instant::now() < patience {
+            thread::yield_now();
+        }
+        let parked = s.world.parked();
+        s.world.readable("a", 5);
+        // Whatever is right, the test must end.
+        s.change(outer, KEvent::user(1).add().trigger()).unwrap();
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Ok(1));
+        }
+        assert_eq!(parked, 4);
+    });
 }
 
 #[test]

@@ -73,6 +73,28 @@ fn what_a_dead_thread_did_not_commit_reaches_another_and_its_late_commit_fails()
 }
 
 #[test]
+fn a_sleeper_that_finds_the_ring_full_says_so_and_does_not_spin() {
+    for _ in 0..30 {
+        let (world, process, kq, ring) = setting(1);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| ring.take(&process, None));
+            world.until_parked(1);
+            let both = [1, 2].map(|ident| KEvent::user(ident).add().oneshot().trigger());
+            process.kevent(kq, &both, &mut [], NOW).unwrap();
+            let own = ring.take(&process, NOW);
+            let other = other.join().unwrap();
+            // One of the two has the place; the other is told that there is none.
+            match (&own, &other) {
+                (Ok(Some(_)), Err(error)) => assert_eq!(error.errno, ENOBUFS),
+                (Err(error), Ok(Some(_))) => assert_eq!(error.errno, ENOBUFS),
+                (Ok(None), Ok(Some(_))) => {}
+                _ => panic!("{:?} {:?}", own.is_ok(), other.is_ok()),
+            }
+        });
+    }
+}
+
+#[test]
 fn r35_after_a_delete_nobody_is_handed_the_event_not_even_a_dead_threads() {
     let (world, process, kq, ring) = setting(4);
     let fd = process.open("a", 0).unwrap();

@@ -272,6 +272,27 @@ fn sending_waits_and_its_handles_go_once() {
 }
 
 #[test]
+fn what_was_taken_of_a_message_that_may_not_wait_counts() {
+    let (mut bench, one, other) = bench();
+    for _ in 0..PENDING_PER_CLIENT / PENDING_PER_FILE {
+        let file = bench.open("/box", O_RDWR, 1).unwrap();
+        (0..PENDING_PER_FILE).for_each(|_| drop(bench.receive(file, 1, NONE)));
+    }
+    let send = |bench: &mut Bench<Office>| {
+        let token = bench.send_message(one, &to(other), b"0123456789ab", NONE, &[Thing::Object(1)]);
+        bench.got(token)
+    };
+    assert_eq!(send(&mut bench), Some(Got::Count(ROOM as u64)));
+    assert_eq!(send(&mut bench), Some(Got::Errno(ENOMEM)));
+    let token = bench.receive(other, 100, NOW);
+    let first = message(bench.got(token));
+    assert_eq!(
+        (first.bytes.as_slice(), first.things.as_slice()),
+        (&b"01234567"[..], &[Thing::Object(1)][..])
+    );
+}
+
+#[test]
 fn a_dead_senders_handles_are_closed_with_its_wait() {
     let (mut bench, one, other) = bench();
     bench.send_message(one, &to(other), b"01234567", NOW, &[]);

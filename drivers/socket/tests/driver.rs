@@ -166,6 +166,27 @@ fn what_a_dead_reader_did_not_get_the_next_one_gets() {
 }
 
 #[test]
+fn a_look_whose_caller_is_dead_gives_nobody_anothers_message_and_keeps_the_error() {
+    let mut clients = Clients::new();
+    let (one, other) = clients.pair();
+    let looks = clients.0.receive(one, 9, MessageFlags::PEEK);
+    assert_eq!(clients.0.got(looks), None);
+    clients.0.link().dead.insert(looks);
+    // Somebody else receives a whole message meanwhile.
+    let to = clients.open(DATAGRAM_SOCKET);
+    clients.0.control(to, Control::Bind("/run/socket/to".into())).expect("a name");
+    let from = clients.open(DATAGRAM_SOCKET);
+    clients.0.send_message(from, "/run/socket/to", b"secret", MessageFlags::empty(), &[]);
+    let received = clients.0.receive(to, 9, MessageFlags::empty());
+    assert_eq!(clients.message(received).bytes, b"secret");
+    // The look ends with an error, which its caller does not hear.
+    clients.0.try_write(one, b"never read");
+    clients.0.close(other);
+    assert_eq!(clients.0.try_read(one, 9), Got::Errno(ECONNRESET));
+    assert_eq!(clients.0.try_read(one, 9), data(b"").expect("an end"));
+}
+
+#[test]
 fn messages_carry_addresses_handles_and_say_what_was_cut_off() {
     let mut clients = Clients::new();
     let (one, other) = (clients.open(DATAGRAM_SOCKET), clients.open(DATAGRAM_SOCKET));

@@ -280,6 +280,33 @@ fn a_parked_waiter_is_chosen_or_sees_the_activation() {
     });
 }
 
+/// Who sleeps on a set with a set in it puts its bit into both words, the inner ones first.
+#[test]
+fn r37_a_waiter_of_two_queues_is_chosen_by_the_inner_one_or_sees_its_activation() {
+    check(4, || {
+        let cell = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&cell.cell, Control::ENABLED));
+        let outer = AtomicU64::new(0);
+        cell.publish(&mut Publisher::new(), 1, true);
+        let shard = {
+            let (cell, queue) = (cell.clone(), queue.clone());
+            thread::spawn(move || {
+                assert!(queue.look(&mut Producer::new(), &cell.cell, NOTE));
+                choose(queue.header.parked(), &queue.waiters, u64::MAX, 0)
+            })
+        };
+        queue.header.parked().fetch_or(1 << 1, Ordering::AcqRel);
+        queue.waiters[1].announce(&outer, 1, 0);
+        let seen = queue.header.looks_pending();
+        let chosen = shard.join().unwrap();
+        assert!(seen || chosen == Some(1), "lost wake-up");
+        let end = queue.waiters[1].withdraw(&outer, 1);
+        queue.header.parked().fetch_and(!(1 << 1), Ordering::AcqRel);
+        assert_eq!(end == End::Chosen, chosen == Some(1));
+        assert_eq!(outer.load(Ordering::Relaxed) | queue.header.parked().load(Ordering::Relaxed), 0);
+    });
+}
+
 #[test]
 fn r44_a_waiter_that_times_out_is_won_exactly_once_and_hands_the_wake_on() {
     check(3, || {
