@@ -44,8 +44,9 @@ pub trait Inner: Send + Sync {
     /// Its word of parked waiters.
     fn parked(&self) -> &AtomicU64;
 
-    /// Wakes a waiter of its own, or of a set around it, if it has something to tell.
-    fn hand_on(&self);
+    /// Wakes a waiter of its own, or of a set around it, if it has something to tell: none of the mask, and each once only
+    /// for the same.
+    fn hand_on(&self, waiters: u64);
 
     /// The sets in it.
     fn nested(&self) -> Vec<Arc<dyn Inner>>;

@@ -217,22 +217,27 @@ impl<P: Platform> DevPoll<P> {
             rest.close();
             return slept.map(|()| 0);
         }
-        if !self.invalid.lock().is_empty() {
-            // What was found so far may be about numbers that are open again.
-            found.forget();
-            self.adopt(files)?;
+        loop {
+            if !self.invalid.lock().is_empty() {
+                // What was found so far may be about numbers that are open again.
+                found.forget();
+                self.adopt(files)?;
+            }
+            if found.used() == 0 {
+                self.set.collect(&mut found)?;
+            }
+            if found.used() > 0 {
+                return Ok(found.used());
+            }
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return if call.is_due() { Err(Error::new(EINTR)) } else { Ok(0) };
+            }
+            self.set.wait(&mut found, until, call.interruption())?;
+            // A number that was closed while we slept may be open again, as after a dup2.
+            if !found.has_invalid() {
+                return Ok(found.used());
+            }
         }
-        if found.used() == 0 {
-            self.set.collect(&mut found)?;
-        }
-        if found.used() > 0 {
-            return Ok(found.used());
-        }
-        if timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return if call.is_due() { Err(Error::new(EINTR)) } else { Ok(0) };
-        }
-        self.set.wait(&mut found, until, call.interruption())?;
-        Ok(found.used())
     }
 
     /// What is asked about a number, if it has an entry. `ioctl(DP_ISPOLLED)`. `ENOENT`: the number cannot have one.
@@ -262,8 +267,8 @@ impl<P: Platform> Inner for DevPoll<P> {
         self.set.parked()
     }
 
-    fn hand_on(&self) {
-        self.set.hand_on_if_pending();
+    fn hand_on(&self, waiters: u64) {
+        self.set.hand_on_if_pending(waiters);
     }
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {

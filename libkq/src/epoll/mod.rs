@@ -223,8 +223,8 @@ impl<P: Platform> Inner for Epoll<P> {
         self.set.parked()
     }
 
-    fn hand_on(&self) {
-        self.set.hand_on_if_pending();
+    fn hand_on(&self, waiters: u64) {
+        self.set.hand_on_if_pending(waiters);
     }
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {

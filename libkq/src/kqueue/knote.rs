@@ -115,7 +115,9 @@ impl<P: Platform> KNote<P> {
                 // R6: replaced, not widened.
                 self.wanted_bits = change.fflags;
             }
-            Watched::Signal(_) if add && change.fflags != 0 => return Err(Error::new(EINVAL)),
+            Watched::Signal(_) | Watched::Set(..) if add && change.fflags != 0 => {
+                return Err(Error::new(EINVAL));
+            }
             Watched::Except if add && change.fflags & !note::OOB != 0 => return Err(Error::new(EINVAL)),
             Watched::User(user) => user.change(change.fflags, change.data),
             Watched::Process(process) if add => process.wanted = change.fflags,

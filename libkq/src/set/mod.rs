@@ -84,6 +84,8 @@ pub struct Core<P: Platform, V: Member> {
     nested: Vec<u32>,
     /// The waiter that was woken last, for rotation.
     last_woken: u32,
+    /// How often something had come when waiters of sets around were told of it, and which have heard.
+    heard: (u64, u64),
     closed: bool,
 }
 
@@ -107,6 +109,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             retired: Vec::new(),
             nested: Vec::new(),
             last_woken: 0,
+            heard: (0, 0),
             closed: false,
         };
         Ok(Set {
@@ -246,12 +249,26 @@ impl<P: Platform, V: Member> Set<P, V> {
         self.header.parked()
     }
 
-    /// Wakes a waiter if there is something to tell, and one of each set within that has.
-    pub fn hand_on_if_pending(&self) {
-        if self.pending().0 > 0 {
-            self.hand_on(self.core.lock());
-            self.nested().iter().for_each(|inner| inner.hand_on());
+    /// Wakes a waiter if there is something to tell, and one of each set within that has. Not those of the mask, nor those who
+    /// were woken so for the very same: what they wait for is not told to them, as by a note that is switched off, and two of
+    /// them would wake each other for ever.
+    pub fn hand_on_if_pending(&self, waiters: u64) {
+        let (pending, arrivals) = self.pending();
+        if pending == 0 {
+            return;
         }
+        let mut core = self.core.lock();
+        let before = if core.heard.0 == arrivals { core.heard.1 } else { 0 };
+        core.heard = (arrivals, before | waiters);
+        let others = !core.heard.1;
+        if let Some(number) = self.choose(&mut core, others) {
+            core.heard.1 |= 1 << (number & 63);
+            drop(core);
+            self.platform.wake(number);
+        } else {
+            drop(core);
+        }
+        self.nested().iter().for_each(|inner| inner.hand_on(waiters));
     }
 
     /// Closes the set: notes go, and who waits is woken with an error (R34).

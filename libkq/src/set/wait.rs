@@ -92,7 +92,7 @@ impl<P: Platform, V: Member> Set<P, V> {
     #[inline]
     pub fn hand_on(&self, mut core: MutexGuard<'_, Core<P, V>>) {
         if self.header.parked().load(Ordering::Relaxed) != 0
-            && let Some(number) = self.choose(&mut core)
+            && let Some(number) = self.choose(&mut core, u64::MAX)
         {
             drop(core);
             self.platform.wake(number);
@@ -109,15 +109,15 @@ impl<P: Platform, V: Member> Set<P, V> {
 
     /// Wakes everybody.
     pub(super) fn wake_all(&self, core: &mut Core<P, V>) {
-        while let Some(number) = self.choose(core) {
+        while let Some(number) = self.choose(core, u64::MAX) {
             self.platform.wake(number);
         }
     }
 
     #[cold]
-    fn choose(&self, core: &mut Core<P, V>) -> Option<u32> {
+    pub(super) fn choose(&self, core: &mut Core<P, V>, allowed: u64) -> Option<u32> {
         let (waiters, _) = self.platform.waiters();
-        let number = choose(self.header.parked(), waiters, u64::MAX, core.last_woken)?;
+        let number = choose(self.header.parked(), waiters, allowed, core.last_woken)?;
         core.last_woken = number;
         Some(number)
     }
@@ -130,7 +130,7 @@ fn leave(within: &[Arc<dyn Inner>], bit: u64, end: End) {
         inner.parked().fetch_and(!bit, Ordering::AcqRel);
         if end == End::Chosen {
             // Those who wait for it alone have not heard.
-            inner.hand_on();
+            inner.hand_on(bit);
         }
     }
 }
