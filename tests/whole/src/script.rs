@@ -236,7 +236,7 @@ pub fn step() -> impl Strategy<Value = Step> {
     let direction = prop_oneof![3 => Just(Direction::Read), 2 => Just(Direction::Write)];
     let errno = prop_oneof![Just(0), Just(abi::error::EPIPE), Just(abi::error::EIO)];
     prop_oneof![
-        40 => (0..PROCESSES, act()).prop_map(|(process, act)| Step::Process(process, act)),
+        40 => (prop_oneof![3 => Just(0), 1 => 1..PROCESSES], act()).prop_map(|(process, act)| Step::Process(process, act)),
         18 => (0..PATHS, direction, side(), any::<bool>())
             .prop_map(|(path, direction, side, arrived)| Step::Publish(path, direction, side, arrived)),
         1 => (0..PATHS, errno).prop_map(|(path, errno)| Step::Error(path, errno)),

@@ -83,6 +83,12 @@ impl State {
         self.drivers.close(&mut self.server, file, description, driver_first);
     }
 
+    /// A thread is about to sleep, perhaps again without having slept.
+    fn announced(&mut self) {
+        self.announced += 1;
+        assert!(self.announced < super::TURNS, "a wait spins");
+    }
+
     pub(super) fn client_dies(&mut self, client: usize) {
         let dead = &mut self.clients[client];
         if !std::mem::replace(&mut dead.alive, false) {
@@ -183,6 +189,8 @@ impl Platform for Client {
     }
 
     fn cpu(&self) -> u32 {
+        // Asked each time that a thread is about to sleep.
+        self.world.lock().announced();
         0
     }
 
@@ -213,6 +221,7 @@ impl Platform for Client {
             if state.now >= deadline {
                 return Err(Error::new(ETIMEDOUT));
             }
+            state.announced = 0;
             state.turns.sleep(task, self.number, number, deadline);
             self.world.0.turned.notify_all();
             state = self.world.wait_for_turn(state, task);

@@ -49,6 +49,8 @@ struct State {
     /// Waiters that were signalled and have not found out.
     signals: BTreeSet<(usize, u32)>,
     next_description: u64,
+    /// How often threads were about to sleep since one slept.
+    announced: usize,
 }
 
 impl State {
@@ -88,6 +90,7 @@ impl World {
                 turns: Turns::default(),
                 signals: BTreeSet::new(),
                 next_description: 0,
+                announced: 0,
             }),
             turned: Condvar::new(),
         }))
@@ -205,6 +208,7 @@ impl World {
         let mut turns = 0;
         while state.turns.next() {
             turns += 1;
+            state.announced = 0;
             assert!(turns < TURNS, "threads wake each other for ever");
             self.0.turned.notify_all();
             while !state.turns.is_own() {
