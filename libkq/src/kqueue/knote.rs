@@ -302,8 +302,8 @@ impl<P: Platform> KNote<P> {
         if bits == 0 {
             return After::Drop;
         }
-        if !self.event.flags.intersects(CHANGED_BY_DELIVERY) {
-            // R15: only what is cleared is forgotten.
+        if !self.event.flags.intersects(EventFlags::CLEAR.union(EventFlags::ONESHOT)) {
+            // R15: only what is cleared is forgotten, and EV_DISPATCH clears nothing.
             slot.fold(bits);
         }
         sink.put(event);

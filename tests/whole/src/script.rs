@@ -139,8 +139,8 @@ fn change() -> impl Strategy<Value = KEvent> {
     let key = prop_oneof![
         5 => (number(), Just(Filter::READ)),
         3 => (number(), Just(Filter::WRITE)),
-        1 => (number(), Just(Filter::EXCEPT)),
-        1 => (number(), Just(Filter::VNODE)),
+        2 => (number(), Just(Filter::EXCEPT)),
+        3 => (number(), Just(Filter::VNODE)),
         1 => (20..22, Just(Filter::TIMER)),
         2 => (0..2, Just(Filter::USER)),
         1 => (1..3, Just(Filter::SIGNAL)),
@@ -240,7 +240,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         18 => (0..PATHS, direction, side(), any::<bool>())
             .prop_map(|(path, direction, side, arrived)| Step::Publish(path, direction, side, arrived)),
         1 => (0..PATHS, errno).prop_map(|(path, errno)| Step::Error(path, errno)),
-        2 => (0..PATHS, 1..8u32).prop_map(|(path, bits)| Step::Note(path, bits)),
+        4 => (prop_oneof![3 => Just(3), 1 => 0..PATHS], 1..8u32).prop_map(|(path, bits)| Step::Note(path, bits)),
         1 => prop_oneof![2 => (0..PATHS).prop_map(Step::Detach), 1 => (0..PATHS).prop_map(Step::DriverDies)],
         3 => (1..5u64).prop_map(Step::Wait),
         8 => Just(Step::Run),
@@ -257,6 +257,7 @@ pub fn program(longest: usize) -> impl Strategy<Value = Program> {
             Act::Make(SetKind::Epoll),
             Act::Make(SetKind::DevPoll),
             Act::Open(2),
+            Act::Open(3),
         ];
         acts.map(|act| Step::Process(process, act))
     };

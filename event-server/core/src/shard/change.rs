@@ -42,6 +42,10 @@ impl<M: Mapped> Shard<M> {
                     return Err(Error::new(ENOMEM));
                 }
                 self.graph.reserve_note()?;
+                if filters.intersects(Filters::NOTED) {
+                    // What has happened by now is not for this note.
+                    self.graph.activate_all(index, host);
+                }
                 self.graph.add_note(queue, index, |knote| Note {
                     knote,
                     next: NONE,
@@ -69,6 +73,12 @@ impl<M: Mapped> Shard<M> {
                 return Ok(());
             }
         };
+        if let Change::Add { source, filters, .. } = change
+            && filters.intersects(Filters::NOTED)
+        {
+            // What has happened since, unheard because nobody was interested yet, is.
+            self.graph.activate_all(source.index() as u32, host);
+        }
         self.graph.activate_one(note, host).map_err(|fault| {
             let _ = self.graph.liars.push((client, fault));
             Error::from(fault)

@@ -149,12 +149,12 @@ impl Kqueue {
         if flags.contains(EventFlags::CLEAR) {
             note.news = false;
         }
-        // R15: the note bits of a plain note stay; R17: CLEAR and DISPATCH are apart.
-        let forgets = flags.intersects(EventFlags::CLEAR | EventFlags::DISPATCH);
+        // R15: only EV_CLEAR forgets; what counts always does.
+        let forgets = flags.contains(EventFlags::CLEAR);
         match &mut note.watched {
             Watched::Vnode(_, _, bits) if forgets => *bits = 0,
             Watched::Timer(_, _, count) | Watched::Signal(count) => *count = 0,
-            Watched::User(triggered, bits, data) if flags.contains(EventFlags::CLEAR) => {
+            Watched::User(triggered, bits, data) if forgets => {
                 (*triggered, *bits, *data) = (false, 0, 0);
             }
             _ => {}

@@ -153,13 +153,16 @@ impl Process {
         self.height(set) > 1
     }
 
-    /// The /dev/poll sets that must be asked before sets around them know that a number is open again: their numbers.
+    /// The /dev/poll sets that must be asked before sets around them know that a number is open again: their numbers, those
+    /// of inner sets first.
     pub fn stale(&self) -> Vec<i32> {
         let stale = |&(_, description): &(&i32, &u64)| match self.what(*description) {
             What::DevPoll(set) => set.stale.iter().any(|fd| self.table.contains_key(fd)),
             _ => false,
         };
-        self.table.iter().filter(stale).map(|(&fd, _)| fd).collect()
+        let mut all: Vec<(i32, u64)> = self.table.iter().filter(stale).map(|(&fd, &own)| (fd, own)).collect();
+        all.sort_by_key(|&(_, own)| self.depth(own));
+        all.into_iter().map(|(fd, _)| fd).collect()
     }
 
     /// R37: whether a set in another would make a ring or too long a chain.
