@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    suite::names,
+};
 
 /// The target that guest software is built for.
 pub const GUEST_TARGET: &str = "x86_64-unknown-none";
@@ -78,6 +81,30 @@ impl Workspace {
     /// The guest programs of this package.
     pub fn programs_of(&self, package: &str) -> Vec<&Target> {
         self.guest().filter(|other| other.name.as_str() == package).flat_map(programs).collect()
+    }
+
+    /// The sources of this guest program: its file, and those beside it when it has a folder.
+    pub fn sources_of(&self, program: &str) -> Vec<PathBuf> {
+        let mut targets = self.guest().flat_map(programs).filter(|target| target.name == program);
+        let Some(main) = targets.next().map(|target| target.src_path.as_std_path()) else {
+            return Vec::new();
+        };
+        match main.parent() {
+            Some(folder) if main.ends_with("main.rs") => names::sources(folder),
+            _ => vec![main.to_owned()],
+        }
+    }
+
+    /// The folder of this package.
+    pub fn folder_of(&self, package: &str) -> Option<PathBuf> {
+        let packages = self.packages();
+        let found = packages.into_iter().find(|found| found.name.as_str() == package)?;
+        Some(found.manifest_path.parent()?.as_std_path().to_owned())
+    }
+
+    /// Packages that are tested on the host.
+    pub fn host_packages(&self) -> Vec<&str> {
+        self.metadata.workspace_default_packages().iter().map(|package| package.name.as_str()).collect()
     }
 
     fn guest(&self) -> impl Iterator<Item = &Package> {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Plan, jobs, report::Report};
+use super::{Plan, jobs, names::Words, report::Report};
 use crate::{
     failure::{Failure, Result},
     machine::child::{Child, Ended},
@@ -26,6 +26,15 @@ struct Test<'a> {
     path: String,
     /// As the report calls it.
     name: String,
+}
+
+/// Whether these packages may have a test that the plan wants, told without building them.
+pub fn may(workspace: &Workspace, kind: &str, packages: Vec<&str>, plan: &Plan) -> bool {
+    let words = Words::of_packages(workspace, kind, packages.into_iter());
+    match plan.rules() {
+        None => words.can_have(&plan.filter),
+        Some(_) => words.iter().any(|word| plan.wants(word)),
+    }
 }
 
 /// Runs the tests of these programs that `wanted` says and the plan wants.
@@ -83,6 +92,7 @@ fn listed(text: &str) -> Vec<String> {
 }
 
 fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
+    let _running = report.running(&test.name);
     let log = report.begin_log(&test.name);
     let file = || {
         File::options().append(true).open(&log).map(Stdio::from).map_err(|error| {
@@ -92,7 +102,8 @@ fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
     let mut command = Command::new(&test.program.path);
     command
         .args([&test.path, "--exact", "--include-ignored"])
-        .current_dir(folder(workspace, &test.program.package))
+        // As `cargo test` does it.
+        .current_dir(workspace.folder_of(&test.program.package).unwrap_or(workspace.root().to_owned()))
         .stdin(Stdio::null())
         .stdout(file()?)
         .stderr(file()?);
@@ -112,16 +123,6 @@ fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
     };
     report.failed(&test.name, &why);
     Ok(())
-}
-
-/// Tests run in their package's folder, as `cargo test` does it.
-fn folder(workspace: &Workspace, package: &str) -> std::path::PathBuf {
-    workspace
-        .packages()
-        .into_iter()
-        .find(|found| found.name.as_str() == package)
-        .and_then(|found| found.manifest_path.parent())
-        .map_or_else(|| workspace.root().to_owned(), |folder| folder.as_std_path().to_owned())
 }
 
 /// The first message of a panic, with its place.
