@@ -96,7 +96,8 @@ pub fn run(workspace: &Workspace, plan: &Plan) -> Result<u8> {
         run_kinds(workspace, plan, &report);
     });
     if report.told().is_empty() {
-        report.broken("filter", &no_test(plan));
+        let failure = no_test(plan);
+        report.failed_with("filter", failure.found(), format!("{failure}\n").as_bytes());
     }
     Ok(report.finish())
 }

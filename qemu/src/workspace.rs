@@ -83,6 +83,19 @@ impl Workspace {
         self.guest().filter(|other| other.name.as_str() == package).flat_map(programs).collect()
     }
 
+    /// Programs that may run as the application of a machine: examples, and programs of packages that are none of the
+    /// system's own, which are all in these folders.
+    pub fn applications(&self) -> (Vec<&str>, Vec<&str>) {
+        const SYSTEM: [&str; 3] = ["kernel-stub", "event-server", "drivers"];
+        let own = |package: &&Package| {
+            let folder = package.manifest_path.as_std_path().strip_prefix(self.root());
+            folder.is_ok_and(|folder| !SYSTEM.iter().any(|system| folder.starts_with(system)))
+        };
+        let (examples, others): (Vec<&Target>, _) =
+            self.guest().filter(own).flat_map(programs).partition(|target| target.is_example());
+        (names_of(examples), names_of(others))
+    }
+
     /// The sources of this guest program: its file, and those beside it when it has a folder.
     pub fn sources_of(&self, program: &str) -> Vec<PathBuf> {
         let mut targets = self.guest().flat_map(programs).filter(|target| target.name == program);
@@ -121,6 +134,12 @@ impl Workspace {
     }
 }
 
+fn names_of(targets: Vec<&Target>) -> Vec<&str> {
+    let mut names: Vec<&str> = targets.into_iter().map(|target| target.name.as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
 fn programs(package: &Package) -> impl Iterator<Item = &Target> {
     let runs = |kind: &TargetKind| matches!(kind, TargetKind::Bin | TargetKind::Example);
     package.targets.iter().filter(move |target| target.kind.iter().any(runs))
@@ -139,5 +158,14 @@ mod tests {
         assert!(!guest.contains(&"xtask"), "{guest:?}");
         assert_eq!(workspace.package_of("event-server"), Some("event-server"));
         assert_eq!(workspace.package_of("xtask"), None);
+    }
+
+    #[test]
+    fn applications_are_examples_and_programs_that_are_no_part_of_the_system() {
+        let workspace = Workspace::find().unwrap();
+        let (examples, others) = workspace.applications();
+        assert!(examples.contains(&"hello") && examples.is_sorted(), "{examples:?}");
+        assert!(others.contains(&"smoke") && !others.contains(&"hello"), "{others:?}");
+        assert!(!others.contains(&"tty") && !others.contains(&"init"), "{others:?}");
     }
 }

@@ -17,6 +17,8 @@ use crate::{
 
 /// Limit of one test, and of listing them.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Limit of one test with as many cases as [`long`] asks for.
+const LONG_LIMIT: Duration = Duration::from_secs(3600);
 
 /// One test of a test program.
 #[derive(Clone, Debug)]
@@ -58,7 +60,7 @@ pub fn run(
         }
     }
     jobs::for_each(jobs::cpus(), tests, |test| {
-        if let Err(failure) = one(workspace, &test, report) {
+        if let Err(failure) = one(workspace, &test, plan.long, report) {
             report.broken(&test.name, &failure);
         }
     });
@@ -91,7 +93,15 @@ fn listed(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
-fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
+/// What the tests find in their environment in a long run. `proptest` takes its number of cases from there, whatever a test
+/// says itself; models whose number of preemptions is bounded add to it.
+fn long() -> [(&'static str, String); 2] {
+    const CASES: &str = "PROPTEST_CASES";
+    let cases = std::env::var(CASES).ok().and_then(|cases| cases.parse().ok()).unwrap_or(256u32);
+    [(CASES, cases.saturating_mul(20).to_string()), ("KQ_LOOM_DEEPER", "1".to_owned())]
+}
+
+fn one(workspace: &Workspace, test: &Test, is_long: bool, report: &Report) -> Result<()> {
     let _running = report.running(&test.name);
     let log = report.begin_log(&test.name);
     let file = || {
@@ -107,8 +117,12 @@ fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
         .stdin(Stdio::null())
         .stdout(file()?)
         .stderr(file()?);
+    if is_long {
+        command.envs(long());
+    }
+    let limit = if is_long { LONG_LIMIT } else { LIMIT };
     let begin = Instant::now();
-    let why = match Child::start(&mut command)?.wait(Some(LIMIT))? {
+    let why = match Child::start(&mut command)?.wait(Some(limit))? {
         Ended::Exited(0) => {
             // With --exact a name that the program does not know is a success of no tests.
             if fs::read_to_string(&log).is_ok_and(|text| text.contains("test result: ok. 1 passed")) {
@@ -119,7 +133,7 @@ fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
         }
         Ended::Exited(_) => reason(&fs::read_to_string(&log).unwrap_or_default()),
         Ended::Killed(signal) => format!("killed by signal {signal}"),
-        Ended::TimedOut => format!("hangs: killed after {} s", LIMIT.as_secs()),
+        Ended::TimedOut => format!("hangs: killed after {} s", limit.as_secs()),
     };
     report.failed(&test.name, &why);
     Ok(())
