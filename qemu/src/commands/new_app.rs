@@ -35,7 +35,7 @@ fn run(mut parser: Parser) -> Result<u8> {
     }
     let refuse = |found: String, remedy| Err(Failure::new("make an application", found, remedy));
     let Some(folder) = folder else {
-        return refuse("no folder was given".to_owned(), "name one: cargo xtask new-app apps/count");
+        return refuse("no folder was given".to_owned(), "name one: cargo xtask new-app apps/echo");
     };
     let Some(name) = folder.file_name().and_then(|name| name.to_str()).filter(|name| is_package(name)) else {
         let found = format!("{} cannot name a package", folder.display());
