@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use init_protocol::manifest::Manifest;
+use init_protocol::manifest::{Kind, Manifest};
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::{Command, text};
@@ -83,9 +83,17 @@ impl Recipe {
     pub fn manifest(&self, workspace: &Workspace) -> Result<Manifest> {
         let mut manifest = manifest::read(workspace, &self.manifest)?;
         let program = &self.application.program;
-        let has_entry = manifest.entries.iter().any(|entry| entry.name == *program);
-        if !program.is_empty() && !has_entry {
-            software::known(workspace, program)?;
+        match manifest.entries.iter().find(|entry| entry.name == *program) {
+            _ if program.is_empty() => {}
+            Some(entry) if entry.kind == Kind::Application => {}
+            Some(_) => {
+                return Err(Failure::new(
+                    format!("run the application {program}"),
+                    format!("the manifest {} has {program} as a part of the system", self.manifest),
+                    "leave out --app, or name an application",
+                ));
+            }
+            None => software::known(workspace, program)?,
         }
         if !self.application.program.is_empty() || !self.application.arguments.is_empty() {
             manifest::choose(&mut manifest, &self.application)?;
