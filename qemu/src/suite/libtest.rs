@@ -93,12 +93,19 @@ fn listed(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
-/// What the tests find in their environment in a long run. `proptest` takes its number of cases from there, whatever a test
-/// says itself; models whose number of preemptions is bounded add to it.
+/// What sets the number of cases of a property test, whatever the test says itself.
+const CASES: &str = "PROPTEST_CASES";
+
+/// What the tests find in their environment in a long run: many more cases, and what models whose number of preemptions is
+/// bounded add to it.
 fn long() -> [(&'static str, String); 2] {
-    const CASES: &str = "PROPTEST_CASES";
-    let cases = std::env::var(CASES).ok().and_then(|cases| cases.parse().ok()).unwrap_or(256u32);
-    [(CASES, cases.saturating_mul(20).to_string()), ("KQ_LOOM_DEEPER", "1".to_owned())]
+    [(CASES, many(std::env::var(CASES).ok().as_deref())), ("KQ_LOOM_DEEPER", "1".to_owned())]
+}
+
+/// Twenty times as many cases as the environment asks for, or as there are otherwise.
+fn many(asked: Option<&str>) -> String {
+    let cases: u32 = asked.and_then(|cases| cases.parse().ok()).unwrap_or(256);
+    cases.saturating_mul(20).to_string()
 }
 
 fn one(workspace: &Workspace, test: &Test, is_long: bool, report: &Report) -> Result<()> {
@@ -158,6 +165,14 @@ mod tests {
     #[test]
     fn tests_are_listed_and_benches_are_not() {
         assert_eq!(listed("a::b: test\nc: test\nd: benchmark\n\n2 tests, 1 benchmark\n"), ["a::b", "c"]);
+    }
+
+    #[test]
+    fn a_long_run_has_many_cases() {
+        assert_eq!(many(None), "5120");
+        assert_eq!(many(Some("10")), "200");
+        assert_eq!(many(Some("nonsense")), "5120");
+        assert_eq!(many(Some("4294967295")), "4294967295");
     }
 
     #[test]
