@@ -70,7 +70,7 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
         }
     }
     let manifests = prepared.iter().flat_map(|(_, manifest, twin)| std::iter::once(manifest).chain(twin));
-    let software = software::build_for(workspace, manifests, Output::Stderr)?;
+    let software = software::build_named(workspace, &Vec::from_iter(manifests), Output::Stderr)?;
     let mut ready = Vec::new();
     for (boot, manifest, twin) in prepared {
         let name = format!("test-{}", boot.test.name());
