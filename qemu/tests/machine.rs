@@ -121,6 +121,18 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 #[test]
+fn an_application_that_there_is_not_is_told_with_those_that_there_are() {
+    let stage = Stage::new("unknown-app", "exit 99");
+    let (status, _, complaints) = stage.run(&["--app", "helo"], b"");
+    assert_eq!(status, 125, "{complaints}");
+    assert!(complaints.contains("cannot run the application helo: there is no such program"), "{complaints}");
+    assert!(
+        complaints.contains("hello, kqcat") && complaints.contains("`cargo xtask cc`: none"),
+        "{complaints}"
+    );
+}
+
+#[test]
 fn no_byte_is_lost_in_either_direction_and_input_ends() {
     let input: String = (0..20_000).map(|line| format!("line {line} of many\n")).collect();
     // Echoes the input and the Ctrl-D behind it, after a pause in which every buffer fills.

@@ -17,9 +17,14 @@ use loom::thread;
 
 const SOURCE: SourceId = SourceId::new(0, 0, 1);
 
+/// Preemptions that a long run of the tests adds to each model's bound.
+fn deeper() -> usize {
+    std::env::var("KQ_LOOM_DEEPER").map_or(0, |more| more.parse().unwrap())
+}
+
 fn check(preemptions: usize, test: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(preemptions);
+    model.preemption_bound = Some(preemptions + deeper());
     model.check(test);
 }
 

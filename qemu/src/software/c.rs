@@ -51,6 +51,9 @@ pub struct Program {
     pub flags: Vec<String>,
 }
 
+/// The folder of object files, among the programs.
+pub const OBJECTS: &str = "objects";
+
 /// Where programs are put, by their names.
 pub fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join(GUEST_TARGET).join("release/c")
@@ -89,7 +92,7 @@ impl<'a> Toolchain<'a> {
     /// Compiles and links a program; returns its file.
     pub fn make(&self, program: &Program) -> Result<PathBuf> {
         let folder = folder(self.workspace);
-        let objects = folder.join("objects").join(&program.name);
+        let objects = folder.join(OBJECTS).join(&program.name);
         fs::create_dir_all(&objects).map_err(|error| {
             Failure::new(format!("make the folder {}", objects.display()), error, "check its permissions")
         })?;

@@ -1,6 +1,6 @@
 //! Figures against their budgets, and that they repeat.
 
-use std::{fs, time::Instant};
+use std::{collections::BTreeMap, fs, time::Instant};
 
 use super::{Plan, report::Report};
 use crate::{
@@ -16,22 +16,37 @@ const CPUS: [u32; 2] = [1, 2];
 /// The test that two boots give the same figures.
 const REPEATS: &str = "repeats";
 
-/// Measures on each number of CPUs twice.
-pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
+/// What is measured on one number of CPUs.
+struct Wanted {
+    /// What the report calls it.
+    name: String,
+    cpus: u32,
+    budgets: BTreeMap<String, u64>,
+}
+
+fn wanted(workspace: &Workspace, plan: &Plan) -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
     for cpus in CPUS {
         let name = format!("bench/smp-{cpus}");
         let budgets = budget::read(workspace, cpus)?;
         let wants = |part: &str| plan.wants(&format!("{name}/{part}"));
         if wants(REPEATS) || budgets.keys().any(|figure| wants(figure)) {
-            wanted.push((name, cpus, budgets));
+            wanted.push(Wanted { name, cpus, budgets });
         }
     }
-    if wanted.is_empty() {
-        return Ok(());
-    }
+    Ok(wanted)
+}
+
+/// Whether there may be a figure that the plan wants.
+pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
+    Ok(!wanted(workspace, plan)?.is_empty())
+}
+
+/// Measures on each number of CPUs twice.
+pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     let image = measure::recipe(Vec::new()).make(workspace)?;
-    for (name, cpus, budgets) in wanted {
+    for Wanted { name, cpus, budgets } in wanted(workspace, plan)? {
+        let _running = report.running(&name);
         let machine = measure::machine(image.clone(), cpus);
         let (begin, mut said) = (Instant::now(), Vec::new());
         let mut boot = || {
