@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Limit of one test, and of listing them.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// One test of a test program.
 #[derive(Clone, Debug)]
