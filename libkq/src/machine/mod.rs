@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::error::{ENODEV, ENOTCONN, EPIPE, Error, Result};
+use abi::error::{ENOBUFS, ENODEV, ENOMEM, ENOTCONN, EPIPE, Error, Result};
 use abi::flag::O_RDWR;
 use abi::limits::FOREVER;
 use event_protocol::badge::SourceId;
@@ -34,6 +34,11 @@ use session::Session;
 
 /// Timers are opened by this path.
 const TIMER: &str = "/dev/timer";
+
+/// The error of a message with handles as a program knows it: a system that cannot pay for what it was sent has no memory.
+fn unpaid(error: Error) -> Error {
+    if error.errno == ENOBUFS { Error::new(ENOMEM) } else { error }
+}
 
 /// This process on this machine. The session with the event server begins when something first needs it.
 #[derive(Debug)]
