@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use super::{Plan, report::Report};
 use crate::{
-    budget,
+    budget::{self, Budgets},
     failure::{Failure, Result},
     measure,
     workspace::Workspace,
@@ -16,6 +16,11 @@ const CPUS: [u32; 2] = [1, 2];
 /// The test that two boots give the same figures.
 const REPEATS: &str = "repeats";
 
+/// The test that the figures of a group are about the same.
+fn flat(group: &str) -> String {
+    format!("flat/{group}")
+}
+
 /// Measures on each number of CPUs twice.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     let mut wanted = Vec::new();
@@ -23,7 +28,8 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
         let name = format!("bench/smp-{cpus}");
         let budgets = budget::read(workspace, cpus)?;
         let wants = |part: &str| plan.wants(&format!("{name}/{part}"));
-        if wants(REPEATS) || budgets.keys().any(|figure| wants(figure)) {
+        let flat = budgets.flat.keys().map(|group| flat(group));
+        if wants(REPEATS) || budgets.most.keys().cloned().chain(flat).any(|part| wants(&part)) {
             wanted.push((name, cpus, budgets));
         }
     }
@@ -64,9 +70,13 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
                 }
             }
         };
-        for (figure, most) in &budgets {
-            let one = [(figure.clone(), *most)].into();
+        for (figure, most) in &budgets.most {
+            let one = Budgets { most: [(figure.clone(), *most)].into(), ..Budgets::default() };
             tell(figure, budget::exceeded(&first, &one, ""));
+        }
+        for (group, figures) in &budgets.flat {
+            let one = Budgets { flat: [(group.clone(), figures.clone())].into(), ..Budgets::default() };
+            tell(&flat(group), budget::exceeded(&first, &one, ""));
         }
         tell(REPEATS, budget::differences(&first, &second));
         if sound {
