@@ -5,13 +5,13 @@ use core::sync::atomic::Ordering;
 
 use abi::error::{EBADMSG, EINVAL, ENOENT, Error, Result};
 use event_protocol::control::client::Change;
-use event_protocol::control::limits::MAX_CHANGES;
+use event_protocol::control::limits::{MAX_BANK_SLOTS, MAX_CHANGES};
 
 use super::{Core, Member, Order, Set};
 use crate::platform::{Platform, Source};
 use crate::sync::MutexGuard;
 
-/// Each further bank is so many times larger than the one before.
+/// Each further bank is so many times larger than the one before, up to the largest.
 const GROWTH: u32 = 4;
 
 /// A note that is made here and not yet at the server.
@@ -232,7 +232,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             core.queue.banks()
         };
-        let slots = GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK);
+        let slots = GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK).min(MAX_BANK_SLOTS);
         let (region, layout) = self.platform.grow_queue(self.number, banks, slots)?;
         Ok(self.core.lock().queue.grow(region, layout)?)
     }
