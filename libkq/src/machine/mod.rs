@@ -1,11 +1,13 @@
 //! The machine's own platform: the kernel's calls, init's services, the event server, the drivers.
 
 mod driver;
+mod ends;
 mod memory;
 mod message;
 mod services;
 mod session;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -24,6 +26,7 @@ use rt::sys::Endpoint;
 use crate::engine::Seats;
 use crate::platform::{Bank, Changed, Platform, Read, Received, Source};
 pub use driver::OpenFile;
+use ends::Ends;
 pub use memory::SharedMemory;
 use services::Services;
 pub(crate) use services::name as service_of;
@@ -39,12 +42,18 @@ pub struct Machine {
     services: Services,
     /// What `waiters` gives while there is no session.
     no_seats: Seats,
+    ends: Ends,
 }
 
 impl Machine {
     /// Nothing connected yet.
     pub const fn new() -> Machine {
-        Machine { session: OnceLock::new(), services: Services::new(), no_seats: Seats::new() }
+        Machine {
+            session: OnceLock::new(),
+            services: Services::new(),
+            no_seats: Seats::new(),
+            ends: Ends::new(),
+        }
     }
 
     fn session(&self) -> Result<&Session> {
@@ -79,7 +88,11 @@ impl Platform for Machine {
     }
 
     fn thread(&self) -> u64 {
-        rt::block::current() as *const _ as u64
+        rt::block::current().number()
+    }
+
+    fn when_thread_ends(&self, then: Box<dyn FnOnce() + Send>) -> Result<()> {
+        self.ends.watch(then)
     }
 
     #[inline]

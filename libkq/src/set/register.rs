@@ -112,14 +112,26 @@ impl<P: Platform, V: Member> Set<P, V> {
     /// Undoes [`prepare`](Set::prepare).
     fn take_back(&self, _order: &Order<'_>, index: u32) {
         let mut core = self.core.lock();
-        if let Some(note) = core.queue.note(index) {
-            let key = note.view.key();
-            core.keys.remove(&key);
-        }
+        core.unname(index);
         let note = core.queue.remove(index);
         drop(core);
         // What it keeps open closes here: not under the lock.
         drop(note);
+    }
+
+    /// Has `make` make a note of this name in the place of the one that has it now: that one goes when this is made, and
+    /// keeps its name when it cannot be.
+    pub fn replace<T>(&self, order: &Order<'_>, key: V::Key, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = self.core()?.find(key);
+        let made = make();
+        if let Some(before) = before {
+            match made {
+                // The note is gone here; a dead server cannot object.
+                Ok(_) => drop(self.delete(order, before)),
+                Err(_) => drop(self.core.lock().keys.insert(key, before)),
+            }
+        }
+        made
     }
 
     /// Removes a note that the server knows. R35: it is silent before the server is asked.
@@ -130,8 +142,8 @@ impl<P: Platform, V: Member> Set<P, V> {
             if note.cell.is_none() {
                 return core.remove_own(index);
             }
-            let (key, shard) = (note.view.key(), note.view.home());
-            core.keys.remove(&key);
+            let shard = note.view.home();
+            core.unname(index);
             core.queue.silence(index);
             (core.queue.name(index), shard)
         };
