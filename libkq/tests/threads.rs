@@ -307,7 +307,8 @@ fn r49_a_signal_that_is_pending_interrupts_at_once_and_is_not_slept_through() {
 fn r49_a_read_that_waits_is_interrupted_and_one_that_gets_something_is_not() {
     let (world, process, _kq) = setting();
     let fd = process.open("a", 0).unwrap();
-    process.set_interruption(std::sync::Arc::new(Pending(std::sync::atomic::AtomicBool::new(false))));
+    let pending = std::sync::Arc::new(Pending(std::sync::atomic::AtomicBool::new(false)));
+    process.set_interruption(pending.clone());
     let number = std::sync::mpsc::channel();
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -321,7 +322,11 @@ fn r49_a_read_that_waits_is_interrupted_and_one_that_gets_something_is_not() {
         while !reader.is_finished() {
             // It has read, and waits again.
             if world.parked() == 1 && world.left("a") == 0 {
-                process.interrupt(number.1.recv().unwrap());
+                let thread = number.1.recv().unwrap();
+                // One that was for an earlier wait, or that another thread has taken, interrupts nobody.
+                process.interrupt(thread);
+                pending.0.store(true, Ordering::SeqCst);
+                process.interrupt(thread);
                 break;
             }
             thread::yield_now();

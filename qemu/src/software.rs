@@ -55,7 +55,7 @@ pub fn known(workspace: &Workspace, program: &str) -> Result<()> {
 
 /// Builds the kernel, all programs and libkq's examples in the release profile.
 pub fn build(workspace: &Workspace, output: cargo::Output) -> Result<Software> {
-    build_packages(workspace, &workspace.guest_packages(), output)
+    build_targets(workspace, &workspace.guest_packages(), &["--bins", "--examples"], output)
 }
 
 /// Builds only what manifests need: the packages of their programs, kernel and init.
@@ -64,7 +64,25 @@ pub fn build_for<'a>(
     manifests: impl IntoIterator<Item = &'a Manifest>,
     output: cargo::Output,
 ) -> Result<Software> {
-    build_packages(workspace, &needed(workspace, manifests), output)
+    build_targets(workspace, &needed(workspace, manifests), &["--bins", "--examples"], output)
+}
+
+/// Builds only the programs that these manifests name, kernel and init: linking one takes seconds.
+pub fn build_named(
+    workspace: &Workspace,
+    manifests: &[&Manifest],
+    output: cargo::Output,
+) -> Result<Software> {
+    let names: BTreeSet<&str> =
+        manifests.iter().flat_map(|manifest| programs(manifest)).chain([KERNEL, INIT]).collect();
+    let packages = needed(workspace, manifests.iter().copied());
+    let mut targets = Vec::new();
+    for program in packages.iter().flat_map(|package| workspace.programs_of(package)) {
+        if names.contains(program.name.as_str()) {
+            targets.extend([if program.is_example() { "--example" } else { "--bin" }, program.name.as_str()]);
+        }
+    }
+    build_targets(workspace, &packages, &targets, output)
 }
 
 /// What a manifest needs as it was built last, without building.
@@ -83,8 +101,7 @@ pub fn built_for(workspace: &Workspace, manifest: &Manifest) -> Result<Software>
     for (name, path) in c::made(workspace) {
         software.programs.entry(name).or_insert(path);
     }
-    let missing = manifest.entries.iter().map(|entry| entry.file.rsplit('/').next().unwrap_or_default());
-    let missing = missing.chain([INIT]).find(|name| !software.programs.contains_key(*name));
+    let missing = programs(manifest).chain([INIT]).find(|name| !software.programs.contains_key(*name));
     match missing.or((!software.kernel.is_file()).then_some(KERNEL)) {
         None => Ok(software),
         // The name may be wrong as well: a build tells that.
@@ -96,19 +113,30 @@ pub fn built_for(workspace: &Workspace, manifest: &Manifest) -> Result<Software>
     }
 }
 
+/// Names of a manifest's programs.
+fn programs(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    manifest.entries.iter().map(|entry| entry.file.rsplit('/').next().unwrap_or_default())
+}
+
 /// Packages of the manifests' programs, and those of every system.
 fn needed<'a>(workspace: &Workspace, manifests: impl IntoIterator<Item = &'a Manifest>) -> Vec<&str> {
     let needed: BTreeSet<&str> = manifests
         .into_iter()
-        .flat_map(|manifest| &manifest.entries)
-        .filter_map(|entry| workspace.package_of(entry.file.rsplit('/').next()?))
+        .flat_map(programs)
+        .filter_map(|program| workspace.package_of(program))
         .chain([KERNEL, INIT])
         .collect();
     Vec::from_iter(needed)
 }
 
-fn build_packages(workspace: &Workspace, packages: &[&str], output: cargo::Output) -> Result<Software> {
-    let mut arguments = vec!["build", "--release", "--target", GUEST_TARGET, "--bins", "--examples"];
+fn build_targets(
+    workspace: &Workspace,
+    packages: &[&str],
+    targets: &[&str],
+    output: cargo::Output,
+) -> Result<Software> {
+    let mut arguments = vec!["build", "--release", "--target", GUEST_TARGET];
+    arguments.extend(targets);
     for package in packages {
         arguments.extend(["-p", package]);
     }

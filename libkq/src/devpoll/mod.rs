@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 
-use abi::error::{EBADF, EINTR, EINVAL, ENOENT, Error, Result};
+use abi::error::{EBADF, EINTR, EINVAL, ELOOP, ENOENT, Error, Result};
 
 use crate::conditions::{Conditions, Interest};
 use crate::description::{Description, Watcher};
@@ -68,8 +68,7 @@ impl<P: Platform> DevPoll<P> {
 
     /// What is asked about a number; `None` when there is no entry.
     fn wanted(&self, fd: i32) -> Result<Option<Conditions>> {
-        let core = self.set.core()?;
-        Ok(core.find(fd).and_then(|index| Some(core.queue.note(index)?.view.wanted())))
+        Ok(self.set.core()?.view_of(fd).map(Entry::wanted))
     }
 
     /// Makes or changes the entry of a number, open or not.
@@ -88,21 +87,31 @@ impl<P: Platform> DevPoll<P> {
                     if self.change(order, fd, wanted, state)? {
                         return Ok(());
                     }
-                    self.remove(order, fd)?;
-                    match self.set.add(order, Entry::new(fd, wanted, state), &source) {
+                    let entry = Entry::new(fd, wanted, state);
+                    match self.replace(order, fd, || self.set.add(order, entry, &source).map(drop)) {
                         Err(error) if is_gone(error) => State::Gone,
-                        added => return added.map(drop),
+                        done => return done,
                     }
                 }
             },
         };
-        self.remove(order, fd)?;
         self.put_own(order, Entry::new(fd, wanted, own))
+    }
+
+    /// Makes the entry of a number in the place of the one that it has, which stays when that fails.
+    fn replace(&self, order: &Order<'_>, fd: i32, make: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.set.replace(order, fd, make)?;
+        let invalid = self.set.core()?.view_of(fd).is_some_and(Entry::is_invalid);
+        let mut numbers = self.invalid.lock();
+        numbers.retain(|&number| number != fd);
+        if invalid {
+            numbers.push(fd);
+        }
+        Ok(())
     }
 
     /// An entry on another set (R37).
     fn put_set(&self, order: &Order<'_>, fd: i32, wanted: Conditions, inner: Arc<dyn Inner>) -> Result<()> {
-        self.remove(order, fd)?;
         nest(&self.description, self.around.clone(), &inner, || {
             self.put_own(order, Entry::on_set(fd, wanted, inner.clone()))
         })?;
@@ -140,16 +149,15 @@ impl<P: Platform> DevPoll<P> {
         Ok(true)
     }
 
+    /// An entry that no server knows, in the place of the one that its number has.
     fn put_own(&self, order: &Order<'_>, entry: Entry) -> Result<()> {
-        self.set.make_room(order)?;
-        let (fd, invalid) = (entry.key(), entry.is_invalid());
-        let mut core = self.set.core()?;
-        let index = core.insert_own(entry)?;
-        if invalid {
-            self.invalid.lock().push(fd);
-        }
-        self.set.look(core, index, true);
-        Ok(())
+        self.replace(order, entry.key(), || {
+            self.set.make_room(order)?;
+            let mut core = self.set.core()?;
+            let index = core.insert_own(entry)?;
+            self.set.look(core, index, true);
+            Ok(())
+        })
     }
 
     fn remove(&self, order: &Order<'_>, fd: i32) -> Result<()> {
@@ -172,7 +180,11 @@ impl<P: Platform> DevPoll<P> {
             if self.target(files, fd)?.is_some()
                 && let Some(wanted) = self.wanted(fd)?
             {
-                self.put(&order, files, fd, wanted)?;
+                match self.put(&order, files, fd, wanted) {
+                    // A set that cannot lie in this one: to this one the number stands for nothing.
+                    Err(error) if [EINVAL, ELOOP].contains(&error.errno) => {}
+                    done => done?,
+                }
             }
         }
         Ok(())
@@ -262,8 +274,12 @@ impl<P: Platform> Inner for DevPoll<P> {
         self.set.parked()
     }
 
-    fn hand_on(&self) {
-        self.set.hand_on_if_pending();
+    fn tell_every_arrival(&self) {
+        self.set.tell_every_arrival();
+    }
+
+    fn wake_everybody(&self) {
+        self.set.wake_everybody();
     }
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {
@@ -277,7 +293,6 @@ impl<P: Platform> Watcher for DevPoll<P> {
         let order = self.set.order();
         if let Ok(Some(wanted)) = self.wanted(fd) {
             // Only a dead server or a closed set can object, and there nobody asks.
-            let _ = self.remove(&order, fd);
             let _ = self.put_own(&order, Entry::new(fd, wanted, State::Invalid));
         }
     }

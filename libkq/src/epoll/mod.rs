@@ -223,8 +223,12 @@ impl<P: Platform> Inner for Epoll<P> {
         self.set.parked()
     }
 
-    fn hand_on(&self) {
-        self.set.hand_on_if_pending();
+    fn tell_every_arrival(&self) {
+        self.set.tell_every_arrival();
+    }
+
+    fn wake_everybody(&self) {
+        self.set.wake_everybody();
     }
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {

@@ -302,7 +302,7 @@ impl<P: Platform> KNote<P> {
         }
         if !self.event.flags.intersects(CHANGED_BY_DELIVERY) {
             // R15: only what is cleared is forgotten.
-            slot.fold(bits);
+            slot.put_back_note_bits(bits);
         }
         sink.put(event);
         self.told(slot)

@@ -133,7 +133,8 @@ impl<P: Platform> Process<P> {
         self.hears.store(true, Ordering::Release);
     }
 
-    /// Ends the wait of a thread (its [`Platform::thread`]) with `EINTR`, if it waits now; what it waits for is not lost.
+    /// Ends the wait of a thread (its [`Platform::thread`]) with `EINTR`, if it waits now and, in a process that has
+    /// signals, one is due for it; what it waits for is not lost.
     pub fn interrupt(&self, thread: u64) {
         interruption::interrupt(&*self.platform, thread);
     }

@@ -169,11 +169,11 @@ fn missing(tool: &str, error: &std::io::Error) -> Failure {
 
 fn run(mut command: Command, asked: impl Fn() -> String) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
-    let found = match Child::start(&mut command)?.wait(Some(std::time::Duration::from_secs(120)))? {
+    let found = match Child::start(&mut command)?.wait(Some(std::time::Duration::from_secs(600)))? {
         Ended::Exited(0) => return Ok(()),
         Ended::Exited(status) => format!("it ended with status {status}"),
         Ended::Killed(signal) => format!("it was killed by signal {signal}"),
-        Ended::TimedOut => "it did not end within 120 s".to_owned(),
+        Ended::TimedOut => "it did not end within 600 s".to_owned(),
     };
     Err(Failure::new(asked(), found, "see the messages above; docs/c.md says what the library has"))
 }

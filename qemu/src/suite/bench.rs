@@ -1,10 +1,10 @@
 //! Figures against their budgets, and that they repeat.
 
-use std::{collections::BTreeMap, fs, time::Instant};
+use std::{fs, time::Instant};
 
 use super::{Plan, report::Report};
 use crate::{
-    budget,
+    budget::{self, Budgets},
     failure::{Failure, Result},
     measure,
     workspace::Workspace,
@@ -16,12 +16,17 @@ const CPUS: [u32; 2] = [1, 2];
 /// The test that two boots give the same figures.
 const REPEATS: &str = "repeats";
 
+/// The test that the figures of a group are about the same.
+fn flat(group: &str) -> String {
+    format!("flat/{group}")
+}
+
 /// What is measured on one number of CPUs.
 struct Wanted {
     /// What the report calls it.
     name: String,
     cpus: u32,
-    budgets: BTreeMap<String, u64>,
+    budgets: Budgets,
 }
 
 fn wanted(workspace: &Workspace, plan: &Plan) -> Result<Vec<Wanted>> {
@@ -30,7 +35,8 @@ fn wanted(workspace: &Workspace, plan: &Plan) -> Result<Vec<Wanted>> {
         let name = format!("bench/smp-{cpus}");
         let budgets = budget::read(workspace, cpus)?;
         let wants = |part: &str| plan.wants(&format!("{name}/{part}"));
-        if wants(REPEATS) || budgets.keys().any(|figure| wants(figure)) {
+        let flat = budgets.flat.keys().map(|group| flat(group));
+        if wants(REPEATS) || budgets.most.keys().cloned().chain(flat).any(|part| wants(&part)) {
             wanted.push(Wanted { name, cpus, budgets });
         }
     }
@@ -79,9 +85,13 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
                 }
             }
         };
-        for (figure, most) in &budgets {
-            let one = [(figure.clone(), *most)].into();
+        for (figure, most) in &budgets.most {
+            let one = Budgets { most: [(figure.clone(), *most)].into(), ..Budgets::default() };
             tell(figure, budget::exceeded(&first, &one, ""));
+        }
+        for (group, figures) in &budgets.flat {
+            let one = Budgets { flat: [(group.clone(), figures.clone())].into(), ..Budgets::default() };
+            tell(&flat(group), budget::exceeded(&first, &one, ""));
         }
         tell(REPEATS, budget::differences(&first, &second));
         if sound {

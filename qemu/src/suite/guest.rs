@@ -86,7 +86,7 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     }
     let manifests = prepared.iter().flat_map(|(_, manifest, twin)| std::iter::once(manifest).chain(twin));
     let building = report.running("building the guest's software");
-    let software = software::build_for(workspace, manifests, Output::Stderr)?;
+    let software = software::build_named(workspace, &Vec::from_iter(manifests), Output::Stderr)?;
     drop(building);
     let mut ready = Vec::new();
     for (boot, manifest, twin) in prepared {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Limit of one test, and of listing them.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 /// Limit of one test with as many cases as [`long`] asks for.
 const LONG_LIMIT: Duration = Duration::from_secs(3600);
 
