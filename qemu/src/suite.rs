@@ -173,6 +173,7 @@ mod tests {
         assert_eq!(may("kqcat_exit"), ["guest"]);
         assert_eq!(may("guest/kqcat_exit/threads-2"), ["guest"]);
         assert_eq!(may("threads-2/another_value_is_eagain"), ["guest"], "a test that a program tells of");
+        assert_eq!(may("threads-2/matrix_any_kind"), ["guest"], "one that it makes up while it runs");
         assert_eq!(may("two_threads_never_have_the_lock_at_once"), ["loom"]);
         assert_eq!(may("suite/tests/rules_are_asked_for"), ["host"]);
         assert_eq!(may("bench/smp-2/null_syscall"), ["bench"]);

@@ -59,10 +59,12 @@ fn wanted<'a>(workspace: &Workspace, plan: &Plan, table: &'a Table) -> Vec<Boot<
     let mut wanted = Vec::new();
     for test in table.tests.iter().filter(|test| plan.long || !test.long) {
         let words = Words::of_program(workspace, &test.program);
+        let last = plan.filter.rsplit('/').next().unwrap_or_default();
         wanted.extend(boots(test).filter(|Boot { name, .. }| {
             // What a program calls its tests at run time is known when it tells of them.
             plan.filter.starts_with(&format!("{name}/"))
                 || plan.wants(name)
+                || test.harness && plan.wants(&format!("{name}/{last}")) && words.can_begin(last)
                 || test.harness && words.iter().any(|word| plan.wants(&format!("{name}/{word}")))
         }));
     }

@@ -16,6 +16,9 @@ use crate::workspace::Workspace;
 #[derive(Clone, Debug, Default)]
 pub struct Words(BTreeSet<String>);
 
+/// The least beginning of a name that is made at run time (`matrix_` of `format!("matrix_{kind}")`) by which it is known.
+const BEGINNING: usize = 4;
+
 impl Words {
     /// Those of these packages' tests on the host.
     pub fn of_packages<'a>(
@@ -45,6 +48,11 @@ impl Words {
             words.0.extend(after(&text, "fn ").chain(after(&text, "\"")).map(str::to_owned));
         }
         words
+    }
+
+    /// Whether a name that is made at run time may begin as this one does.
+    pub fn can_begin(&self, name: &str) -> bool {
+        self.iter().any(|word| word.len() >= BEGINNING && word.ends_with('_') && name.starts_with(word))
     }
 
     /// The words.
@@ -104,6 +112,13 @@ mod tests {
         for part in ["r15", "libkq/rule/r14", "lib/rules", "libkq/14"] {
             assert!(!words.can_have(part), "{part}");
         }
+    }
+
+    #[test]
+    fn names_that_are_made_at_run_time_are_known_by_their_beginning() {
+        let words = words(&["matrix_", "fixed", "r_"]);
+        assert!(words.can_begin("matrix_pipe_poll") && words.can_begin("matrix_"));
+        assert!(!words.can_begin("fixed_more") && !words.can_begin("r_x") && !words.can_begin("matri"));
     }
 
     #[test]
