@@ -50,6 +50,7 @@ impl<P: Platform> DevPoll<P> {
     /// Adds, widens and removes entries, in order: `write(2)` of a list of `struct pollfd`. `EINVAL`: an entry asks for
     /// [`Conditions::REMOVE`] and something else; the entries before it are done. Negative numbers are skipped.
     pub fn write(&self, files: &impl Files<P>, list: &[PollFd]) -> Result<()> {
+        list.iter().for_each(|wish| files.ask(wish.fd));
         let order = self.set.order();
         for wish in list.iter().filter(|wish| wish.fd >= 0) {
             let removes = wish.events.contains(Conditions::REMOVE);
@@ -76,7 +77,7 @@ impl<P: Platform> DevPoll<P> {
         let own = match self.target(files, fd)? {
             None => State::Invalid,
             Some(Target::Set(inner)) => return self.put_set(order, fd, wanted, inner),
-            Some(Target::File(file)) => match file.pollable() {
+            Some(Target::File(file)) => match file.known_pollable() {
                 Ok(None) => State::Always,
                 Err(error) if is_gone(error) => State::Gone,
                 Err(error) => return Err(error),
@@ -174,8 +175,9 @@ impl<P: Platform> DevPoll<P> {
     /// Numbers that are open again are adopted.
     #[cold]
     fn adopt(&self, files: &impl Files<P>) -> Result<()> {
-        let order = self.set.order();
         let invalid = self.invalid.lock().clone();
+        invalid.iter().for_each(|&fd| files.ask(fd));
+        let order = self.set.order();
         for fd in invalid {
             if self.target(files, fd)?.is_some()
                 && let Some(wanted) = self.wanted(fd)?

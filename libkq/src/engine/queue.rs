@@ -142,7 +142,7 @@ pub struct Queue<M, V> {
 
 impl<M: Mapped, V> Queue<M, V> {
     /// A queue whose first bank is this memory.
-    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>, Fault> {
+    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>> {
         let header = first.keep_queue_header()?;
         let bank = Bank::new(first, layout, 0)?;
         let mut queue = Queue {
@@ -154,20 +154,23 @@ impl<M: Mapped, V> Queue<M, V> {
             live: 0,
             arrivals: 0,
         };
-        queue.extend(bank);
+        queue.ready.reserve(bank.end() as usize)?;
+        queue.banks.push(bank);
         Ok(queue)
     }
 
-    /// Adds a further bank.
-    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<(), Fault> {
-        let base = self.banks.last().map_or(0, Bank::end);
-        self.extend(Bank::new(region, layout, base)?);
-        Ok(())
+    /// Makes sure that a further bank of so many slots can be added. `ENOMEM` (R55): before the server has made it.
+    pub fn reserve(&mut self, slots: u32) -> Result<()> {
+        let end = self.banks.last().map_or(0, Bank::end).saturating_add(slots);
+        self.banks.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        self.ready.reserve(end as usize)
     }
 
-    fn extend(&mut self, bank: Bank<M>) {
-        self.ready.reserve(bank.end() as usize);
-        self.banks.push(bank);
+    /// Adds a further bank, for which there is [room](Queue::reserve).
+    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<(), Fault> {
+        let base = self.banks.last().map_or(0, Bank::end);
+        self.banks.push(Bank::new(region, layout, base)?);
+        Ok(())
     }
 
     /// Banks that it has.
@@ -219,6 +222,12 @@ impl<M: Mapped, V> Queue<M, V> {
         let index = self.entries.len() as u32;
         let place = self.banks.iter().position(|bank| index < bank.end()).ok_or(Error::new(ENOMEM))?;
         let slot = index - self.banks[place].base();
+        // R55: the program's own quota has an end too. Room for every entry to be free, so that freeing needs none.
+        let spare = self.entries.len() + 1 - self.free.len();
+        self.entries
+            .try_reserve(1)
+            .and_then(|()| self.free.try_reserve(spare))
+            .map_err(|_| Error::new(ENOMEM))?;
         self.entries.push(Entry { bank: place as u8, slot, generation: 0, note: None });
         Ok(index)
     }

@@ -99,6 +99,7 @@ impl<P: Platform> Epoll<P> {
 
     /// Makes, changes or removes an item. `epoll_ctl(2)`; see [`Process::epoll_ctl`](crate::process::Process::epoll_ctl).
     pub fn control(&self, files: &impl Files<P>, op: EpollOp, fd: i32, event: EpollEvent) -> Result<()> {
+        files.ask(fd);
         let order = self.set.order();
         // R31, R32: known to the descriptor first, and found open after that.
         let target = files.target(fd)?;
@@ -131,16 +132,14 @@ impl<P: Platform> Epoll<P> {
         if flags.contains(EpollFlags::EXCLUSIVE) && !EpollFlags::WITH_EXCLUSIVE.contains(flags) {
             return Err(Error::new(EINVAL));
         }
-        // R55: over quota has an error of its own here.
-        let full = |error: Error| if error.errno == ENOMEM { Error::new(ENOSPC) } else { error };
-        match target {
+        let added = self.remember(key).and_then(|()| match target {
             Target::File(file) => {
                 let source = pollable(file)?;
                 let item = Item::new(key, source.id.shard(), source.filters, source.low_water, event);
-                self.set.add(order, item, &source).map_err(full)?;
+                self.set.add(order, item, &source).map(drop)
             }
             Target::Set(inner) if !flags.contains(EpollFlags::EXCLUSIVE) => {
-                self.set.make_room(order).map_err(full)?;
+                self.set.make_room(order)?;
                 nest(&self.description, self.around.clone(), inner, || {
                     let mut core = self.set.core()?;
                     let index = core.insert_own(Item::on_set(key, inner.clone(), event))?;
@@ -148,10 +147,24 @@ impl<P: Platform> Epoll<P> {
                     Ok(())
                 })?;
                 self.set.wake_everybody();
+                Ok(())
             }
-            Target::Set(_) => return Err(Error::new(EINVAL)),
-        }
-        self.added.lock().entry(key.0).or_default().push(key.1);
+            Target::Set(_) => Err(Error::new(EINVAL)),
+        });
+        added.map_err(|error| {
+            self.forget(key);
+            // R55: over quota has an error of its own here.
+            if error.errno == ENOMEM { Error::new(ENOSPC) } else { error }
+        })
+    }
+
+    /// Puts down by which number a description is added.
+    fn remember(&self, key: Key) -> Result<()> {
+        let mut added = self.added.lock();
+        added.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        let numbers = added.entry(key.0).or_default();
+        numbers.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        numbers.push(key.1);
         Ok(())
     }
 
@@ -301,5 +314,5 @@ impl<P: Platform> Watcher for Epoll<P> {
 
 /// The source of a file that can be polled. `EPERM`: it cannot, since it is always ready or has other events.
 fn pollable<P: Platform>(file: &File<P>) -> Result<Arc<crate::platform::Source<P::Memory>>> {
-    file.pollable()?.ok_or(Error::new(EPERM))
+    file.known_pollable()?.ok_or(Error::new(EPERM))
 }

@@ -45,6 +45,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         let (key, filters) = (note.key(), note.filters());
         let mut core = self.core()?;
         let terms = note.terms();
+        core.reserve_name()?;
         let index = core.queue.insert(Some(source.cell.clone()), terms, note)?;
         core.keys.insert(key, index);
         let (bank, slot, generation) = core.queue.name(index).ok_or(Error::new(EINVAL))?;
@@ -225,14 +226,17 @@ impl<P: Platform, V: Member> Set<P, V> {
 
     /// Makes sure that one note can be inserted.
     pub fn make_room(&self, _order: &Order<'_>) -> Result<()> {
-        let banks = {
-            let core = self.core.lock();
+        let (banks, slots) = {
+            let mut core = self.core.lock();
             if core.queue.has_room() {
                 return Ok(());
             }
-            core.queue.banks()
+            let banks = core.queue.banks();
+            let slots =
+                GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK).min(MAX_BANK_SLOTS);
+            core.queue.reserve(slots)?;
+            (banks, slots)
         };
-        let slots = GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK).min(MAX_BANK_SLOTS);
         let (region, layout) = self.platform.grow_queue(self.number, banks, slots)?;
         Ok(self.core.lock().queue.grow(region, layout)?)
     }

@@ -46,7 +46,7 @@ fn main(start: &rt::Start) -> i32 {
         ("r48_a_timeout_is_never_early", a_timeout_is_never_early),
         ("r10_oneshot_goes_to_one_of_many", oneshot_goes_to_one_of_many),
         ("r27_triggers_from_all_cpus_arrive", triggers_from_all_cpus_arrive),
-        ("r16_no_byte_is_lost_or_read_twice", no_byte_is_lost_or_read_twice),
+        ("r60_no_byte_is_lost_or_read_twice", no_byte_is_lost_or_read_twice),
         ("r31_closed_numbers_are_silent", closed_numbers_are_silent),
         ("r34_a_closed_queue_wakes_its_waiters", a_closed_queue_wakes_its_waiters),
         ("r55_a_thousand_notes", a_thousand_notes),

@@ -15,7 +15,7 @@ use libkq::{Descriptor, EventFlags, Filter, KEvent, Queue, kevent, process};
 
 use crate::books;
 use crate::crew::Crew;
-use crate::looks::{NOW, PATIENTLY, drain, next, only, pair, pipe, ready};
+use crate::looks::{NOW, PATIENTLY, drain, heard, next, only, pair, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r1_all_changes_come_before_any_event", all_changes_come_first),
@@ -258,6 +258,7 @@ fn adding_again_does_not_enable() -> Outcome {
         equal(only(&queue)?.filter, add.filter)?;
         // Nor does it disable.
         queue.apply(&[add])?;
+        writer.write_all(b"d")?;
         equal(only(&queue)?.filter, add.filter)?;
         queue.apply(&[add.delete_only()])?;
     }
@@ -444,6 +445,7 @@ fn returned_flags() -> Outcome {
     equal(kevent(queue.number(), &[note.add().receipt()], &mut answer, None)?, 1)?;
     equal((answer[0].flags, only(&queue)?.flags), (EventFlags::ERROR, EventFlags::RECEIPT))?;
     drop(writer);
+    heard(&reader);
     let event = next(&queue)?;
     equal(event.flags, EventFlags::RECEIPT | EventFlags::EOF)?;
     drain(&reader, 3)?;

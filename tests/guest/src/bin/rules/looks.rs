@@ -5,14 +5,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use guest_tests::{Failure, Outcome, PATIENCE};
+use libkq::control::Control;
 use libkq::flag::O_NONBLOCK;
 use libkq::process::SocketType;
 use libkq::{Conditions, Descriptor, EpollEvent, EpollSet, KEvent, PollFd, Queue, process};
 
 pub const NOW: Option<Duration> = Some(Duration::ZERO);
 pub const PATIENTLY: Option<Duration> = Some(Duration::from_nanos(PATIENCE));
-/// Bytes that a pipe holds.
-pub const CAPACITY: usize = 65536;
 
 /// The two ends of a pipe, the one that is read first. Neither waits.
 pub fn pipe() -> Outcome<(Descriptor, Descriptor)> {
@@ -27,6 +26,12 @@ pub fn pair() -> Outcome<(Descriptor, Descriptor)> {
         process().set_nonblocking(end.number(), true)?;
     }
     Ok((one, other))
+}
+
+/// Waits until the driver of a file has heard of all that was closed before: it hears of that before it answers.
+pub fn heard(file: &Descriptor) {
+    // Whatever it answers.
+    let _ = file.control(Control::Available);
 }
 
 /// Takes so many bytes out of a file.

@@ -11,7 +11,7 @@ use libkq::process::MAX_DESCRIPTORS;
 use libkq::{Conditions, Descriptor, EpollEvent, EpollFlags, EpollSet, FdSet, PollFd, process};
 use rt::thread;
 
-use crate::looks::{NOW, PATIENTLY, drain, only_told, pair, pipe, polled, stuff};
+use crate::looks::{NOW, PATIENTLY, drain, heard, only_told, pair, pipe, polled, stuff};
 
 pub const TESTS: &[Test] = &[
     ("r45_a_closed_number_counts_and_ends_the_call_at_once", a_closed_number),
@@ -111,14 +111,17 @@ fn unasked() -> Outcome {
     let (reader, writer) = pipe()?;
     equal(polled(&reader, Conditions::empty())?, Conditions::empty())?;
     drop(writer);
+    heard(&reader);
     equal(polled(&reader, Conditions::empty())?, Conditions::HUP)?;
     let (reader, writer) = pipe()?;
     drop(reader);
+    heard(&writer);
     equal(polled(&writer, Conditions::empty())?, Conditions::ERR)?;
     // Space there is, but nobody takes it any more.
     let (one, other) = pair()?;
     equal(polled(&one, Conditions::OUT)?, Conditions::OUT)?;
     drop(other);
+    heard(&one);
     let said = polled(&one, Conditions::OUT | Conditions::IN)?;
     ensure(said.contains(Conditions::HUP) && !said.contains(Conditions::OUT), "HUP excludes OUT")
 }
@@ -196,6 +199,7 @@ fn select_of_ends() -> Outcome {
     // Ended without a byte: readable.
     let (reader, writer) = pipe()?;
     drop(writer);
+    heard(&reader);
     let ask = |file: &Descriptor| -> Outcome<[bool; 3]> {
         let mut sets = [set_of(&[file]), set_of(&[file]), set_of(&[file])];
         let [read, write, except] = &mut sets;
@@ -211,11 +215,13 @@ fn select_of_ends() -> Outcome {
     drain(&one, 10)?;
     equal(ask(&one)?, [false, false, false])?;
     drop(other);
+    heard(&one);
     equal(ask(&one)?, [true, true, false])?;
     let (reader, writer) = pipe()?;
     stuff(&writer)?;
     ensure(!ask(&writer)?[1], "it is full")?;
     drop(reader);
+    heard(&writer);
     ensure(ask(&writer)?[1], "an error is writable")
 }
 
