@@ -304,7 +304,7 @@ impl<P: Platform> KNote<P> {
         }
         if !self.event.flags.intersects(EventFlags::CLEAR.union(EventFlags::ONESHOT)) {
             // R15: only what is cleared is forgotten, and EV_DISPATCH clears nothing.
-            slot.fold(bits);
+            slot.put_back_note_bits(bits);
         }
         sink.put(event);
         self.told(slot)

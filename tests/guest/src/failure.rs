@@ -25,6 +25,11 @@ impl Failure {
         Failure { why: why.into(), errno: None, at: Location::caller() }
     }
 
+    /// The same, and in the midst of what.
+    pub fn within(self, what: &str) -> Failure {
+        Failure { why: format!("{what}: {}", self.why), ..self }
+    }
+
     /// Whether it is this error of a call.
     pub fn is(&self, errno: i32) -> bool {
         self.errno == Some(errno)

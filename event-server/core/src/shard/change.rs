@@ -23,7 +23,7 @@ impl<M: Mapped> Shard<M> {
         let note = match change {
             Change::Add { source, bank, slot, generation, filters, view } => {
                 let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
-                if !self.adoptions.contains(&(client, index)) {
+                if !self.adoptions.has(client, index) {
                     return Err(Error::new(ENOENT));
                 }
                 check_filters(filters, found.filters)?;
