@@ -225,6 +225,9 @@ impl Run {
         if !matches!(act, Act::Look(_) | Act::Open(_) | Act::Dup(_) | Act::Dup2(..) | Act::Pass(_)) {
             self.adopt(process);
         }
+        if matches!(act, Act::Open(_) | Act::Make(_) | Act::Dup(_) | Act::Dup2(..) | Act::Pass(_)) {
+            self.before_a_number_is_open();
+        }
         let real = self.members[process].process.clone();
         match act {
             Act::Open(path) => {
@@ -267,11 +270,7 @@ impl Run {
                 let done = real.epoll_ctl(epfd, op, fd, event);
                 answer::same(done, expected, &format!("epoll_ctl({epfd}, {op:?}, {fd}, {event:?})"));
             }
-            Act::Write(nth, list) => {
-                self.write(process, nth, list);
-                // Who is woken by a number that is not open looks before it is.
-                self.run();
-            }
+            Act::Write(nth, list) => self.write(process, nth, list),
             Act::IsPolled(nth, fd) => {
                 let Some(set) = self.nth_set(process, Some(SetKind::DevPoll), nth) else { return };
                 let known = self.known(process);
@@ -302,6 +301,14 @@ impl Run {
                 self.rules.attempt(process, signal as usize);
             }
             Act::Die => self.die(process),
+        }
+    }
+
+    /// Who was woken since a number is not open looks before it is.
+    fn before_a_number_is_open(&mut self) {
+        let sets = self.rules.processes.iter_mut().flatten().flat_map(Known::sets);
+        if sets.into_iter().any(|what| matches!(what, What::DevPoll(set) if !set.stale.is_empty())) {
+            self.run();
         }
     }
 

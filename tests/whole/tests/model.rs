@@ -15,5 +15,5 @@ proptest! {
 /// As many as are asked for, or what takes some seconds.
 fn cases() -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    asked.unwrap_or(2000)
+    asked.unwrap_or(5000)
 }

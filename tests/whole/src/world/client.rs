@@ -199,6 +199,11 @@ impl Platform for Client {
         Turns::current().map_or(1, |task| task as u64 + 2)
     }
 
+    fn when_thread_ends(&self, _ended: Box<dyn FnOnce() + Send>) -> Result<()> {
+        // Threads end when their call is over, and leave nothing behind.
+        Ok(())
+    }
+
     fn waiters(&self) -> (&[Waiter], &Seats) {
         (self.session.waiters().unwrap_or_default(), &self.seats)
     }
