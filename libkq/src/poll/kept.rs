@@ -88,7 +88,7 @@ impl<P: Platform> Kept<P> {
     }
 
     /// Gives `take` the answers to the questions, in order, until it finds something in them or `until` has passed;
-    /// without `until` once.
+    /// without `until` once. What it was given last counts.
     pub fn ask(
         &self,
         files: &impl Files<P>,
@@ -101,6 +101,10 @@ impl<P: Platform> Kept<P> {
         loop {
             self.follow(&mut plan, files, questions.clone())?;
             let count = take(&mut plan.iter().map(|planned| self.answer(planned)))?;
+            // R45: a number was closed since, and its cell perhaps says that its source is gone.
+            if self.stale.load(Ordering::Acquire) {
+                continue;
+            }
             let Some(until) = until else { return Ok(count) };
             if count > 0 {
                 return Ok(count);

@@ -42,6 +42,7 @@ impl<P: Platform> Sets<P> {
         let asked = questions.iter().copied();
         let count = self.ask(platform, files, Rules::Select, asked, timeout, mask, |answers| {
             let mut count = 0;
+            found.iter_mut().for_each(FdSet::clear);
             for (question, answer) in questions.iter().zip(answers) {
                 // R47: the sets are untouched then.
                 if answer.contains(Conditions::NVAL) {

@@ -5,15 +5,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use abi::error::{EBADF, EPERM};
+use abi::error::{EBADF, ENOENT, EPERM};
 use guest_tests::failure::{ensure, equal};
 use guest_tests::{Failure, Outcome};
 use libkq::Descriptor;
-use rt::thread::{Builder, JoinHandle};
 
 use crate::interface::{Closed, Interface, NATIVE, Trigger, Way, Wish, Words};
 use crate::source::{Condition, Kind, Source};
 use crate::told::{Told, What};
+use crate::waiter::{self, Wait};
 use crate::{NOW, PATIENTLY};
 
 /// Long enough for what should not come to come.
@@ -32,45 +32,54 @@ pub struct Cell {
     pub condition: Condition,
 }
 
-/// Something that holds of a cell.
-type Behaviour = (&'static str, fn(&Cell) -> Outcome);
+/// Something that holds of a cell. The source is one of which the condition does not hold, and may be used again.
+type Behaviour = (&'static str, fn(&Cell, &Arc<dyn Source>) -> Outcome);
 
 const BEHAVIOURS: &[Behaviour] = &[
-    ("silent, then told", silent_then_told),
-    ("told as often as the trigger says", told_as_often),
+    ("silent, then told as often as the trigger says", told_as_often),
     ("told at once when it is true already", true_already),
     ("what is not true any more is not told", not_true_any_more),
     ("a blocked wait is woken", blocked),
     ("a blocked wait sees what is added", added_to_a_blocked_wait),
     ("removed, it is silent", removed),
-    ("a closed number", closed),
-    ("a number that is closed under a blocked wait", closed_under_a_wait),
-    ("the end of the source", ended),
     ("two sets on one number are independent", independent),
 ];
 
-/// What holds of what is always ready.
-const ALWAYS_READY: &[Behaviour] = &[
-    ("always told", always_told),
-    ("removed, it is silent", always_removed),
-    ("a closed number", always_closed),
+/// The same of how it ends. Each has a source of its own.
+const ENDS: &[Behaviour] = &[
+    ("the end of the source", ended),
+    ("a closed number", closed),
+    ("a number that is closed under a blocked wait", closed_under_a_wait),
 ];
+
+/// The same of what is always ready.
+const ALWAYS_READY: &[Behaviour] = &[("always told", always_told), ("a closed number", always_closed)];
+
+const REFUSED: &[Behaviour] = &[("what is always ready is refused", refused)];
 
 impl Cell {
     /// Checks all that holds of it.
     pub fn check(&self) -> Outcome {
         let always_ready = self.kind.always_ready && self.way.words != Words::Kevent;
-        let behaviours = match always_ready {
-            true if self.way.refuses_always_ready => return self.within("refused", refused(self)),
-            true => ALWAYS_READY,
-            false => BEHAVIOURS,
+        let (behaviours, ends) = match always_ready {
+            true if self.way.refuses_always_ready => (REFUSED, [].as_slice()),
+            true => (ALWAYS_READY, [].as_slice()),
+            false => (BEHAVIOURS, ENDS),
         };
-        behaviours.iter().try_for_each(|(name, holds)| self.within(name, holds(self)))
+        let source = (self.kind.make)()?;
+        for behaviour in behaviours {
+            self.hold(behaviour, &source)?;
+        }
+        ends.iter().try_for_each(|behaviour| self.hold(behaviour, &(self.kind.make)()?))
     }
 
     /// Checks that a condition is never told, though the others come and go.
     pub fn check_never(&self) -> Outcome {
         self.within("never told", never(self))
+    }
+
+    fn hold(&self, (name, behaviour): &Behaviour, source: &Arc<dyn Source>) -> Outcome {
+        self.within(name, source.lower(self.condition).and_then(|()| behaviour(self, source)))
     }
 
     fn within(&self, name: &str, outcome: Outcome) -> Outcome {
@@ -80,22 +89,15 @@ impl Cell {
         })
     }
 
-    /// A source of which the condition does not hold.
-    fn source(&self) -> Outcome<Arc<dyn Source>> {
-        let source = (self.kind.make)()?;
-        source.lower(self.condition)?;
-        Ok(source)
-    }
-
     fn wish(&self, source: &Arc<dyn Source>) -> Wish {
         Wish { number: source.number(self.condition), condition: self.condition }
     }
 
-    /// A source that is watched by a set of its own, and of which the condition does not hold.
-    fn watched(&self) -> Outcome<(Arc<dyn Source>, Arc<dyn Interface>)> {
-        let (source, set) = (self.source()?, (self.way.make)()?);
-        set.watch(self.wish(&source), self.trigger)?;
-        Ok((source, set))
+    /// A set that watches a source.
+    fn watching(&self, source: &Arc<dyn Source>) -> Outcome<Arc<dyn Interface>> {
+        let set = (self.way.make)()?;
+        set.watch(self.wish(source), self.trigger)?;
+        Ok(set)
     }
 
     /// What is told when the condition holds.
@@ -109,17 +111,24 @@ impl Cell {
         equal(set.look(PATIENTLY)?, self.told(wish))
     }
 
-    /// A thread waits in the set.
-    fn waiter(&self, set: &Arc<dyn Interface>) -> Outcome<JoinHandle<Outcome<Vec<Told>>>> {
-        let set = set.clone();
-        Ok(Builder::new().name("waiter").spawn(move || set.look(PATIENTLY))?)
+    /// Another thread waits in the set.
+    fn wait(&self, set: &Arc<dyn Interface>) -> Outcome<Wait> {
+        let wait = waiter::begin(set.clone())?;
+        a_moment();
+        Ok(wait)
     }
 }
 
-/// Nothing is told: not at once, and not in a while. Both leave all in place, as what follows shows.
+/// Nothing is told.
 #[track_caller]
 fn quiet(set: &Arc<dyn Interface>) -> Outcome {
-    equal(set.look(NOW)?, Vec::new())?;
+    equal(set.look(NOW)?, Vec::new())
+}
+
+/// Nothing is told in a while either. Both looks leave all in place, as what follows shows.
+#[track_caller]
+fn quiet_for_a_while(set: &Arc<dyn Interface>) -> Outcome {
+    quiet(set)?;
     equal(set.look(Some(A_WHILE))?, Vec::new())
 }
 
@@ -128,16 +137,9 @@ fn a_moment() {
     rt::thread::sleep(A_WHILE.as_nanos() as u64);
 }
 
-fn silent_then_told(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    quiet(&set)?;
-    source.raise(cell.condition)?;
-    cell.comes(&set, cell.wish(&source))
-}
-
-fn told_as_often(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
+fn told_as_often(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let (set, wish) = (cell.watching(source)?, cell.wish(source));
+    quiet_for_a_while(&set)?;
     source.raise(cell.condition)?;
     cell.comes(&set, wish)?;
     match cell.trigger {
@@ -146,7 +148,7 @@ fn told_as_often(cell: &Cell) -> Outcome {
             equal(set.look(Some(A_WHILE))?, cell.told(wish))?;
         }
         Trigger::Edge => {
-            quiet(&set)?;
+            quiet_for_a_while(&set)?;
             if !cell.way.nested {
                 // Though it holds already.
                 source.raise(cell.condition)?;
@@ -157,7 +159,7 @@ fn told_as_often(cell: &Cell) -> Outcome {
         Trigger::OneShot | Trigger::Dispatch => {
             quiet(&set)?;
             source.raise(cell.condition)?;
-            quiet(&set)?;
+            quiet_for_a_while(&set)?;
             // It holds still.
             set.rearm(wish, cell.trigger)?;
             cell.comes(&set, wish)?;
@@ -171,64 +173,57 @@ fn told_as_often(cell: &Cell) -> Outcome {
     cell.comes(&set, wish)
 }
 
-fn true_already(cell: &Cell) -> Outcome {
-    let (source, set) = (cell.source()?, (cell.way.make)()?);
-    let wish = cell.wish(&source);
+fn true_already(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
     source.raise(cell.condition)?;
-    set.watch(wish, cell.trigger)?;
-    cell.comes(&set, wish)
+    cell.comes(&cell.watching(source)?, cell.wish(source))
 }
 
-fn not_true_any_more(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
+fn not_true_any_more(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let set = cell.watching(source)?;
     source.raise(cell.condition)?;
     // By then the set has heard of it, or will have soon.
     a_moment();
     source.lower(cell.condition)?;
     quiet(&set)?;
     source.raise(cell.condition)?;
-    cell.comes(&set, wish)
+    cell.comes(&set, cell.wish(source))
 }
 
-fn blocked(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
-    let waiter = cell.waiter(&set)?;
-    a_moment();
+fn blocked(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let set = cell.watching(source)?;
+    let wait = cell.wait(&set)?;
     source.raise(cell.condition)?;
-    equal(waiter.join()??, cell.told(wish))
+    equal(wait.end()?, cell.told(cell.wish(source)))
 }
 
-fn added_to_a_blocked_wait(cell: &Cell) -> Outcome {
-    if !cell.way.shared || cell.way.nested {
+fn added_to_a_blocked_wait(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    if !cell.way.shared {
         return Ok(());
     }
-    let (source, set) = (cell.source()?, (cell.way.make)()?);
-    let wish = cell.wish(&source);
+    // It waits for something else, or a set that is in another would not be in it yet.
+    let (set, wish, other) = ((cell.way.make)()?, cell.wish(source), (cell.kind.make)()?);
+    other.lower(cell.condition)?;
+    set.watch(cell.wish(&other), cell.trigger)?;
     source.raise(cell.condition)?;
-    let waiter = cell.waiter(&set)?;
-    a_moment();
+    let wait = cell.wait(&set)?;
     set.watch(wish, cell.trigger)?;
-    equal(waiter.join()??, cell.told(wish))
+    equal(wait.end()?, cell.told(wish))
 }
 
-fn removed(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
+fn removed(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let (set, wish) = (cell.watching(source)?, cell.wish(source));
     source.raise(cell.condition)?;
-    a_moment();
     set.remove(wish)?;
-    quiet(&set)?;
+    quiet_for_a_while(&set)?;
     source.lower(cell.condition)?;
     source.raise(cell.condition)?;
     quiet(&set)?;
-    absent(cell, &set, wish, cell.way.absent)
+    absent(cell, &set, wish)
 }
 
 /// There is nothing to remove.
-fn absent(cell: &Cell, set: &Arc<dyn Interface>, wish: Wish, errno: Option<i32>) -> Outcome {
-    match (set.remove(wish), errno) {
+fn absent(cell: &Cell, set: &Arc<dyn Interface>, wish: Wish) -> Outcome {
+    match (set.remove(wish), cell.way.absent) {
         (Ok(()), None) => Ok(()),
         (Err(failure), Some(errno)) if failure.is(errno) => Ok(()),
         (done, _) => Err(Failure::new(format!("{} removes what is not there: {done:?}", cell.way.name))),
@@ -255,11 +250,10 @@ impl Heir {
     }
 }
 
-fn closed(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let (wish, heir) = (cell.wish(&source), Heir::new()?);
+fn closed(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let set = cell.watching(source)?;
+    let (wish, heir) = (cell.wish(source), Heir::new()?);
     source.raise(cell.condition)?;
-    a_moment();
     source.close(cell.condition);
     after_close(cell, &set, wish, &heir)
 }
@@ -268,10 +262,10 @@ fn closed(cell: &Cell) -> Outcome {
 fn after_close(cell: &Cell, set: &Arc<dyn Interface>, wish: Wish, heir: &Heir) -> Outcome {
     match cell.way.closed {
         Closed::Silent => {
-            quiet(set)?;
+            quiet_for_a_while(set)?;
             let next = heir.takes(wish.number)?;
             quiet(set)?;
-            absent(cell, set, wish, cell.way.absent)?;
+            absent(cell, set, wish)?;
             drop(next);
         }
         Closed::Invalid => {
@@ -311,37 +305,34 @@ fn bad_number(looked: Outcome<Vec<Told>>) -> Outcome {
     }
 }
 
-fn closed_under_a_wait(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let (other, number) = (cell.source()?, cell.wish(&source).number);
+fn closed_under_a_wait(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let (set, number, other) = (cell.watching(source)?, cell.wish(source).number, (cell.kind.make)()?);
+    other.lower(cell.condition)?;
     let wish = cell.wish(&other);
     set.watch(wish, cell.trigger)?;
-    let waiter = cell.waiter(&set)?;
-    a_moment();
+    let wait = cell.wait(&set)?;
     source.close(cell.condition);
     match cell.way.closed {
         Closed::Silent => {
             a_moment();
-            ensure(!waiter.is_finished(), "the wait goes on")?;
+            ensure(!wait.is_over(), "the wait goes on")?;
             other.raise(cell.condition)?;
-            equal(waiter.join()??, cell.told(wish))
+            equal(wait.end()?, cell.told(wish))
         }
-        Closed::Invalid => equal(waiter.join()??, alloc::vec![Told { number, what: What::CLOSED }]),
-        Closed::Refused => bad_number(waiter.join()?),
+        Closed::Invalid => equal(wait.end()?, alloc::vec![Told { number, what: What::CLOSED }]),
+        Closed::Refused => bad_number(wait.end()),
     }
 }
 
-fn ended(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
-    let waiter = cell.waiter(&set)?;
-    a_moment();
+fn ended(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let (set, wish) = (cell.watching(source)?, cell.wish(source));
+    let wait = cell.wait(&set)?;
     let Some(ending) = source.hang_up(cell.condition)? else {
         source.raise(cell.condition)?;
-        return equal(waiter.join()??, cell.told(wish));
+        return equal(wait.end()?, cell.told(wish));
     };
     let told = alloc::vec![Told { number: wish.number, what: cell.way.ending(ending) }];
-    equal(waiter.join()??, told.clone())?;
+    equal(wait.end()?, told.clone())?;
     match cell.trigger {
         Trigger::Level => equal(set.look(NOW)?, told)?,
         Trigger::Edge => quiet(&set)?,
@@ -362,87 +353,77 @@ fn ended(cell: &Cell) -> Outcome {
     Ok(())
 }
 
-fn independent(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
-    // One like it, and one of another interface.
+fn independent(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let (set, wish) = (cell.watching(source)?, cell.wish(source));
+    // One like it, and one of another interface, if that watches such a source.
+    let like = cell.watching(source)?;
     let at = NATIVE.iter().position(|way| way.name == cell.way.name).map_or(0, |at| (at + 1) % NATIVE.len());
-    let (like, unlike) = ((cell.way.make)()?, (NATIVE[at].make)()?);
-    like.watch(wish, cell.trigger)?;
-    if !cell.kind.always_ready {
-        unlike.watch(wish, Trigger::Level)?;
+    let other = match cell.kind.always_ready {
+        true => None,
+        false => Some((NATIVE[at].make)()?),
+    };
+    if let Some(other) = &other {
+        other.watch(wish, Trigger::Level)?;
     }
-    quiet(&like)?;
     source.raise(cell.condition)?;
-    for other in [&set, &like] {
-        cell.comes(other, wish)?;
-    }
-    if !cell.kind.always_ready {
-        cell.comes(&unlike, wish)?;
-    }
+    let all = [Some(&set), Some(&like), other.as_ref()];
+    all.into_iter().flatten().try_for_each(|set| cell.comes(set, wish))?;
     // What becomes of one is nothing to the others.
     like.remove(wish).or_else(|failure| match cell.trigger {
-        Trigger::OneShot => Ok(()),
+        Trigger::OneShot if failure.is(ENOENT) => Ok(()),
         _ => Err(failure),
     })?;
-    if !cell.kind.always_ready {
-        cell.comes(&unlike, wish)?;
+    other.iter().try_for_each(|other| equal(other.look(NOW)?, cell.told(wish)))?;
+    if cell.trigger == Trigger::Level {
+        equal(set.look(NOW)?, cell.told(wish))?;
     }
     source.lower(cell.condition)?;
     quiet(&set)?;
+    source.raise(cell.condition)?;
     if matches!(cell.trigger, Trigger::Level | Trigger::Edge) {
-        source.raise(cell.condition)?;
         cell.comes(&set, wish)?;
-        quiet(&like)?;
     }
-    Ok(())
+    other.iter().try_for_each(|other| cell.comes(other, wish))?;
+    quiet(&like)
 }
 
 fn never(cell: &Cell) -> Outcome {
-    let (source, set) = ((cell.kind.make)()?, (cell.way.make)()?);
-    let wish = cell.wish(&source);
-    set.watch(wish, cell.trigger)?;
-    quiet(&set)?;
+    let source = (cell.kind.make)()?;
+    let set = cell.watching(&source)?;
+    quiet_for_a_while(&set)?;
     for &condition in cell.kind.conditions {
         source.raise(condition)?;
-        quiet(&set)?;
+        quiet_for_a_while(&set)?;
         source.lower(condition)?;
     }
-    quiet(&set)?;
-    set.remove(wish)
+    set.remove(cell.wish(&source))
 }
 
-fn refused(cell: &Cell) -> Outcome {
-    let (source, set) = (cell.source()?, (cell.way.make)()?);
-    match set.watch(cell.wish(&source), cell.trigger) {
+fn refused(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let set = (cell.way.make)()?;
+    match set.watch(cell.wish(source), cell.trigger) {
         Err(failure) if failure.is(EPERM) => {}
         done => return Err(Failure::new(format!("watching what is always ready: {done:?}"))),
     }
     source.raise(cell.condition)?;
-    quiet(&set)
+    quiet_for_a_while(&set)
 }
 
-fn always_told(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
+fn always_told(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let (set, wish) = (cell.watching(source)?, cell.wish(source));
     cell.comes(&set, wish)?;
     equal(set.look(NOW)?, cell.told(wish))?;
     source.raise(cell.condition)?;
     source.lower(cell.condition)?;
-    equal(set.look(NOW)?, cell.told(wish))
-}
-
-fn always_removed(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let wish = cell.wish(&source);
+    equal(set.look(NOW)?, cell.told(wish))?;
     set.remove(wish)?;
-    quiet(&set)?;
-    absent(cell, &set, wish, cell.way.absent)
+    quiet_for_a_while(&set)?;
+    absent(cell, &set, wish)
 }
 
-fn always_closed(cell: &Cell) -> Outcome {
-    let (source, set) = cell.watched()?;
-    let (wish, heir) = (cell.wish(&source), Heir::new()?);
+fn always_closed(cell: &Cell, source: &Arc<dyn Source>) -> Outcome {
+    let set = cell.watching(source)?;
+    let (wish, heir) = (cell.wish(source), Heir::new()?);
     source.close(cell.condition);
     after_close(cell, &set, wish, &heir)
 }
