@@ -317,7 +317,7 @@ fn added_disabled() -> Outcome {
             Ok(())
         }
     })?;
-    for _ in 0..20 {
+    for _ in 0..8 {
         for add in each_kind(&reader) {
             queue.apply(&[add.disable()])?;
             rt::thread::sleep(100_000);
