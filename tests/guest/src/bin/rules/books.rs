@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use abi::error::{EBADMSG, Error, Result};
 use event_protocol::control::{SERVICE, label, lobby};
-use guest_tests::soon;
+use guest_tests::{a_moment, soon};
 use rt::ipc::{Arrivals, call_postcard};
 use rt::sys::Endpoint;
 
@@ -33,4 +33,14 @@ pub fn sum(figure: fn(&lobby::Stats) -> u64) -> Result<u64> {
 /// Notes that it keeps.
 pub fn notes() -> Result<u64> {
     sum(|stats| stats.notes)
+}
+
+/// The same when those of processes that have ended are gone.
+pub fn settled() -> Result<u64> {
+    let (mut before, mut now) = (u64::MAX, notes()?);
+    while now != before {
+        a_moment();
+        (before, now) = (now, notes()?);
+    }
+    Ok(now)
 }

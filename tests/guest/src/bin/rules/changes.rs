@@ -175,7 +175,7 @@ fn one_array() -> Outcome {
 fn adding_again() -> Outcome {
     let (queue, (reader, writer)) = (Queue::new()?, pipe()?);
     let add = KEvent::read(reader.number()).add();
-    let before = books::notes()?;
+    let before = books::settled()?;
     queue.apply(&[add.clear().udata(1)])?;
     equal(books::notes()?, before + 1)?;
     writer.write_all(b"abc")?;
@@ -317,7 +317,7 @@ fn added_disabled() -> Outcome {
             Ok(())
         }
     })?;
-    for _ in 0..20 {
+    for _ in 0..8 {
         for add in each_kind(&reader) {
             queue.apply(&[add.disable()])?;
             rt::thread::sleep(100_000);

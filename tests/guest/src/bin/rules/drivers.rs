@@ -67,13 +67,13 @@ fn kill(name: &str) -> Outcome {
     }
 }
 
-/// Waits until the server keeps so many notes again.
+/// Waits until the server keeps no more notes than that.
 fn notes_are(count: u64) -> Outcome {
-    until(|| books::notes() == Ok(count))
+    until(|| books::notes().is_ok_and(|notes| notes <= count))
 }
 
 fn a_driver_errs() -> Outcome {
-    let (queue, set, before) = (Queue::new()?, EpollSet::new()?, books::notes()?);
+    let (queue, set, before) = (Queue::new()?, EpollSet::new()?, books::settled()?);
     for _ in 0..20 {
         refused(Descriptor::open(BUSY, O_RDWR), EBUSY)?;
     }
@@ -170,7 +170,7 @@ fn a_driver_lies() -> Outcome {
     let (queue, set) = (Queue::new()?, EpollSet::new()?);
     queue.apply(&[KEvent::read(reader.number()).add()])?;
     set.add(reader.number(), EpollFlags::IN, 7)?;
-    let before = books::notes()?;
+    let before = books::settled()?;
     let mut believed = 0;
     for (number, lie) in LIES.iter().enumerate() {
         let path = alloc::format!("/dev/liar/{number}");
@@ -196,7 +196,7 @@ fn a_driver_lies() -> Outcome {
 
 fn a_driver_is_silent() -> Outcome {
     let (reader, writer) = pipe()?;
-    let (queue, before) = (Arc::new(Queue::new()?), books::notes()?);
+    let (queue, before) = (Arc::new(Queue::new()?), books::settled()?);
     let file = Arc::new(Descriptor::open("/dev/liar/silent", O_RDWR | O_NONBLOCK)?);
     let set = Arc::new(EpollSet::new()?);
     let adds = {
@@ -232,7 +232,8 @@ fn a_driver_is_silent() -> Outcome {
 }
 
 fn a_driver_blocks() -> Outcome {
-    let ((reader, writer), queue, set, before) = (pipe()?, Queue::new()?, EpollSet::new()?, books::notes()?);
+    let ((reader, writer), queue, set, before) =
+        (pipe()?, Queue::new()?, EpollSet::new()?, books::settled()?);
     let mouse = mouse()?;
     let number = mouse.number();
     queue.apply(&[KEvent::read(number).add(), KEvent::read(reader.number()).add()])?;
@@ -303,7 +304,7 @@ fn polls(interface: u64) -> Outcome {
 }
 
 fn a_mouse_is_unplugged() -> Outcome {
-    let before = books::notes()?;
+    let before = books::settled()?;
     for round in 0..4 {
         let mice: Vec<_> = (0..4).map(|_| mouse()).collect::<Result<_, Error>>()?;
         let crew = Crew::start(10, |me| move || polls(me))?;
@@ -330,7 +331,7 @@ fn a_mouse_is_unplugged() -> Outcome {
 }
 
 fn what_is_gone() -> Outcome {
-    let before = [books::notes()?, books::sum(|stats| stats.sources)?];
+    let before = [books::settled()?, books::sum(|stats| stats.sources)?];
     for _ in 0..3 {
         let (queue, other, set, mouse) = (Queue::new()?, Queue::new()?, EpollSet::new()?, mouse()?);
         let number = mouse.number();
@@ -364,7 +365,8 @@ fn what_is_gone() -> Outcome {
     }
     // poll keeps a note of what its thread asked last.
     libkq::poll(&mut [], NOW, None)?;
-    until(|| books::notes() == Ok(before[0]) && books::sum(|stats| stats.sources) == Ok(before[1]))
+    let left = || Ok::<_, Error>([books::notes()?, books::sum(|stats| stats.sources)?]);
+    until(|| left().is_ok_and(|left| left[0] <= before[0] && left[1] <= before[1]))
 }
 
 fn a_million_events() -> Outcome {
@@ -376,8 +378,7 @@ fn a_million_events() -> Outcome {
     let before = [books::notes()?, books::sum(|stats| stats.activations)?];
     tell(order::STORM)?;
     equal(books::notes()?, before[0])?;
-    // One each, and the one of the desk's own answer.
-    ensure(books::sum(|stats| stats.activations)? - before[1] <= 4, "one activation of each note")?;
+    ensure(books::sum(|stats| stats.activations)? - before[1] <= 3, "one activation of each note")?;
     equal((only(&queue)?.data, only(&edges)?.data), (STORM, STORM))?;
     equal(only_told(&set)?.data(), 1)?;
     equal((ready(&edges)?, told(&set)?), (vec![], vec![]))

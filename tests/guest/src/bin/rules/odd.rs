@@ -37,6 +37,8 @@ pub mod order {
 
 /// Movements of [`order::STORM`].
 pub const STORM: i64 = 1_000_000;
+/// Of these, the server hears of one in so many.
+const HEARD: i64 = 2_000;
 
 /// Runs it.
 pub fn run(start: &rt::Start) -> i32 {
@@ -68,6 +70,10 @@ impl Odd {
                 for movement in 1..=STORM {
                     for &file in &mice {
                         context.publish(file, Direction::Read, Level::new(movement), true);
+                    }
+                    if movement % HEARD == 0 {
+                        // The event server, which is below, looks now and then.
+                        rt::thread::sleep(1_000);
                     }
                 }
             }
