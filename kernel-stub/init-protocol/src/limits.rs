@@ -9,8 +9,10 @@ pub const PATH: usize = 232;
 pub const STRINGS: usize = 64;
 /// Bytes of a [`StartDocument`](crate::start::StartDocument).
 pub const START_DOCUMENT: usize = 16384;
-/// Handles in one [`StartDocument`](crate::start::StartDocument).
-pub const START_HANDLES: usize = 32;
+/// Handles that a program is started with, beside those of its devices.
+pub const START_HANDLES: usize = 64;
+/// Bytes of what a program is told besides by who starts it ([`StartDocument::data`](crate::start::StartDocument::data)).
+pub const START_DATA: usize = 8192;
 /// Handles that travel with one [`Spawn`](crate::request::Spawn).
 pub const SPAWN_HANDLES: usize = abi::message::MAX_HANDLES;
 /// Processes in one answer to [`List`](crate::request::Request::List).
