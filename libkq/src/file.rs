@@ -42,6 +42,10 @@ pub trait Files<P: Platform> {
 
     /// What may interrupt a wait.
     fn interruption(&self) -> Option<Arc<dyn Interruption>>;
+
+    /// A look that did not wait is over: handlers of what is due run. Nearly always nothing is, and this is a load and a
+    /// branch.
+    fn boundary(&self);
 }
 
 /// An open file at its driver.

@@ -70,6 +70,15 @@ impl<T> Table<T> {
         }
     }
 
+    /// All numbers that are open, and what they stand for.
+    pub fn items(&self) -> impl Iterator<Item = (i32, &T)> {
+        let numbers = self.numbers.iter().enumerate();
+        numbers.filter_map(|(fd, number)| match &number.state {
+            State::Open(item) => Some((fd as i32, item)),
+            _ => None,
+        })
+    }
+
     /// How often the number has been given out, if it is open now. Tells a number from the same number used again.
     pub fn generation(&self, fd: i32) -> Result<u32> {
         self.get(fd)?;

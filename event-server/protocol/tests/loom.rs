@@ -307,6 +307,40 @@ fn r37_a_waiter_of_two_queues_is_chosen_by_the_inner_one_or_sees_its_activation(
     });
 }
 
+/// A note that is true and queued already says nothing new to the ring: who waits for arrivals is chosen all the same.
+#[test]
+fn r37_an_arrival_at_a_queued_note_chooses_who_waits_for_it_or_is_seen() {
+    check(4, || {
+        let session = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&session.cell, Control::ENABLED));
+        let (mut publisher, mut drain, mut producer) = (Publisher::new(), Drain::new(), Producer::new());
+        session.publish(&mut publisher, 1, true);
+        assert!(drain.pop(session.changed()).unwrap().is_some());
+        session.cell.begin_look();
+        assert!(queue.look(&mut producer, &session.cell, NOTE));
+        assert_eq!(queue.drain(&mut Consumer::new()), 1);
+        queue.header.tell_every_arrival();
+        let before = queue.slots[0].arrivals(&session.cell);
+        let shard = {
+            let (session, queue) = (session.clone(), queue.clone());
+            thread::spawn(move || {
+                session.publish(&mut publisher, 1, true);
+                assert!(drain.pop(session.changed()).unwrap().is_some());
+                session.cell.begin_look();
+                assert!(queue.look(&mut producer, &session.cell, NOTE));
+                choose(queue.header.parked(), &queue.waiters, u64::MAX, 0)
+            })
+        };
+        queue.waiters[1].announce(queue.header.parked(), 1, 0);
+        let seen = queue.slots[0].arrivals(&session.cell) != before;
+        let chosen = shard.join().unwrap();
+        assert!(seen || chosen == Some(1), "an edge without a wake-up");
+        let end = queue.waiters[1].withdraw(queue.header.parked(), 1);
+        assert_eq!(end == End::Chosen, chosen == Some(1));
+        assert_eq!(queue.drain(&mut Consumer::new()), 0, "queued once");
+    });
+}
+
 #[test]
 fn r44_a_waiter_that_times_out_is_won_exactly_once_and_hands_the_wake_on() {
     check(3, || {

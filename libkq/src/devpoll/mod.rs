@@ -204,6 +204,7 @@ impl<P: Platform> DevPoll<P> {
         if mask.is_none() && !found.has_no_room() {
             self.set.collect(&mut found)?;
             if found.used() > 0 && !found.has_invalid() {
+                files.boundary();
                 return Ok(found.used());
             }
         }

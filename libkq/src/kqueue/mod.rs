@@ -84,6 +84,7 @@ impl<P: Platform> Kqueue<P> {
             return self.look_on(rest, lists, files, timeout);
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            files.boundary();
             return Ok(lists.used());
         }
         self.wait(lists, files, timeout)
@@ -102,6 +103,7 @@ impl<P: Platform> Kqueue<P> {
             self.collected(error, lists)?;
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            files.boundary();
             return Ok(lists.used());
         }
         self.wait(lists, files, timeout)
