@@ -29,6 +29,9 @@ const PREFIX: &str = "fd:";
 /// Names of handles of files without a number, which sets watch: a count follows.
 const UNNUMBERED: &str = "file:";
 
+/// A handle under its name.
+pub type Named = (String, Transfer);
+
 /// A set as it travels.
 #[derive(Serialize, Deserialize)]
 struct SetDocument {
@@ -51,7 +54,7 @@ struct ItemDocument {
 /// What a program that will be started is given.
 #[derive(Default)]
 pub struct Given {
-    handles: Vec<(String, Transfer)>,
+    handles: Vec<Named>,
     /// Handles of open files: a file has one, whatever stands for it.
     files: HashMap<u64, String>,
     sets: Vec<SetDocument>,
@@ -107,7 +110,7 @@ impl Given {
     }
 
     /// The handles, by name, and what the program is told besides.
-    pub(crate) fn finish(self) -> Result<(Vec<(String, Transfer)>, Vec<u8>)> {
+    pub(crate) fn finish(self) -> Result<(Vec<Named>, Vec<u8>)> {
         let data = match self.sets.is_empty() {
             true => Vec::new(),
             false => postcard::to_allocvec(&self.sets).map_err(|_| Error::new(EINVAL))?,
@@ -117,7 +120,7 @@ impl Given {
 }
 
 /// The handle by which a program that is started has the file `fd` of this process, with this number. `EINVAL`: a set.
-pub fn give(fd: i32, number: i32) -> Result<(String, Transfer)> {
+pub fn give(fd: i32, number: i32) -> Result<Named> {
     let file = crate::process().file(fd)?;
     Ok((format!("{PREFIX}{number}"), Transfer::copy(file.handle().descriptor())))
 }

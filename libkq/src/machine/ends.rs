@@ -23,9 +23,12 @@ pub struct Ends {
     watches: OnceLock<Arc<Watches>>,
 }
 
+/// A thread, and what is to be done when it is no more.
+type Watched = (Thread, Box<dyn FnOnce() + Send>);
+
 struct Watches {
     gone: Notification,
-    watched: Mutex<Vec<(Thread, Box<dyn FnOnce() + Send>)>>,
+    watched: Mutex<Vec<Watched>>,
 }
 
 impl core::fmt::Debug for Ends {

@@ -68,8 +68,8 @@ impl<P: Platform> Process<P> {
     /// The numbers of epoll sets that programs get that are started.
     pub fn epoll_sets_that_travel(&self) -> Vec<i32> {
         let table = self.table.lock();
-        let travels = |(fd, open)| match open {
-            &Open::Epoll(ref set) if !set.is_cloexec() => Some(fd),
+        let travels = |(fd, open): (i32, &Open<P>)| match open {
+            Open::Epoll(set) if !set.is_cloexec() => Some(fd),
             _ => None,
         };
         table.items().filter_map(travels).collect()

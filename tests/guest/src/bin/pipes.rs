@@ -516,6 +516,8 @@ fn a_set_travels() -> Outcome {
     let numbers = [&level.0, &edge.0, &oneshot.0].map(Descriptor::number);
     let command = numbers.into_iter().fold(command(), Command::argument).argument(queue.number());
     let child = command.inherit(set.number(), SET)?.inherit(report.number(), REPORT)?.spawn()?;
+    // A child that fails is an end, and not a silence.
+    drop(report);
     equal(read(&reports, 1)?, b"1".to_vec())?;
     level.1.write_all(b"one")?;
     equal(read(&reports, 1)?, b"2".to_vec())?;
