@@ -209,6 +209,10 @@ impl<P: Platform> DevPoll<P> {
                 files.boundary();
                 return Ok(found.used());
             }
+            // A number that is not open would have been found.
+            if found.used() == 0 && timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return Ok(0);
+            }
         }
         self.poll_rest(files, found, timeout, mask)
     }
