@@ -53,6 +53,11 @@ impl Report {
         Report { logs, results: Mutex::default(), pulse: Pulse::default() }
     }
 
+    /// Where logs are.
+    pub fn folder(&self) -> &Path {
+        &self.logs
+    }
+
     /// Where the log of this test is.
     pub fn log(&self, name: &str) -> PathBuf {
         let file: String = name

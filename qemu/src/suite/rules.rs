@@ -74,7 +74,7 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     }
     let evidence = Evidence::of(&report.told());
     let table: String = rules.iter().map(|(number, text)| evidence.show(*number, text)).collect();
-    let file = workspace.logs().join("rules.txt");
+    let file = report.folder().join("rules.txt");
     fs::write(&file, &table).map_err(|error| {
         Failure::new(format!("write {}", file.display()), error, "check the folder's permissions")
     })?;
@@ -250,6 +250,33 @@ mod tests {
         assert_eq!(Evidence::of(&results).fault(1).unwrap(), "no guest test on 4 CPUs");
         results.push(told("guest/q/icount-4/r1_z", true));
         assert_eq!(Evidence::of(&results).fault(1), None, "another program's test will do");
+    }
+
+    #[test]
+    fn each_rule_is_a_line_of_the_report_and_the_table_is_kept() {
+        let folder = std::env::temp_dir().join(format!("xtask-rules-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let report = Report::new(folder.clone());
+        let (workspace, plan) =
+            (Workspace::find().unwrap(), Plan { filter: "rules".to_owned(), long: false });
+        run(&workspace, &plan, &report).unwrap();
+        let all = report.told();
+        assert!(all.len() == 1 && all[0].name == "rules/all" && all[0].failed.is_some(), "{all:?}");
+        for Told { name, .. } in on_all_machines("r1_x") {
+            report.passed_so(&name, "");
+        }
+        run(&workspace, &plan, &report).unwrap();
+        let failed = |name: &str| {
+            let told = report.told();
+            let told = told.iter().find(|told| told.name == name).unwrap();
+            told.failed.as_ref().map(|failed| failed.why.clone())
+        };
+        assert_eq!(failed("rules/R1"), None);
+        assert_eq!(failed("rules/R60").unwrap(), "no guest test on 1, 2, 4 CPUs");
+        let table = fs::read_to_string(folder.join("rules.txt")).unwrap();
+        assert!(table.starts_with("R1 ") && table.contains("    = tested (guest 1 in 4 boots"), "{table}");
+        assert_eq!(table.lines().filter(|line| line.starts_with('R')).count(), 60);
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
