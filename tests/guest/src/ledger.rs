@@ -4,6 +4,7 @@ use alloc::format;
 
 use abi::counters::KernelCounters;
 use rt::sys::counters;
+use rt::thread::Builder;
 
 use crate::{Failure, Outcome, a_moment, soon};
 
@@ -21,8 +22,7 @@ impl Ledger {
     /// What there is now. Let what shall be compared happen once before: the heap and the tables of the
     /// program, of init and of the kernel keep what they grew to.
     pub fn open() -> Outcome<Ledger> {
-        settle();
-        Ok(Ledger { before: counters()? })
+        Ok(Ledger { before: settle()? })
     }
 
     /// Fails unless there is again what there was. The kernel may clean up behind a death for a while.
@@ -45,17 +45,27 @@ impl Ledger {
 }
 
 /// Waits until the numbers stand still: the kernel cleans up behind a death for a while.
-fn settle() {
+fn settle() -> Outcome<KernelCounters> {
     let deadline = soon();
-    let mut last = counters();
+    let mut last = counters()?;
     while rt::clock::now_ns() < deadline {
         a_moment();
-        let now = counters();
+        all_idle()?;
+        let now = counters()?;
         if now == last {
-            return;
+            break;
         }
         last = now;
     }
+    Ok(last)
+}
+
+/// Waits until each CPU has had nothing to do: what cleans up there is better than a thread of the lowest priority.
+fn all_idle() -> Outcome {
+    for cpu in 0..rt::clock::cpu_count() {
+        Builder::new().cpus(1 << cpu).priority(0).spawn(|| ())?.join()?;
+    }
+    Ok(())
 }
 
 fn difference(before: &KernelCounters, now: &KernelCounters) -> alloc::string::String {
