@@ -8,9 +8,10 @@ use rt::thread::Builder;
 
 use crate::{Failure, Outcome, a_moment, soon};
 
-/// Page frames that may be missing: the kernel's heap keeps pages that are not wholly free. A test that looks for leaks does
-/// what it does more often than this.
-const SPARE_FRAMES: u64 = 48;
+/// Page frames that may be missing, and bytes that the kernel's heap may have grown by: its tables keep what they grew to when
+/// more things met than ever before. A test that looks for leaks does what it does more often than this.
+const SPARE_FRAMES: u64 = 8;
+const SPARE_BYTES: u64 = 16 << 10;
 
 /// What there was at some moment.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +32,17 @@ impl Ledger {
         let deadline = soon();
         loop {
             let now = counters()?;
-            let missing = self.before.frames_free.saturating_sub(now.frames_free);
-            let objects = KernelCounters { frames_free: self.before.frames_free, ..now };
-            if objects == self.before && missing <= SPARE_FRAMES {
+            // What the heap keeps of its pages is not lost.
+            let frames = |counters: &KernelCounters| counters.frames_free + counters.heap_frames;
+            let missing = frames(&self.before).saturating_sub(frames(&now));
+            let grown = now.heap_bytes.saturating_sub(self.before.heap_bytes);
+            let objects = KernelCounters {
+                frames_free: self.before.frames_free,
+                heap_frames: self.before.heap_frames,
+                heap_bytes: self.before.heap_bytes,
+                ..now
+            };
+            if objects == self.before && missing <= SPARE_FRAMES && grown <= SPARE_BYTES {
                 return Ok(());
             }
             if rt::clock::now_ns() > deadline {
@@ -71,6 +80,8 @@ fn all_idle() -> Outcome {
 fn difference(before: &KernelCounters, now: &KernelCounters) -> alloc::string::String {
     let lines = [
         ("free frames", before.frames_free, now.frames_free),
+        ("frames of the heap", before.heap_frames, now.heap_frames),
+        ("bytes of the heap", before.heap_bytes, now.heap_bytes),
         ("handles", before.handles, now.handles),
         ("processes", before.processes, now.processes),
         ("threads", before.threads, now.threads),
