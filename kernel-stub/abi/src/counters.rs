@@ -8,6 +8,10 @@ pub struct KernelCounters {
     pub frames_total: u64,
     /// Page frames that are free.
     pub frames_free: u64,
+    /// Page frames that the kernel's heap has for small objects. It keeps what is not wholly free.
+    pub heap_frames: u64,
+    /// Bytes of them that are in use.
+    pub heap_bytes: u64,
     /// Handles in all processes.
     pub handles: u64,
     /// Processes that exist (a dead one exists while a handle to it does).

@@ -10,7 +10,7 @@ use rt::Start;
 use rt::init::{self, Child, Spawn};
 use rt::ipc::Transfer;
 
-use crate::{Failure, Outcome, soon};
+use crate::{Failure, Outcome, PATIENCE};
 
 /// First argument of a program that shall play a part for another one of the same file.
 pub const ROLE: &str = "role";
@@ -98,11 +98,11 @@ pub fn ends_well(child: &Child) -> Outcome {
     ends_as(child, ExitStatus::Exited(0))
 }
 
-/// Fails unless the child ends like this in time.
+/// Fails unless the child ends like this in time. It may do a lot before.
 #[track_caller]
 pub fn ends_as(child: &Child, expected: ExitStatus) -> Outcome {
     let caller = core::panic::Location::caller();
-    match init::wait_until(child.pid, soon()) {
+    match init::wait_until(child.pid, rt::clock::after(5 * PATIENCE)) {
         Ok(status) if status == expected => Ok(()),
         Ok(status) => {
             Err(Failure::new(format!("line {}: a child {status}, expected: {expected}", caller.line())))

@@ -1,7 +1,10 @@
 //! Calls that only look or print.
 
 use super::{Call, Outcome, simple};
-use crate::{mem::frames, user};
+use crate::{
+    mem::{frames, heap},
+    user,
+};
 use abi::{
     counters::KernelCounters,
     error::{EINVAL, Error},
@@ -33,9 +36,12 @@ pub extern "C" fn log(mut call: Call<'_>) -> Outcome {
 pub extern "C" fn counters(mut call: Call<'_>) -> Outcome {
     let call = &mut call;
     simple(call, |call, objects| {
+        let (heap_frames, heap_bytes) = heap::load();
         let counters = KernelCounters {
             frames_total: frames::total_count() as u64,
             frames_free: frames::free_count() as u64,
+            heap_frames,
+            heap_bytes,
             handles: objects.handle_count,
             processes: objects.processes.len() as u64,
             threads: objects.threads.len() as u64,

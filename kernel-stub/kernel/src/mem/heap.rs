@@ -25,6 +25,14 @@ struct Class {
     first: u32,
     /// How many of them are wholly free: 0 or 1.
     spare: u32,
+    /// Pages that the class has, full ones too.
+    frames: u32,
+    /// Objects in use.
+    used: u32,
+}
+
+impl Class {
+    const EMPTY: Class = Class { first: NO_FRAME, spare: 0, frames: 0, used: 0 };
 }
 
 struct Heap([Class; CLASSES]);
@@ -32,8 +40,16 @@ struct Heap([Class; CLASSES]);
 struct KernelAllocator(Mutex<HeapLevel, Heap>);
 
 #[global_allocator]
-static ALLOCATOR: KernelAllocator =
-    KernelAllocator(Mutex::new(Heap([Class { first: NO_FRAME, spare: 0 }; CLASSES])));
+static ALLOCATOR: KernelAllocator = KernelAllocator(Mutex::new(Heap([Class::EMPTY; CLASSES])));
+
+/// Frames that the classes have, and bytes in them that are in use. Frames in a row are in neither.
+pub fn load() -> (u64, u64) {
+    let heap = ALLOCATOR.0.lock_leaf();
+    let classes = heap.0.iter().enumerate();
+    classes.fold((0, 0), |(frames, bytes), (index, class)| {
+        (frames + u64::from(class.frames), bytes + u64::from(class.used) * (SMALLEST << index) as u64)
+    })
+}
 
 /// The class that a layout falls into, if it is not for whole frames.
 fn class_of(layout: &Layout) -> Option<usize> {
@@ -90,6 +106,7 @@ impl Heap {
             self.0[class].spare -= 1;
         }
         page.used += 1;
+        self.0[class].used += 1;
         if page.free_list == NO_OBJECT {
             self.unlink(class, frame);
         }
@@ -106,6 +123,7 @@ impl Heap {
         unsafe { pointer.cast::<u16>().write(page.free_list) };
         page.free_list = object;
         page.used -= 1;
+        self.0[class].used -= 1;
         let empty = page.used == 0;
         if was_full {
             self.push(class, frame);
@@ -113,6 +131,7 @@ impl Heap {
         if empty {
             if self.0[class].spare > 0 {
                 self.unlink(class, frame);
+                self.0[class].frames -= 1;
                 frames::free(u64::from(frame) * PAGE);
             } else {
                 self.0[class].spare = 1;
@@ -133,6 +152,7 @@ impl Heap {
         *note(frame) = Record { next: NO_FRAME, previous: NO_FRAME, free_list: 0, used: 0 };
         self.push(class, frame);
         self.0[class].spare += 1;
+        self.0[class].frames += 1;
         true
     }
 

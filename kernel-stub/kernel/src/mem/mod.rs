@@ -1,7 +1,7 @@
 //! Physical memory, the kernel's heap, and page tables of programs.
 
 pub mod frames;
-mod heap;
+pub mod heap;
 pub mod paging;
 
 use firmware::pvh::StartInfo;

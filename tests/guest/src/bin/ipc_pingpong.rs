@@ -20,7 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_NAME");
 /// Round trips on one CPU.
 const NEAR: Rounds = Rounds { words: 100_000, bytes: 10_000, handles: 5_000 };
 /// Round trips across CPUs: under emulation each one waits for the host to schedule a thread, twice.
-const FAR: Rounds = Rounds { words: 3_000, bytes: 500, handles: 300 };
+const FAR: Rounds = Rounds { words: 1_000, bytes: 300, handles: 200 };
 
 /// How many round trips.
 #[derive(Clone, Copy, Debug)]
