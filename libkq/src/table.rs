@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use abi::error::{EBADF, EBUSY, EMFILE, Error, Result};
+use abi::error::{EBADF, EBUSY, EMFILE, ENOMEM, Error, Result};
 
 /// Descriptor numbers of one process, each standing for a `T`.
 ///
@@ -36,7 +36,7 @@ impl<T> Table<T> {
         Table { numbers: Vec::new(), lowest: 0, limit, open: 0 }
     }
 
-    /// Gives `item` the lowest free number. `EMFILE` at the limit (R55).
+    /// Gives `item` the lowest free number. `EMFILE` at the limit, `ENOMEM` (R55).
     pub fn insert(&mut self, item: T) -> Result<i32> {
         let taken = self.numbers[self.lowest..]
             .iter()
@@ -53,7 +53,8 @@ impl<T> Table<T> {
     /// thread is closing it.
     pub fn insert_at(&mut self, fd: i32, item: T) -> Result<()> {
         let index = usize::try_from(fd).map_err(|_| Error::new(EBADF))?;
-        self.grow_to(index).map_err(|_| Error::new(EBADF))?;
+        let beyond = |error: Error| if error.errno == EMFILE { Error::new(EBADF) } else { error };
+        self.grow_to(index).map_err(beyond)?;
         if !matches!(self.numbers[index].state, State::Free) {
             return Err(Error::new(EBUSY));
         }
@@ -112,6 +113,9 @@ impl<T> Table<T> {
         if index >= self.limit {
             return Err(Error::new(EMFILE));
         }
+        self.numbers
+            .try_reserve((index + 1).saturating_sub(self.numbers.len()))
+            .map_err(|_| Error::new(ENOMEM))?;
         while self.numbers.len() <= index {
             self.numbers.push(Number { generation: 0, state: State::Free });
         }

@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use abi::error::{ENOMEM, Error, Result};
 use event_protocol::activation::{BankLayout, QueueHeader};
 use event_protocol::cell::Cell;
-use event_protocol::fault::Fault;
 use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::{Slot, Terms};
 
@@ -120,7 +119,7 @@ pub struct Queue<M, V> {
 
 impl<M: Mapped, V> Queue<M, V> {
     /// A queue whose first bank is this memory.
-    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>, Fault> {
+    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>> {
         let header = first.keep_queue_header()?;
         let bank = Bank::new(first, layout, 0)?;
         let mut queue = Queue {
@@ -132,20 +131,20 @@ impl<M: Mapped, V> Queue<M, V> {
             live: 0,
             arrivals: 0,
         };
-        queue.extend(bank);
+        queue.extend(bank)?;
         Ok(queue)
     }
 
     /// Adds a further bank.
-    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<(), Fault> {
+    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<()> {
         let base = self.banks.last().map_or(0, Bank::end);
-        self.extend(Bank::new(region, layout, base)?);
-        Ok(())
+        self.extend(Bank::new(region, layout, base)?)
     }
 
-    fn extend(&mut self, bank: Bank<M>) {
-        self.ready.reserve(bank.end() as usize);
+    fn extend(&mut self, bank: Bank<M>) -> Result<()> {
+        self.ready.reserve(bank.end() as usize)?;
         self.banks.push(bank);
+        Ok(())
     }
 
     /// Banks that it has.
@@ -197,6 +196,9 @@ impl<M: Mapped, V> Queue<M, V> {
         let index = self.entries.len() as u32;
         let place = self.banks.iter().position(|bank| index < bank.end()).ok_or(Error::new(ENOMEM))?;
         let slot = index - self.banks[place].base();
+        // R55; and taking out never has to allocate.
+        self.entries.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        self.free.try_reserve(self.entries.len() + 1 - self.free.len()).map_err(|_| Error::new(ENOMEM))?;
         self.entries.push(Entry { bank: place as u8, slot, generation: 0, note: None });
         Ok(index)
     }

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::hash::Hash;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::error::{EAGAIN, EBADF, Error, Result};
+use abi::error::{EAGAIN, EBADF, ENOMEM, Error, Result};
 use event_protocol::activation::QueueHeader;
 use event_protocol::control::client::{QueueNumber, View as Interface};
 use event_protocol::filter::Filters;
@@ -287,6 +287,7 @@ impl<P: Platform, V: Member> Core<P, V> {
 
     /// A note of the program's own, which no server knows.
     pub fn insert_own(&mut self, view: V) -> Result<u32> {
+        self.keys.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let (key, nested) = (view.key(), view.inner().is_some());
         let index = self.queue.insert(None, view.terms(), view)?;
         self.keys.insert(key, index);
