@@ -8,6 +8,7 @@ use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 
 use abi::error::{EBADF, EINTR, EINVAL, ENOENT, Error, Result};
+use hashbrown::HashSet;
 
 use crate::conditions::{Conditions, Interest};
 use crate::description::{Description, Watcher};
@@ -29,7 +30,7 @@ pub struct DevPoll<P: Platform> {
     pub description: Description,
     set: Set<P, Entry>,
     /// Entries whose numbers were not open when they were last looked at.
-    invalid: Mutex<Vec<i32>>,
+    invalid: Mutex<HashSet<i32>>,
     watcher: Weak<dyn Watcher>,
     around: Weak<dyn Inner>,
 }
@@ -41,7 +42,7 @@ impl<P: Platform> DevPoll<P> {
         Ok(Arc::new_cyclic(|this: &Weak<DevPoll<P>>| DevPoll {
             description: Description::new(),
             set,
-            invalid: Mutex::new(Vec::new()),
+            invalid: Mutex::new(HashSet::new()),
             watcher: this.clone(),
             around: this.clone(),
         }))
@@ -146,7 +147,7 @@ impl<P: Platform> DevPoll<P> {
         let mut core = self.set.core()?;
         let index = core.insert_own(entry)?;
         if invalid {
-            self.invalid.lock().push(fd);
+            self.invalid.lock().insert(fd);
         }
         self.set.look(core, index, true);
         Ok(())
@@ -155,7 +156,7 @@ impl<P: Platform> DevPoll<P> {
     fn remove(&self, order: &Order<'_>, fd: i32) -> Result<()> {
         let mut core = self.set.core()?;
         let Some(index) = core.find(fd) else { return Ok(()) };
-        self.invalid.lock().retain(|&number| number != fd);
+        self.invalid.lock().remove(&fd);
         if core.queue.note(index).is_some_and(|note| note.cell.is_none()) {
             return core.remove_own(index);
         }
@@ -167,7 +168,7 @@ impl<P: Platform> DevPoll<P> {
     #[cold]
     fn adopt(&self, files: &impl Files<P>) -> Result<()> {
         let order = self.set.order();
-        let invalid = self.invalid.lock().clone();
+        let invalid: Vec<i32> = self.invalid.lock().iter().copied().collect();
         for fd in invalid {
             if self.target(files, fd)?.is_some()
                 && let Some(wanted) = self.wanted(fd)?
