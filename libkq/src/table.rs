@@ -53,7 +53,8 @@ impl<T> Table<T> {
     /// thread is closing it.
     pub fn insert_at(&mut self, fd: i32, item: T) -> Result<()> {
         let index = usize::try_from(fd).map_err(|_| Error::new(EBADF))?;
-        self.grow_to(index).map_err(|_| Error::new(EBADF))?;
+        let beyond = |error: Error| if error.errno == EMFILE { Error::new(EBADF) } else { error };
+        self.grow_to(index).map_err(beyond)?;
         if !matches!(self.numbers[index].state, State::Free) {
             return Err(Error::new(EBUSY));
         }

@@ -1,6 +1,6 @@
 //! The bytes of one pipe or FIFO, who has its ends, and what that means to who looks at them.
 
-use abi::error::{EAGAIN, EBUSY, EINVAL, EPIPE, Error, Result};
+use abi::error::{EAGAIN, EBUSY, EINVAL, ENOMEM, EPIPE, Error, Result};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use driver_sdk::{Level, LevelFlags};
@@ -158,8 +158,21 @@ impl<K: Copy + Eq> Conduit<K> {
         bytes.iter().rev().for_each(|&byte| self.bytes.push_front(byte));
     }
 
-    /// Puts bytes in: up to [`PIPE_BUF`] all or none, of more as many as there is space for. EPIPE: nobody reads.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+    /// Gives memory back when it holds nothing.
+    pub fn shrink(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = VecDeque::new();
+        }
+    }
+
+    /// Memory that it has for its bytes.
+    pub fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Puts bytes in: up to [`PIPE_BUF`] all or none, of more as many as there is space for. EPIPE: nobody reads. ENOMEM: it
+    /// would have to hold more than `spare` bytes beyond those that it has memory for.
+    pub fn write(&mut self, bytes: &[u8], spare: usize) -> Result<usize> {
         if !self.has_reader() {
             return Err(Error::new(EPIPE));
         }
@@ -171,7 +184,10 @@ impl<K: Copy + Eq> Conduit<K> {
         if needed > self.bytes.capacity() {
             // Growing by doubling would hold up to twice of what was promised.
             let room = needed.next_power_of_two().min(self.capacity);
-            self.bytes.reserve_exact(room - self.bytes.len());
+            if room - self.bytes.capacity() > spare {
+                return Err(Error::new(ENOMEM));
+            }
+            self.bytes.try_reserve_exact(room - self.bytes.len()).map_err(|_| Error::new(ENOMEM))?;
         }
         self.bytes.extend(&bytes[..count]);
         Ok(count)

@@ -21,6 +21,8 @@ pub const FILTERS: Filters = Filters::READ.union(Filters::WRITE).union(Filters::
 /// Bytes that all pipes together may hold before new ones are small: what was written is never given up, so it is promised
 /// carefully.
 const POOL: usize = 16 << 20;
+/// Bytes that all pipes together have memory for. There can be so many small ones that not all can be full.
+const HELD: usize = 32 << 20;
 
 struct Pipe {
     conduit: Conduit<FileId>,
@@ -30,7 +32,6 @@ struct Pipe {
 }
 
 /// All of them.
-#[derive(Default)]
 pub struct Pipes {
     pipes: BTreeMap<u64, Pipe>,
     names: Names,
@@ -38,6 +39,14 @@ pub struct Pipes {
     files: BTreeMap<FileId, u64>,
     last: u64,
     promised: usize,
+    held: usize,
+    most_held: usize,
+}
+
+impl Default for Pipes {
+    fn default() -> Self {
+        Pipes::new()
+    }
 }
 
 /// The queue in which reads and writes of a pipe wait; the next is that of its openings.
@@ -48,7 +57,20 @@ const fn queue(pipe: u64) -> u64 {
 impl Pipes {
     /// None.
     pub const fn new() -> Pipes {
-        Pipes { pipes: BTreeMap::new(), names: Names::new(), files: BTreeMap::new(), last: 0, promised: 0 }
+        Pipes::holding(HELD)
+    }
+
+    /// None, and memory for so many bytes in them.
+    pub const fn holding(most_held: usize) -> Pipes {
+        Pipes {
+            pipes: BTreeMap::new(),
+            names: Names::new(),
+            files: BTreeMap::new(),
+            last: 0,
+            promised: 0,
+            held: 0,
+            most_held,
+        }
     }
 
     /// How many there are, and names of them.
@@ -70,6 +92,7 @@ impl Pipes {
             && let Some(pipe) = self.pipes.remove(&number)
         {
             self.promised -= pipe.conduit.capacity();
+            self.held -= pipe.conduit.held();
         }
     }
 
@@ -228,9 +251,12 @@ impl Driver for Pipes {
     fn close(&mut self, context: &mut Context<'_>, file: FileId) {
         let Ok((number, conduit)) = self.pipe_of(file) else { return };
         let before = (conduit.has_writer(), conduit.has_reader());
+        let held = conduit.held();
         conduit.close(file);
+        let freed = held - conduit.held();
         let writers_left = before.0 && !conduit.has_writer();
         let readers_left = before.1 && !conduit.has_reader();
+        self.held -= freed;
         self.files.remove(&file);
         self.tell(context, number, writers_left, readers_left);
         if writers_left {
@@ -250,11 +276,18 @@ impl Driver for Pipes {
         offset: Option<u64>,
     ) -> Result<Taken> {
         seekless(offset)?;
+        let is_short = self.held > self.most_held / 2;
         let (number, conduit) = self.pipe_of(file)?;
         let count = conduit.read(buffer)?;
+        let held = conduit.held();
+        if is_short {
+            conduit.shrink();
+        }
+        let freed = held - conduit.held();
+        let hung_up = conduit.is_empty() && !conduit.has_writer();
+        self.held -= freed;
         if count > 0 {
             // The hang-up shows when the last byte is read: that is news to readers.
-            let hung_up = conduit.is_empty() && !conduit.has_writer();
             self.tell(context, number, hung_up, true);
             context.wake(Direction::Write, queue(number));
         }
@@ -263,7 +296,10 @@ impl Driver for Pipes {
 
     fn unread(&mut self, context: &mut Context<'_>, file: FileId, bytes: &[u8]) {
         let Ok((number, conduit)) = self.pipe_of(file) else { return };
+        let held = conduit.held();
         conduit.unread(bytes);
+        let more = conduit.held() - held;
+        self.held += more;
         self.tell(context, number, true, false);
     }
 
@@ -275,8 +311,12 @@ impl Driver for Pipes {
         offset: Option<u64>,
     ) -> Result<usize> {
         seekless(offset)?;
+        let spare = self.most_held - self.held;
         let (number, conduit) = self.pipe_of(file)?;
-        let count = conduit.write(bytes)?;
+        let held = conduit.held();
+        let count = conduit.write(bytes, spare)?;
+        let more = conduit.held() - held;
+        self.held += more;
         self.tell(context, number, true, false);
         context.wake(Direction::Read, queue(number));
         Ok(count)
@@ -374,6 +414,7 @@ impl Driver for Pipes {
             ("names", self.names.len()),
             ("bytes", bytes),
             ("promised", self.promised),
+            ("held", self.held),
         ] {
             writeln!(out, "{name} {value}")?;
         }

@@ -4,7 +4,8 @@
 mod fake;
 
 use abi::error::{
-    EAGAIN, EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENXIO, EPERM, EPIPE, ESPIPE, Error,
+    EAGAIN, EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENXIO, EPERM, EPIPE, ESPIPE,
+    Error,
 };
 use abi::flag::{O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 use driver_sdk::{
@@ -50,6 +51,15 @@ fn fill(bench: &mut Bench<Pipes>, writer: FileId, bytes: usize) {
         assert_eq!(bench.try_write(writer, &chunk[..count]), Got::Count(count as u64));
         left -= count;
     }
+}
+
+fn empty(bench: &mut Bench<Pipes>, reader: FileId, bytes: usize) {
+    let mut left = bytes;
+    while left > 0 {
+        let Got::Data(data, _) = bench.try_read(reader, 1000) else { panic!("{left} bytes are lost") };
+        left -= data.len();
+    }
+    assert_eq!(bench.try_read(reader, 1000), Got::Errno(EAGAIN));
 }
 
 const EOF: LevelFlags = LevelFlags::EOF;
@@ -394,6 +404,23 @@ fn r55_names_have_an_end_and_a_long_list_comes_in_parts() {
         }
     }
     assert_eq!(seen, pipe::names::MOST);
+}
+
+#[test]
+fn r55_a_write_for_which_there_is_no_memory_fails_and_others_go_on() {
+    let mut bench = Bench::new(Pipes::holding(CAPACITY + CAPACITY / 2));
+    let (first, second) = (pipe(&mut bench), pipe(&mut bench));
+    fill(&mut bench, first.1, CAPACITY);
+    fill(&mut bench, second.1, CAPACITY / 2);
+    assert_eq!(bench.try_write(second.1, b"more"), Got::Errno(ENOMEM));
+    empty(&mut bench, second.0, CAPACITY / 2);
+    fill(&mut bench, second.1, CAPACITY / 2);
+    // What is empty needs no memory.
+    empty(&mut bench, first.0, CAPACITY);
+    fill(&mut bench, second.1, CAPACITY / 2);
+    bench.close(second.0);
+    bench.close(second.1);
+    fill(&mut bench, first.1, CAPACITY);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 
-use abi::error::{EBADF, EINTR, EINVAL, ELOOP, ENOENT, Error, Result};
+use abi::error::{EBADF, EINTR, EINVAL, ELOOP, ENOENT, ENOMEM, Error, Result};
+use hashbrown::HashSet;
 
 use crate::conditions::{Conditions, Interest};
 use crate::description::{Description, Watcher};
@@ -29,7 +30,7 @@ pub struct DevPoll<P: Platform> {
     pub description: Description,
     set: Set<P, Entry>,
     /// Entries whose numbers were not open when they were last looked at.
-    invalid: Mutex<Vec<i32>>,
+    invalid: Mutex<HashSet<i32>>,
     watcher: Weak<dyn Watcher>,
     around: Weak<dyn Inner>,
 }
@@ -41,7 +42,7 @@ impl<P: Platform> DevPoll<P> {
         Ok(Arc::new_cyclic(|this: &Weak<DevPoll<P>>| DevPoll {
             description: Description::new(),
             set,
-            invalid: Mutex::new(Vec::new()),
+            invalid: Mutex::new(HashSet::new()),
             watcher: this.clone(),
             around: this.clone(),
         }))
@@ -101,12 +102,14 @@ impl<P: Platform> DevPoll<P> {
 
     /// Makes the entry of a number in the place of the one that it has, which stays when that fails.
     fn replace(&self, order: &Order<'_>, fd: i32, make: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.invalid.lock().try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         self.set.replace(order, fd, make)?;
         let invalid = self.set.core()?.view_of(fd).is_some_and(Entry::is_invalid);
         let mut numbers = self.invalid.lock();
-        numbers.retain(|&number| number != fd);
         if invalid {
-            numbers.push(fd);
+            numbers.insert(fd);
+        } else {
+            numbers.remove(&fd);
         }
         Ok(())
     }
@@ -164,7 +167,7 @@ impl<P: Platform> DevPoll<P> {
     fn remove(&self, order: &Order<'_>, fd: i32) -> Result<()> {
         let mut core = self.set.core()?;
         let Some(index) = core.find(fd) else { return Ok(()) };
-        self.invalid.lock().retain(|&number| number != fd);
+        self.invalid.lock().remove(&fd);
         if core.queue.note(index).is_some_and(|note| note.cell.is_none()) {
             return core.remove_own(index);
         }

@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use abi::error::{ENOMEM, Error, Result};
 use event_protocol::activation::{BankLayout, QueueHeader};
 use event_protocol::cell::Cell;
-use event_protocol::fault::Fault;
 use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::{Arrivals, Slot, Terms};
 
@@ -167,7 +166,7 @@ impl<M: Mapped, V> Queue<M, V> {
     }
 
     /// Adds a further bank, for which there is [room](Queue::reserve).
-    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<(), Fault> {
+    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<()> {
         let base = self.banks.last().map_or(0, Bank::end);
         self.banks.push(Bank::new(region, layout, base)?);
         Ok(())

@@ -26,10 +26,17 @@ pub struct Kept<P: Platform> {
     rules: Rules,
     set: Set<P, PollNote>,
     /// The questions of the last call and where each is answered. One thread uses it: the lock is never waited for.
-    plan: Mutex<Vec<Planned<P>>>,
+    plan: Mutex<Plan<P>>,
     /// A descriptor of the plan was closed, or the plan could not be carried out.
     stale: AtomicBool,
     watcher: Weak<dyn Watcher>,
+}
+
+/// What was asked last.
+struct Plan<P: Platform> {
+    planned: Vec<Planned<P>>,
+    /// Whether a number was not open, which may be now.
+    has_invalid: bool,
 }
 
 /// A question and where its answer is.
@@ -71,7 +78,7 @@ impl<P: Platform> Kept<P> {
             thread,
             rules,
             set,
-            plan: Mutex::new(Vec::new()),
+            plan: Mutex::new(Plan { planned: Vec::new(), has_invalid: false }),
             stale: AtomicBool::new(false),
             watcher: this.clone(),
         }))
@@ -100,7 +107,7 @@ impl<P: Platform> Kept<P> {
         let mut plan = self.plan.lock();
         loop {
             self.follow(&mut plan, files, questions.clone())?;
-            let count = take(&mut plan.iter().map(|planned| self.answer(planned)))?;
+            let count = take(&mut plan.planned.iter().map(|planned| self.answer(planned)))?;
             // R45: a number was closed since, and its cell perhaps says that its source is gone.
             if self.stale.load(Ordering::Acquire) {
                 continue;
@@ -137,19 +144,19 @@ impl<P: Platform> Kept<P> {
     /// Makes the plan that of these questions. When they are the last call's and nothing was closed, it is.
     fn follow(
         &self,
-        plan: &mut Vec<Planned<P>>,
+        plan: &mut Plan<P>,
         files: &impl Files<P>,
         questions: impl Iterator<Item = Question> + Clone,
     ) -> Result<()> {
         let same = !self.stale.load(Ordering::Acquire)
-            && plan.iter().map(|planned| planned.question).eq(questions.clone())
-            // A number that was not open may be now.
-            && !plan.iter().any(|planned| matches!(planned.place, Place::Invalid));
+            && !plan.has_invalid
+            && plan.planned.iter().map(|planned| planned.question).eq(questions.clone());
         if same {
             return Ok(());
         }
-        plan.clear();
         questions.clone().for_each(|question| files.ask(question.fd));
+        plan.planned.clear();
+        plan.has_invalid = false;
         // Until the notes are the plan's.
         self.stale.store(true, Ordering::Release);
         let order = self.set.order();
@@ -171,7 +178,8 @@ impl<P: Platform> Kept<P> {
                 Some(Found::Set(inner)) => Place::Set(inner.clone()),
                 None => Place::Invalid,
             };
-            plan.push(Planned { question, place });
+            plan.has_invalid |= matches!(place, Place::Invalid);
+            plan.planned.push(Planned { question, place });
         }
         // Who closes a number says so under the order lock.
         self.stale.store(false, Ordering::Release);

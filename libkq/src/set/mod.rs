@@ -297,6 +297,7 @@ impl<P: Platform, V: Member> Core<P, V> {
 
     /// A note of the program's own, which no server knows.
     pub fn insert_own(&mut self, view: V) -> Result<u32> {
+        self.keys.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let (key, nested) = (view.key(), view.inner().is_some());
         self.reserve_name()?;
         let index = self.queue.insert(None, view.terms(), view)?;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use abi::error::{EBADMSG, EINVAL, ENOENT, Error, Result};
+use abi::error::{EBADMSG, EINVAL, ENOENT, ENOMEM, Error, Result};
 use event_protocol::control::client::Change;
 use event_protocol::control::limits::{MAX_BANK_SLOTS, MAX_CHANGES};
 
@@ -44,6 +44,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         self.make_room(order)?;
         let (key, filters) = (note.key(), note.filters());
         let mut core = self.core()?;
+        core.keys.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let terms = note.terms();
         core.reserve_name()?;
         let index = core.queue.insert(Some(source.cell.clone()), terms, note)?;
@@ -238,6 +239,6 @@ impl<P: Platform, V: Member> Set<P, V> {
             (banks, slots)
         };
         let (region, layout) = self.platform.grow_queue(self.number, banks, slots)?;
-        Ok(self.core.lock().queue.grow(region, layout)?)
+        self.core.lock().queue.grow(region, layout)
     }
 }
