@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use abi::error::{ECANCELED, ENOBUFS, Error, Result};
+use abi::error::{ECANCELED, EINVAL, ENOBUFS, Error, Result};
 use abi::limits::FOREVER;
 use claim_ring::{Claim, Event, Ring};
 
@@ -24,6 +24,9 @@ use crate::interruption::deadline;
 use crate::kqueue::{Kqueue, POKE};
 use crate::platform::Platform;
 use crate::sync::Mutex;
+
+/// Events that a ring has room for, at most.
+pub const MAX_EVENTS: usize = 65536;
 
 /// A ring.
 pub struct UserRing<P: Platform> {
@@ -42,8 +45,11 @@ pub struct Taken<'a, P: Platform> {
 }
 
 impl<P: Platform> UserRing<P> {
-    /// A ring of so many events over a queue, which can be used without it too.
+    /// A ring of so many events over a queue, which can be used without it too. `EINVAL`: more than [`MAX_EVENTS`].
     pub fn new(queue: Arc<Kqueue<P>>, events: usize) -> Result<UserRing<P>> {
+        if events > MAX_EVENTS {
+            return Err(Error::new(EINVAL));
+        }
         let ring = Arc::new(Ring::new(events.max(1)));
         queue.attach(&ring)?;
         Ok(UserRing { queue, ring, owners: Mutex::new(Vec::new()) })
