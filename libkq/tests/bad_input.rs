@@ -39,6 +39,9 @@ struct Setting {
     deep: i32,
 }
 
+/// What is wrong with a call, the errors that say so, and the call.
+type Call<'a> = (&'a str, &'a [i32], &'a dyn Fn(&Setting) -> Result<()>);
+
 /// All that can be seen without changing it.
 #[derive(PartialEq, Debug)]
 struct Picture {
@@ -124,7 +127,7 @@ impl Setting {
 
     /// Each call fails with one of its errors and changes nothing that can be seen; and what cannot be seen, the notes
     /// that wait for something, is told as it would have been.
-    fn refuses(&self, calls: &[(&str, &[i32], &dyn Fn(&Setting) -> Result<()>)]) {
+    fn refuses(&self, calls: &[Call<'_>]) {
         let before = self.picture();
         assert_eq!((before.kevents.len(), before.epoll.len(), before.devpoll.len()), (2, 1, 1));
         for (name, errnos, call) in calls {
