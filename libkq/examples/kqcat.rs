@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 mod program {
     use alloc::format;
+    use alloc::string::String;
     use alloc::vec::Vec;
     use core::time::Duration;
 
@@ -39,7 +40,7 @@ mod program {
         /// When the last bytes came.
         arrival: u64,
         lines: u64,
-        ticks: i64,
+        ticks: u64,
         calls: u64,
     }
 
@@ -66,8 +67,8 @@ mod program {
                     break status;
                 }
             };
-            let summary = format!("{} lines, {} ticks, {} calls\n", self.lines, self.ticks, self.calls);
-            self.print(summary.as_bytes())?;
+            let (lines, ticks) = (count(self.lines, "line"), count(self.ticks, "tick"));
+            self.print(format!("{lines}, {ticks}, {}\n", count(self.calls, "call")).as_bytes())?;
             Ok(status)
         }
 
@@ -75,7 +76,7 @@ mod program {
         fn handle(&mut self, events: &[KEvent]) -> Result<Option<i32>> {
             for event in events {
                 match event.filter {
-                    Filter::TIMER => self.ticks += event.data,
+                    Filter::TIMER => self.ticks += event.data as u64,
                     Filter::USER => self.calls += 1,
                     _ => {
                         if let Some(status) = self.read()? {
@@ -149,6 +150,11 @@ mod program {
             room.apply(&[KEvent::write(self.terminal.number()).add()])?;
             room.wait(&mut [KEvent::default()], None).map(drop)
         }
+    }
+
+    /// `1 line`, `2 lines`.
+    fn count(number: u64, what: &str) -> String {
+        format!("{number} {what}{}", if number == 1 { "" } else { "s" })
     }
 
     /// The second thread.

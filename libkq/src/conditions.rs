@@ -53,11 +53,21 @@ impl Conditions {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Interest {
     /// The conditions that are asked for.
+    asked: Conditions,
+    /// Those of them that the source has.
     wanted: Conditions,
     /// Whether hang-ups and errors are told besides, which select does not do.
     unasked: bool,
     low_water: (u32, u32),
-    served: Filters,
+}
+
+/// The conditions that a source has: the others it never tells, whatever its cell says (R22).
+fn conditions_of(served: Filters) -> Conditions {
+    let mut all = Conditions::empty();
+    all.set(Conditions::READABLE.union(Conditions::RDHUP), served.contains(Filters::READ));
+    all.set(Conditions::WRITABLE, served.contains(Filters::WRITE));
+    all.set(Conditions::URGENT, served.contains(Filters::EXCEPT));
+    all
 }
 
 impl Interest {
@@ -68,15 +78,17 @@ impl Interest {
             // Only the end is of interest, so that no amount is enough.
             false => (u32::MAX, low_water.1),
         };
-        Interest { wanted, unasked: true, low_water, served }
+        let asked = wanted;
+        Interest { asked, wanted: wanted & conditions_of(served), unasked: true, low_water }
     }
 
     /// `IN`, `OUT` and `PRI` as select means them (R47): a direction that would not block, for whatever reason.
     pub fn of_select(wanted: Conditions, served: Filters, low_water: (u32, u32)) -> Interest {
-        Interest { wanted, unasked: false, low_water, served }
+        let asked = wanted;
+        Interest { asked, wanted: wanted & conditions_of(served), unasked: false, low_water }
     }
 
-    /// What is asked for.
+    /// What is asked for, as far as the source has it.
     pub fn wanted(&self) -> Conditions {
         self.wanted
     }
@@ -92,8 +104,12 @@ impl Interest {
         filters.set(Filters::READ, self.wanted.intersects(Conditions::READABLE.union(Conditions::RDHUP)));
         filters.set(Filters::WRITE, self.wanted.intersects(Conditions::WRITABLE));
         filters.set(Filters::EXCEPT, self.wanted.intersects(Conditions::URGENT));
-        let filters = filters.intersection(self.served);
-        if self.unasked || filters.is_empty() { filters.union(Filters::HANGUP) } else { filters }
+        if self.unasked {
+            return filters.union(Filters::HANGUP);
+        }
+        // Of a source that has nothing of it, the end concerns select, and a mere hang-up does not: that is what
+        // exceptional conditions are of one that never has any.
+        if filters.is_empty() { Filters::EXCEPT } else { filters }
     }
 
     /// What of it holds when no direction has anything but an amount; `None` when that is not so.
@@ -132,7 +148,9 @@ impl Interest {
         told.set(Conditions::URGENT, level::except_ready(read));
         told.set(Conditions::RDHUP, read.flags.intersects(LevelFlags::EOF.union(LevelFlags::GONE)));
         if !self.unasked {
-            return told.intersection(self.wanted);
+            // R57.
+            let gone = flags.contains(LevelFlags::GONE);
+            return if gone { self.asked } else { told.intersection(self.wanted) };
         }
         told.set(Conditions::ERR, flags.contains(LevelFlags::ERROR));
         // R18: hung up is said when nothing is left to read before it.
@@ -167,17 +185,22 @@ mod tests {
         #[test]
         fn a_note_is_true_exactly_when_it_has_something_to_tell(
             read in (-1i64..9, 0u16..32), write in (-1i64..9, 0u16..32), wanted in 0u16..0x400,
-            select: bool, rdhup: bool, served in 0u32..8
+            select: bool, rdhup: bool, served in 1u32..8
         ) {
-            let world = crate::conditions::tests::cell(level(read.0, read.1), level(write.0, write.1));
+            let served = Filters::from_bits_truncate(served);
+            let (mut read, mut write) = (level(read.0, read.1), level(write.0, write.1));
+            // What has no urgent data shows none, and what is gone is so in both directions.
+            read.flags.set(LevelFlags::EXCEPT, read.flags.contains(LevelFlags::EXCEPT) && served.contains(Filters::EXCEPT));
+            let gone = (read.flags | write.flags) & LevelFlags::GONE;
+            (read.flags, write.flags) = (read.flags | gone, write.flags | gone);
+            let world = crate::conditions::tests::cell(read, write);
             let mut wanted = Conditions::from_bits_retain(wanted);
             wanted.set(Conditions::RDHUP, rdhup && !select);
-            let served = Filters::from_bits_truncate(served) | Filters::READ | Filters::WRITE | Filters::EXCEPT;
             let interest = match select {
                 true => Interest::of_select(wanted & Conditions::from_bits_retain(7), served, (1, 4)),
                 false => Interest::new(wanted, served, (1, 4)),
             };
-            prop_assume!(!select || !interest.wanted().is_empty());
+            prop_assume!(!select || wanted.bits() & 7 != 0);
             let slot = Slot::default();
             let (filters, low_water) = (interest.filters(), interest.low_water());
             slot.begin(1, Terms { control: Control::ENABLED, filters, low_water, wanted_bits: 0 }, world.cell(0).unwrap());

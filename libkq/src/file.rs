@@ -40,8 +40,20 @@ pub trait Files<P: Platform> {
     /// The file or set; `EBADF` when the number is not open.
     fn target(&self, fd: i32) -> Result<Target<P>>;
 
+    /// R56: has the driver of a number say what there is to watch, before a lock is taken that others need. What it said
+    /// is [known](File::known) then.
+    fn ask(&self, fd: i32) {
+        if let Ok(Target::File(file)) = self.target(fd) {
+            let _ = file.pollable();
+        }
+    }
+
     /// What may interrupt a wait.
     fn interruption(&self) -> Option<Arc<dyn Interruption>>;
+
+    /// A look that did not wait is over: handlers of what is due run. Nearly always nothing is, and this is a load and a
+    /// branch.
+    fn boundary(&self);
 }
 
 /// An open file at its driver.
@@ -51,8 +63,13 @@ pub struct File<P: Platform> {
     platform: Arc<P>,
     handle: P::File,
     flags: AtomicU64,
-    source: Mutex<Option<Arc<Source<P::Memory>>>>,
+    /// Held while the driver is asked.
+    asking: Mutex<()>,
+    source: Mutex<Option<Asked<P>>>,
 }
+
+/// What a driver said when it was asked last what there is to watch.
+type Asked<P> = Result<Arc<Source<<P as Platform>::Memory>>>;
 
 impl<P: Platform> File<P> {
     /// A file that was opened with these `O_*` flags.
@@ -62,31 +79,48 @@ impl<P: Platform> File<P> {
             platform,
             handle,
             flags: AtomicU64::new(flags),
+            asking: Mutex::new(()),
             source: Mutex::new(None),
         }
     }
 
-    /// The source to watch, adopted the first time that somebody asks.
+    /// The source to watch, adopted the first time that somebody asks. Takes as long as its driver takes, so it is not for
+    /// where others wait (R56): [`known`](File::known) is.
     pub fn source(&self) -> Result<Arc<Source<P::Memory>>> {
-        let mut source = self.source.lock();
-        match &*source {
-            Some(source) => Ok(source.clone()),
-            None => {
-                let adopted = Arc::new(self.platform.adopt(&self.handle)?);
-                *source = Some(adopted.clone());
-                Ok(adopted)
-            }
+        let _asking = self.asking.lock();
+        let known = self.source.lock().clone();
+        if let Some(Ok(source)) = known {
+            return Ok(source);
         }
+        let adopted = self.platform.adopt(&self.handle).map(Arc::new);
+        *self.source.lock() = Some(adopted.clone());
+        adopted
+    }
+
+    /// The same as far as it was asked for before: an answer, or an error, that is known already. A number that has become
+    /// this file's only now is asked about nevertheless.
+    pub fn known(&self) -> Result<Arc<Source<P::Memory>>> {
+        let known = self.source.lock().clone();
+        known.unwrap_or_else(|| self.source())
     }
 
     /// The source by which poll, select, epoll and /dev/poll watch it; `None` when it is always ready to them, as regular
     /// files are and what has neither reading nor writing.
     pub fn pollable(&self) -> Result<Option<Arc<Source<P::Memory>>>> {
+        self.polled_by(File::source)
+    }
+
+    /// The same of what is [known](File::known).
+    pub fn known_pollable(&self) -> Result<Option<Arc<Source<P::Memory>>>> {
+        self.polled_by(File::known)
+    }
+
+    fn polled_by(&self, source: impl FnOnce(&File<P>) -> Asked<P>) -> Result<Option<Arc<Source<P::Memory>>>> {
         const POLLED: Filters = Filters::READ.union(Filters::WRITE).union(Filters::EXCEPT);
         if self.platform.kind(&self.handle) == Kind::File {
             return Ok(None);
         }
-        match self.source() {
+        match source(self) {
             Ok(source) => Ok(Some(source).filter(|source| source.filters.intersects(POLLED))),
             Err(error) if error.errno == EPERM => Ok(None),
             Err(error) => Err(error),
@@ -129,7 +163,7 @@ impl<P: Platform> File<P> {
 
 impl<P: Platform> Drop for File<P> {
     fn drop(&mut self) {
-        if let Some(source) = self.source.lock().take() {
+        if let Some(Ok(source)) = self.source.lock().take() {
             self.platform.release(source.id);
         }
     }

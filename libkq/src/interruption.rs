@@ -63,6 +63,9 @@ pub trait Interruption: Send + Sync {
     /// Whether a signal is pending that the calling thread's mask lets through and that is not ignored.
     fn is_due(&self) -> bool;
 
+    /// Handlers of what is due for the calling thread run.
+    fn run_handlers(&self) {}
+
     /// The call is over. Handlers of what is due run, with the call's mask; then `before` is the thread's mask again.
     fn leave(&self, before: SignalMask);
 }

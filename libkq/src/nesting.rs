@@ -12,6 +12,14 @@
 //! look at the outer set, which looks        CAS state PARKED → CHOSEN: signal
 //!   at the inner ones; nothing: wait
 //! ```
+//! What comes chooses one waiter, who may be one that has no use for it: an edge that its set has told, a note that is
+//! off. So who was chosen, and finds that something has come since before it parked, wakes all others that are parked
+//! there: each of them parked before that, or has seen it. Whoever finds nothing new wakes nobody, and that ends it.
+//!
+//! An edge-triggered set around another tells each arrival in it once, also at a level note that is true and was not
+//! told. Such a note is queued already, so the shard is told to wake for it all the same
+//! ([`QueueHeader::tell_every_arrival`](event_protocol::activation::QueueHeader::tell_every_arrival)).
+//!
 //! A bit that is seen before the state says PARKED chooses nobody, and then the look after the fence finds what was
 //! pushed. The bits are taken out of the very sets that they were put into, after the state is won back.
 //!
@@ -20,9 +28,10 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::error::{EINVAL, ELOOP, Error, Result};
+use event_protocol::park::End;
 
 use crate::description::Description;
 use crate::sync::Mutex;
@@ -38,22 +47,63 @@ pub trait Inner: Send + Sync {
     /// Its numbers, and who watches it.
     fn description(&self) -> &Description;
 
-    /// How many of its notes are true, and how often something came. None when it is closed.
+    /// How many of its notes are true, and a number that moves with each arrival, told or not. None when it is closed.
     fn look(&self) -> (usize, u64);
 
     /// Its word of parked waiters.
     fn parked(&self) -> &AtomicU64;
 
-    /// Wakes a waiter of its own, or of a set around it, if it has something to tell.
-    fn hand_on(&self);
+    /// From now on whoever waits for it, or for a set around it, is woken for every arrival.
+    fn tell_every_arrival(&self);
+
+    /// Wakes everybody who waits for it or for a set around it.
+    fn wake_everybody(&self);
 
     /// The sets in it.
     fn nested(&self) -> Vec<Arc<dyn Inner>>;
 }
 
-/// These sets and all that are in them: who sleeps announces itself in each, and takes itself out of the very same ones,
-/// whatever has changed meanwhile.
-pub(crate) fn with_nested(sets: Vec<Arc<dyn Inner>>) -> Vec<Arc<dyn Inner>> {
+/// The sets within the one that a thread waits for: it announces itself in each, and takes itself out of the very same
+/// ones, whatever has changed meanwhile.
+pub(crate) struct Within {
+    /// With what had come before it parked.
+    sets: Vec<(Arc<dyn Inner>, u64)>,
+    bit: u64,
+}
+
+impl Within {
+    /// Parks the waiter with this bit in the sets and all that are in them.
+    pub fn park(sets: Vec<Arc<dyn Inner>>, bit: u64) -> Within {
+        let park = |set: Arc<dyn Inner>| {
+            let (_, arrivals) = set.look();
+            set.parked().fetch_or(bit, Ordering::AcqRel);
+            (set, arrivals)
+        };
+        Within { sets: with_nested(sets).into_iter().map(park).collect(), bit }
+    }
+
+    /// Those in which a thread that is no more may have parked: whatever is there has come since.
+    pub fn of_dead(sets: Vec<Arc<dyn Inner>>, bit: u64) -> Within {
+        let since = |set: Arc<dyn Inner>| {
+            let (_, arrivals) = set.look();
+            (set, arrivals.wrapping_sub(1))
+        };
+        Within { sets: with_nested(sets).into_iter().map(since).collect(), bit }
+    }
+
+    /// The wait is over.
+    pub fn leave(&self, end: End) {
+        for (set, before) in &self.sets {
+            set.parked().fetch_and(!self.bit, Ordering::AcqRel);
+            if end == End::Chosen && set.look().1 != *before {
+                set.wake_everybody();
+            }
+        }
+    }
+}
+
+/// These sets and all that are in them.
+fn with_nested(sets: Vec<Arc<dyn Inner>>) -> Vec<Arc<dyn Inner>> {
     let mut all = sets;
     let mut next = 0;
     while let Some(set) = all.get(next) {
@@ -97,5 +147,6 @@ pub(crate) fn nest<T>(
         return Err(Error::new(ELOOP));
     }
     inner.description().lies_in(around);
+    inner.tell_every_arrival();
     make()
 }

@@ -1,6 +1,7 @@
 //! What the library needs from the world: the event server, the drivers, a clock, a way to sleep. The machine's is
 //! [`machine`](crate::machine); tests bring their own.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -34,8 +35,11 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// The CPU that the caller runs on.
     fn cpu(&self) -> u32;
 
-    /// A number of the calling thread that no other thread has while it lives.
+    /// A number of the calling thread that no other thread of the process has, had or will have.
     fn thread(&self) -> u64;
+
+    /// Has `then` run soon after the calling thread is no more, however it ends, by a thread of the library's.
+    fn when_thread_ends(&self, then: Box<dyn FnOnce() + Send>) -> Result<()>;
 
     /// The waiter records of the session, and which are in use.
     fn waiters(&self) -> (&[Waiter], &Seats);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use abi::error::{EBADF, EBUSY, EMFILE, Error, Result};
+use abi::error::{EBADF, EBUSY, EMFILE, ENOMEM, Error, Result};
 
 /// Descriptor numbers of one process, each standing for a `T`.
 ///
@@ -36,7 +36,7 @@ impl<T> Table<T> {
         Table { numbers: Vec::new(), lowest: 0, limit, open: 0 }
     }
 
-    /// Gives `item` the lowest free number. `EMFILE` at the limit (R55).
+    /// Gives `item` the lowest free number. `EMFILE` at the limit, `ENOMEM` where there is no memory for it (R55).
     pub fn insert(&mut self, item: T) -> Result<i32> {
         let taken = self.numbers[self.lowest..]
             .iter()
@@ -68,6 +68,15 @@ impl<T> Table<T> {
             Some(Number { state: State::Open(item), .. }) => Ok(item),
             _ => Err(Error::new(EBADF)),
         }
+    }
+
+    /// All numbers that are open, and what they stand for.
+    pub fn items(&self) -> impl Iterator<Item = (i32, &T)> {
+        let numbers = self.numbers.iter().enumerate();
+        numbers.filter_map(|(fd, number)| match &number.state {
+            State::Open(item) => Some((fd as i32, item)),
+            _ => None,
+        })
     }
 
     /// How often the number has been given out, if it is open now. Tells a number from the same number used again.
@@ -112,6 +121,8 @@ impl<T> Table<T> {
         if index >= self.limit {
             return Err(Error::new(EMFILE));
         }
+        let more = (index + 1).saturating_sub(self.numbers.len());
+        self.numbers.try_reserve(more).map_err(|_| Error::new(ENOMEM))?;
         while self.numbers.len() <= index {
             self.numbers.push(Number { generation: 0, state: State::Free });
         }

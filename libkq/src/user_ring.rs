@@ -1,13 +1,14 @@
 //! A queue's events in a ring of the program's own, where threads read them in place and commit them by index.
 //!
 //! A thread that takes an event from `kevent` and dies has taken it with it. Here an event is a thread's only when the thread
-//! [commits](Taken::commit) it: dropped without that, or [recovered](UserRing::recover) from a thread that is no more, it
-//! reaches another thread. Deliveries are put into the ring under the queue's own lock, so none is between the two.
+//! [commits](Taken::commit) it: dropped without that, or when the thread ends, by itself or killed from outside, it reaches
+//! another thread, by itself (R58). [Recovered](UserRing::recover) it does so from a thread that lives. Deliveries are put into the ring under the queue's own lock, so none is between the two.
 //!
 //! An event is in the ring once for each time that `kevent` would have told it. Threads that share a queue add notes with
 //! `EV_DISPATCH`, `EV_ONESHOT` or `EV_CLEAR`, as they would without a ring. R35 holds: when a delete has returned, nobody
 //! is handed the event any more, also not from a dead thread.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -30,17 +31,45 @@ pub const MAX_EVENTS: usize = 65536;
 
 /// A ring.
 pub struct UserRing<P: Platform> {
+    shared: Arc<Shared<P>>,
+}
+
+/// What is there as long as somebody may have to hear of a thread's end.
+struct Shared<P: Platform> {
     queue: Arc<Kqueue<P>>,
     ring: Arc<Ring>,
-    /// Threads that have taken events; a claim names its thread by the place here. Never reused: a thread that is believed
-    /// dead is another one when it comes back.
-    owners: Mutex<Vec<Option<u64>>>,
+    owners: Mutex<Owners>,
+}
+
+/// Threads that live and have taken events, and the numbers by which claims name them. A number is never used again: a
+/// thread that is believed dead is another one when it comes back.
+#[derive(Default)]
+struct Owners {
+    known: Vec<(u64, Option<u32>)>,
+    next: u32,
+}
+
+impl Owners {
+    /// The number of a thread that is known.
+    fn number(&mut self, thread: u64) -> Option<u32> {
+        let Owners { known, next } = self;
+        let (_, number) = known.iter_mut().find(|&&mut (owner, _)| owner == thread)?;
+        Some(*number.get_or_insert_with(|| {
+            *next = next.wrapping_add(1);
+            *next
+        }))
+    }
+
+    /// The number is no thread's any more.
+    fn take(&mut self, thread: u64) -> Option<u32> {
+        self.known.iter_mut().find(|&&mut (owner, _)| owner == thread)?.1.take()
+    }
 }
 
 /// An event that a thread has taken. Dropped without a commit it is another's to take.
 #[must_use]
 pub struct Taken<'a, P: Platform> {
-    from: &'a UserRing<P>,
+    from: &'a Shared<P>,
     claim: Option<Claim>,
 }
 
@@ -52,57 +81,75 @@ impl<P: Platform> UserRing<P> {
         }
         let ring = Arc::new(Ring::new(events.max(1)));
         queue.attach(&ring)?;
-        Ok(UserRing { queue, ring, owners: Mutex::new(Vec::new()) })
+        let owners = Mutex::new(Owners::default());
+        Ok(UserRing { shared: Arc::new(Shared { queue, ring, owners }) })
     }
 
     /// Takes an event, waiting for one up to `timeout`. `ENOBUFS`: there is no room, since every event in the ring is taken
     /// and not committed.
     pub fn take(&self, files: &impl Files<P>, timeout: Option<Duration>) -> Result<Option<Taken<'_, P>>> {
-        let platform = self.queue.platform();
+        let Shared { queue, ring, .. } = &*self.shared;
+        let platform = queue.platform();
         let until = deadline(&**platform, timeout);
-        let owner = self.owner(platform.thread());
+        let owner = self.owner(platform.thread())?;
         loop {
-            if let Some(claim) = self.ring.claim(owner) {
-                return Ok(Some(Taken { from: self, claim: Some(claim) }));
+            if let Some(claim) = ring.claim(owner) {
+                return Ok(Some(Taken { from: &self.shared, claim: Some(claim) }));
             }
-            if self.ring.room() == 0 {
+            if ring.room() == 0 {
                 return Err(Error::new(ENOBUFS));
             }
             let left = match until {
                 FOREVER => None,
                 until => Some(Duration::from_nanos(until.saturating_sub(platform.now()))),
             };
-            let mut places = Places { ring: &self.ring, used: 0 };
-            let told = self.queue.kevent(&mut places, files, left)?;
+            let mut places = Places { ring, used: 0 };
+            let told = queue.kevent(&mut places, files, left)?;
             if told == 0 && left.is_some_and(|left| left.is_zero()) {
                 return Ok(None);
             }
         }
     }
 
-    fn owner(&self, thread: u64) -> u32 {
-        let mut owners = self.owners.lock();
-        let known = owners.iter().position(|&owner| owner == Some(thread));
-        let place = known.unwrap_or(owners.len());
-        if known.is_none() {
-            owners.push(Some(thread));
+    /// The number by which claims name the calling thread, whose end is heard of from now on.
+    fn owner(&self, thread: u64) -> Result<u32> {
+        if let Some(number) = self.shared.owners.lock().number(thread) {
+            return Ok(number);
         }
-        place as u32
+        let shared = Arc::downgrade(&self.shared);
+        let then = move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.thread_ended(thread);
+            }
+        };
+        self.shared.queue.platform().when_thread_ends(Box::new(then))?;
+        let mut owners = self.shared.owners.lock();
+        owners.known.push((thread, None));
+        owners.number(thread).ok_or(Error::new(ECANCELED))
     }
 
-    /// A thread is no more, or will not come back to what it has taken: others get it. Returns how many events that are.
+    /// A thread will not come back to what it has taken: others get it. Returns how many events that are. Of threads that end
+    /// nobody has to say so.
     pub fn recover(&self, thread: u64) -> usize {
-        let owner = {
-            let mut owners = self.owners.lock();
-            let Some(place) = owners.iter().position(|&owner| owner == Some(thread)) else { return 0 };
-            owners[place] = None;
-            place as u32
-        };
+        self.shared.recover(thread)
+    }
+}
+
+impl<P: Platform> Shared<P> {
+    fn recover(&self, thread: u64) -> usize {
+        let Some(owner) = self.owners.lock().take(thread) else { return 0 };
         let ready = self.ring.recover(owner);
         if ready > 0 {
             self.queue.poke();
         }
         ready
+    }
+
+    /// R58: what it had taken, and what it was woken for, is another's.
+    fn thread_ended(&self, thread: u64) {
+        self.recover(thread);
+        self.owners.lock().known.retain(|&(owner, _)| owner != thread);
+        self.queue.thread_ended(thread);
     }
 }
 

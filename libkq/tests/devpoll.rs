@@ -5,12 +5,12 @@ mod world;
 use std::thread;
 use std::time::Duration;
 
-use abi::error::{EBADF, EINVAL};
+use abi::error::{EBADF, EINVAL, ELOOP, ENOMEM};
 use event_protocol::level::Level;
-use libkq::Error;
 use libkq::conditions::Conditions;
 use libkq::poll::PollFd;
 use libkq::process::Process;
+use libkq::{Error, KEvent};
 use world::World;
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -61,6 +61,36 @@ fn the_same_number_again_ors_its_conditions() {
     // To narrow, it is removed first.
     s.process.devpoll_write(s.dp, &[PollFd::new(s.fd, Conditions::REMOVE), PollFd::new(s.fd, OUT)]).unwrap();
     assert_eq!(s.take(4), [(s.fd, OUT)]);
+}
+
+#[test]
+fn a_write_that_is_refused_changes_nothing() {
+    let s = setting();
+    s.write(s.fd, IN);
+    // The number stands for a set by now that this one lies in.
+    let around = s.process.kqueue().unwrap();
+    s.process.kevent(around, &[KEvent::read(s.dp).add()], &mut [], NOW).unwrap();
+    s.process.dup2(around, s.fd).unwrap();
+    let refused = s.process.devpoll_write(s.dp, &[PollFd::new(s.fd, OUT)]);
+    assert_eq!(refused, Err(Error::new(ELOOP)));
+    assert_eq!(s.is_polled(s.fd), Some(IN));
+    // It cannot be adopted either, and the others are told all the same.
+    let other = s.process.open("b", 0).unwrap();
+    s.write(other, IN);
+    s.world.readable("b", 1);
+    let mut told = s.take(4);
+    told.sort_unstable_by_key(|&(fd, _)| fd);
+    assert_eq!(told, [(s.fd, NVAL), (other, IN)]);
+    // Over quota.
+    s.write(77, IN);
+    s.process.dup2(other, 77).unwrap();
+    s.world.fail_next(ENOMEM);
+    let refused = s.process.devpoll_write(s.dp, &[PollFd::new(77, OUT)]);
+    assert_eq!((refused, s.is_polled(77)), (Err(Error::new(ENOMEM)), Some(IN)));
+    s.write(77, OUT);
+    assert_eq!((s.is_polled(77), s.world.notes()), (Some(IN | OUT), 2));
+    s.process.close(77).unwrap();
+    assert_eq!(s.world.notes(), 1);
 }
 
 #[test]

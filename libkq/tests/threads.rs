@@ -303,11 +303,61 @@ fn r49_a_signal_that_is_pending_interrupts_at_once_and_is_not_slept_through() {
     });
 }
 
+/// Counts how often handlers may run.
+#[derive(Default)]
+struct Handlers(std::sync::atomic::AtomicUsize);
+
+impl libkq::interruption::Interruption for Handlers {
+    fn enter(&self, mask: Option<libkq::interruption::SignalMask>) -> libkq::interruption::SignalMask {
+        mask.unwrap_or_default()
+    }
+
+    fn is_due(&self) -> bool {
+        false
+    }
+
+    fn run_handlers(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn leave(&self, _before: libkq::interruption::SignalMask) {}
+}
+
+#[test]
+fn r49_a_look_that_does_not_wait_runs_handlers_when_something_is_pending() {
+    let (world, process, kq) = setting();
+    let handlers = std::sync::Arc::new(Handlers::default());
+    process.set_interruption(handlers.clone());
+    let (ep, dp) = (process.epoll_create(0).unwrap(), process.open("/dev/poll", 0).unwrap());
+    let fd = process.open("a", 0).unwrap();
+    process.kevent(kq, &[KEvent::read(fd).add()], &mut [], NOW).unwrap();
+    let event = libkq::EpollEvent::new(libkq::EpollFlags::IN, 0);
+    process.epoll_ctl(ep, libkq::EpollOp::Add, fd, event).unwrap();
+    process.devpoll_write(dp, &[libkq::PollFd::new(fd, libkq::Conditions::IN)]).unwrap();
+    let looks = || {
+        process.kevent(kq, &[], &mut [KEvent::default()], NOW).unwrap();
+        process.epoll_wait(ep, &mut [libkq::EpollEvent::default()], NOW).unwrap();
+        let before = handlers.0.load(Ordering::SeqCst);
+        process.devpoll_poll(dp, &mut [libkq::PollFd::default()], NOW, None).unwrap();
+        before
+    };
+    looks();
+    world.readable("a", 1);
+    assert_eq!((looks(), handlers.0.load(Ordering::SeqCst)), (0, 0));
+    process.set_due(true);
+    assert_eq!((looks(), handlers.0.load(Ordering::SeqCst)), (2, 3));
+    world.drained_to("a", 0);
+    assert_eq!(looks(), 5);
+    process.set_due(false);
+    assert_eq!(looks(), handlers.0.load(Ordering::SeqCst));
+}
+
 #[test]
 fn r49_a_read_that_waits_is_interrupted_and_one_that_gets_something_is_not() {
     let (world, process, _kq) = setting();
     let fd = process.open("a", 0).unwrap();
-    process.set_interruption(std::sync::Arc::new(Pending(std::sync::atomic::AtomicBool::new(false))));
+    let pending = std::sync::Arc::new(Pending(std::sync::atomic::AtomicBool::new(false)));
+    process.set_interruption(pending.clone());
     let number = std::sync::mpsc::channel();
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -321,7 +371,11 @@ fn r49_a_read_that_waits_is_interrupted_and_one_that_gets_something_is_not() {
         while !reader.is_finished() {
             // It has read, and waits again.
             if world.parked() == 1 && world.left("a") == 0 {
-                process.interrupt(number.1.recv().unwrap());
+                let thread = number.1.recv().unwrap();
+                // One that was for an earlier wait, or that another thread has taken, interrupts nobody.
+                process.interrupt(thread);
+                pending.0.store(true, Ordering::SeqCst);
+                process.interrupt(thread);
                 break;
             }
             thread::yield_now();

@@ -73,6 +73,50 @@ fn what_a_dead_thread_did_not_commit_reaches_another_and_its_late_commit_fails()
 }
 
 #[test]
+fn r58_what_a_thread_that_ends_did_not_commit_reaches_another_that_waits_by_itself() {
+    let (world, process, kq, ring) = setting(4);
+    for round in 0..3 {
+        change(&process, kq, KEvent::user(3).add().oneshot().trigger());
+        thread::scope(|scope| {
+            let dying = scope.spawn(|| {
+                let taken = ring.take(&process, NOW).unwrap().unwrap();
+                assert_eq!(taken.event().ident, 3);
+                std::mem::forget(taken);
+                thread_number()
+            });
+            let dead = dying.join().unwrap();
+            let other = scope.spawn(|| ring.take(&process, None).unwrap().unwrap().commit());
+            world.until_parked(1);
+            world.thread_ends(dead);
+            assert_eq!(other.join().unwrap(), Ok(()), "round {round}");
+        });
+    }
+}
+
+#[test]
+fn r44_what_a_thread_was_woken_for_that_is_killed_in_its_wait_wakes_another() {
+    let (world, process, kq, ring) = setting(4);
+    let (process, ring) = (&*Box::leak(Box::new(process)), &*Box::leak(Box::new(ring)));
+    let other = thread::spawn(|| ring.take(process, None).unwrap().unwrap().commit());
+    world.until_parked(1);
+    let number = std::sync::mpsc::channel();
+    // It never comes back.
+    thread::spawn(move || {
+        number.0.send(thread_number()).unwrap();
+        let _ = ring.take(process, None);
+    });
+    let dead = number.1.recv().unwrap();
+    world.until_parked(2);
+    world.kill(dead);
+    // The second is chosen, and does not wake.
+    change(process, kq, KEvent::user(3).add().oneshot().trigger());
+    assert_eq!(world.parked(), 2);
+    world.thread_ends(dead);
+    assert_eq!(other.join().unwrap(), Ok(()));
+    assert_eq!(world.parked(), 0);
+}
+
+#[test]
 fn a_sleeper_that_finds_the_ring_full_says_so_and_does_not_spin() {
     for _ in 0..30 {
         let (world, process, kq, ring) = setting(1);

@@ -2,13 +2,44 @@
 
 use std::{collections::BTreeMap, fs};
 
+use serde::Deserialize;
+
 use crate::{
     failure::{self, Failure},
     workspace::Workspace,
 };
 
-/// The table of budgets for every number of CPUs.
-const ALL: &str = "all";
+/// What is demanded of the figures of one number of CPUs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Budgets {
+    /// The most that each figure may be.
+    pub most: BTreeMap<String, u64>,
+    /// Figures that must be about the same, by the name of their group.
+    pub flat: BTreeMap<String, Flat>,
+}
+
+/// Figures that must not depend on what is different between them.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flat {
+    /// By how many hundredths of the least of them the greatest may be more.
+    pub percent: u64,
+    /// The figures, two at least.
+    pub figures: Vec<String>,
+}
+
+/// The file.
+#[derive(Deserialize)]
+struct Tables {
+    /// Budgets for every number of CPUs.
+    #[serde(default)]
+    all: BTreeMap<String, u64>,
+    #[serde(default)]
+    flat: BTreeMap<String, Flat>,
+    /// Those of some number of CPUs.
+    #[serde(flatten)]
+    of_cpus: BTreeMap<String, BTreeMap<String, u64>>,
+}
 
 /// A measured figure.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,8 +64,8 @@ pub fn figure(line: &str) -> Option<(String, Figure)> {
     Some((name.to_owned(), Figure { value: value.parse().ok()?, unit: unit.to_owned() }))
 }
 
-/// Reads the tree's budgets for so many CPUs.
-pub fn read(workspace: &Workspace, cpus: u32) -> failure::Result<BTreeMap<String, u64>> {
+/// Reads what the tree demands for so many CPUs.
+pub fn read(workspace: &Workspace, cpus: u32) -> failure::Result<Budgets> {
     let path = workspace.root().join("qemu/budgets.toml");
     fs::read_to_string(&path)
         .map_err(|error| error.to_string())
@@ -42,27 +73,25 @@ pub fn read(workspace: &Workspace, cpus: u32) -> failure::Result<BTreeMap<String
         .map_err(|error| Failure::new(format!("read {}", path.display()), error, "correct the file"))
 }
 
-/// Reads the budgets for so many CPUs, lines `name = most`: those of `[all]`, of which `[smp-N]` may change some.
-pub fn parse(text: &str, cpus: u32) -> Result<BTreeMap<String, u64>, String> {
-    let mut tables: BTreeMap<String, BTreeMap<String, u64>> =
+/// Reads the budgets for so many CPUs, lines `name = most`: those of `[all]`, of which `[smp-N]` may change some; and the
+/// groups `[flat.NAME]`.
+pub fn parse(text: &str, cpus: u32) -> Result<Budgets, String> {
+    let Tables { all: mut most, flat, mut of_cpus } =
         toml::from_str(text).map_err(|error| error.to_string())?;
-    let known = |name: &str| {
-        name == ALL || name.strip_prefix("smp-").is_some_and(|number| number.parse::<u32>().is_ok())
-    };
-    if let Some(name) = tables.keys().find(|name| !known(name)) {
-        return Err(format!("there is a table [{name}]; tables are [{ALL}] and [smp-N]"));
+    let known = |name: &str| name.strip_prefix("smp-").is_some_and(|number| number.parse::<u32>().is_ok());
+    if let Some(name) = of_cpus.keys().find(|name| !known(name)) {
+        return Err(format!("there is a table [{name}]; tables are [all], [smp-N] and [flat.NAME]"));
     }
-    let mut budgets = tables.remove(ALL).unwrap_or_default();
-    budgets.extend(tables.remove(&format!("smp-{cpus}")).unwrap_or_default());
-    Ok(budgets)
+    if let Some((name, _)) = flat.iter().find(|(_, group)| group.figures.len() < 2) {
+        return Err(format!("[flat.{name}] compares nothing; it needs two figures"));
+    }
+    most.extend(of_cpus.remove(&format!("smp-{cpus}")).unwrap_or_default());
+    Ok(Budgets { most, flat })
 }
 
-/// What is above its budget or, with one, missing; of the names with `only` in them, of which there has to be one.
-pub fn exceeded(
-    figures: &BTreeMap<String, Figure>,
-    budgets: &BTreeMap<String, u64>,
-    only: &str,
-) -> Vec<String> {
+/// What is above its budget, not as flat as it should be or, with a demand, missing; of the names with `only` in them, of
+/// which there has to be one. A group counts when all of its figures do.
+pub fn exceeded(figures: &BTreeMap<String, Figure>, budgets: &Budgets, only: &str) -> Vec<String> {
     let judge = |(name, &most): (&String, &u64)| match figures.get(name) {
         None => Some(format!("{name}: not measured, budget {most}")),
         Some(Figure { value, unit }) if *value > most => {
@@ -71,11 +100,25 @@ pub fn exceeded(
         Some(_) => None,
     };
     let mut faults: Vec<String> =
-        budgets.iter().filter(|(name, _)| name.contains(only)).filter_map(judge).collect();
+        budgets.most.iter().filter(|(name, _)| name.contains(only)).filter_map(judge).collect();
+    let asked = |group: &&Flat| group.figures.iter().all(|name| name.contains(only));
+    faults.extend(budgets.flat.values().filter(asked).filter_map(|group| uneven(figures, group)));
     if faults.is_empty() && !figures.keys().any(|name| name.contains(only)) {
         faults.push(format!("no figure has `{only}` in its name"));
     }
     faults
+}
+
+/// Why the figures of a group are not about the same.
+fn uneven(figures: &BTreeMap<String, Figure>, group: &Flat) -> Option<String> {
+    let names = || group.figures.join(", ");
+    if let Some(missing) = group.figures.iter().find(|name| !figures.contains_key(*name)) {
+        return Some(format!("{}: {missing} was not measured", names()));
+    }
+    let values: Vec<u64> = group.figures.iter().filter_map(|name| Some(figures.get(name)?.value)).collect();
+    let (least, greatest) = (values.iter().min()?, values.iter().max()?);
+    let flat = (greatest - least) * 100 <= least * group.percent;
+    (!flat).then(|| format!("{}: {values:?} differ by more than {} %", names(), group.percent))
 }
 
 /// Where two measurements differ.
@@ -133,8 +176,26 @@ mod tests {
     }
 
     #[test]
+    fn figures_that_must_be_flat_are_compared() {
+        let text = "[flat.look]\npercent = 5\nfigures = [\"look\", \"look_100\", \"look_10000\"]\n";
+        let budgets = parse(text, 1).unwrap();
+        let faults = |lines, only| exceeded(&figures(lines), &budgets, only);
+        let even = "look 100 ns\nlook_100 104 ns\nlook_10000 105 ns\nother 1 ns";
+        assert_eq!(faults(even, ""), [""; 0]);
+        let uneven = "look 100 ns\nlook_100 106 ns\nlook_10000 103 ns";
+        let said = ["look, look_100, look_10000: [100, 106, 103] differ by more than 5 %"];
+        assert_eq!(faults(uneven, ""), said);
+        let less = "look 106 ns\nlook_100 100 ns\nlook_10000 103 ns";
+        assert_eq!(faults(less, "look").len(), 1, "whichever is the greatest");
+        assert_eq!(faults(uneven, "look_100"), [""; 0], "not all of the group was asked for");
+        let missing = ["look, look_100, look_10000: look_100 was not measured"];
+        assert_eq!(faults("look 100 ns\nlook_10000 100 ns", ""), missing);
+    }
+
+    #[test]
     fn a_table_that_would_never_count_is_refused() {
         assert!(parse("[smp2]\nfast = 10\n", 2).unwrap_err().contains("[smp2]"));
+        assert!(parse("[flat.a]\npercent = 5\nfigures = [\"a\"]\n", 2).unwrap_err().contains("[flat.a]"));
     }
 
     #[test]
@@ -142,7 +203,8 @@ mod tests {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets.toml");
         let text = fs::read_to_string(path).unwrap();
         for cpus in [1, 2, 4, 16] {
-            assert!(!parse(&text, cpus).unwrap().is_empty());
+            let budgets = parse(&text, cpus).unwrap();
+            assert!(!budgets.most.is_empty() && !budgets.flat.is_empty());
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod build;
 pub mod cc;
 pub mod help;
 pub mod image;
+pub mod new_app;
 pub mod run;
 pub mod test;
 
@@ -32,6 +33,7 @@ pub const ALL: &[Command] = &[
     test::COMMAND,
     bench::COMMAND,
     cc::COMMAND,
+    new_app::COMMAND,
     help::COMMAND,
 ];
 

@@ -38,7 +38,7 @@ const EXIT_PORT: u16 = 0xf4;
 const STATUS_PORT: u16 = 0xf8;
 
 /// How long QEMU may take to end after its console is closed.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(60);
 
 /// What executes the guest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -33,6 +33,26 @@ pub struct Software {
     pub programs: BTreeMap<String, PathBuf>,
 }
 
+/// Fails, with those that there are, when no package has this program and none of C was made.
+pub fn known(workspace: &Workspace, program: &str) -> Result<()> {
+    let made: Vec<String> = c::made(workspace).into_iter().map(|(name, _)| name).collect();
+    if workspace.package_of(program).is_some() || made.iter().any(|name| name == program) {
+        return Ok(());
+    }
+    let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let (examples, others) = workspace.applications();
+    Err(Failure::new(
+        format!("run the application {program}"),
+        "there is no such program",
+        format!(
+            "use an example of libkq ({}), a program of C (made by `cargo xtask cc`: {}) or another ({})",
+            list(examples),
+            list(made.iter().map(String::as_str).collect()),
+            list(others)
+        ),
+    ))
+}
+
 /// Builds the kernel, all programs and libkq's examples in the release profile.
 pub fn build(workspace: &Workspace, output: cargo::Output) -> Result<Software> {
     build_targets(workspace, &workspace.guest_packages(), &["--bins", "--examples"], output)

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    suite::names,
+};
 
 /// The target that guest software is built for.
 pub const GUEST_TARGET: &str = "x86_64-unknown-none";
@@ -80,6 +83,43 @@ impl Workspace {
         self.guest().filter(|other| other.name.as_str() == package).flat_map(programs).collect()
     }
 
+    /// Programs that may run as the application of a machine: examples, and programs of packages that are none of the
+    /// system's own, which are all in these folders.
+    pub fn applications(&self) -> (Vec<&str>, Vec<&str>) {
+        const SYSTEM: [&str; 3] = ["kernel-stub", "event-server", "drivers"];
+        let own = |package: &&Package| {
+            let folder = package.manifest_path.as_std_path().strip_prefix(self.root());
+            folder.is_ok_and(|folder| !SYSTEM.iter().any(|system| folder.starts_with(system)))
+        };
+        let (examples, others): (Vec<&Target>, _) =
+            self.guest().filter(own).flat_map(programs).partition(|target| target.is_example());
+        (names_of(examples), names_of(others))
+    }
+
+    /// The sources of this guest program: its file, and those beside it when it has a folder.
+    pub fn sources_of(&self, program: &str) -> Vec<PathBuf> {
+        let mut targets = self.guest().flat_map(programs).filter(|target| target.name == program);
+        let Some(main) = targets.next().map(|target| target.src_path.as_std_path()) else {
+            return Vec::new();
+        };
+        match main.parent() {
+            Some(folder) if main.ends_with("main.rs") => names::sources(folder),
+            _ => vec![main.to_owned()],
+        }
+    }
+
+    /// The folder of this package.
+    pub fn folder_of(&self, package: &str) -> Option<PathBuf> {
+        let packages = self.packages();
+        let found = packages.into_iter().find(|found| found.name.as_str() == package)?;
+        Some(found.manifest_path.parent()?.as_std_path().to_owned())
+    }
+
+    /// Packages that are tested on the host.
+    pub fn host_packages(&self) -> Vec<&str> {
+        self.metadata.workspace_default_packages().iter().map(|package| package.name.as_str()).collect()
+    }
+
     fn guest(&self) -> impl Iterator<Item = &Package> {
         self.packages().into_iter().filter(|package| package.name.as_str() != env!("CARGO_PKG_NAME"))
     }
@@ -92,6 +132,12 @@ impl Workspace {
             .map(|package| package.name.as_str())
             .collect()
     }
+}
+
+fn names_of(targets: Vec<&Target>) -> Vec<&str> {
+    let mut names: Vec<&str> = targets.into_iter().map(|target| target.name.as_str()).collect();
+    names.sort_unstable();
+    names
 }
 
 fn programs(package: &Package) -> impl Iterator<Item = &Target> {
@@ -112,5 +158,14 @@ mod tests {
         assert!(!guest.contains(&"xtask"), "{guest:?}");
         assert_eq!(workspace.package_of("event-server"), Some("event-server"));
         assert_eq!(workspace.package_of("xtask"), None);
+    }
+
+    #[test]
+    fn applications_are_examples_and_programs_that_are_no_part_of_the_system() {
+        let workspace = Workspace::find().unwrap();
+        let (examples, others) = workspace.applications();
+        assert!(examples.contains(&"hello") && examples.is_sorted(), "{examples:?}");
+        assert!(others.contains(&"smoke") && !others.contains(&"hello"), "{others:?}");
+        assert!(!others.contains(&"tty") && !others.contains(&"init"), "{others:?}");
     }
 }

@@ -115,9 +115,21 @@ fn alive(pid: &str) -> bool {
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !done() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "{what}");
+        assert!(begin.elapsed() < Duration::from_secs(120), "{what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn an_application_that_there_is_not_is_told_with_those_that_there_are() {
+    let stage = Stage::new("unknown-app", "exit 99");
+    let (status, _, complaints) = stage.run(&["--app", "helo"], b"");
+    assert_eq!(status, 125, "{complaints}");
+    assert!(complaints.contains("cannot run the application helo: there is no such program"), "{complaints}");
+    assert!(
+        complaints.contains("hello, kqcat") && complaints.contains("`cargo xtask cc`: none"),
+        "{complaints}"
+    );
 }
 
 #[test]
@@ -125,7 +137,7 @@ fn no_byte_is_lost_in_either_direction_and_input_ends() {
     let input: String = (0..20_000).map(|line| format!("line {line} of many\n")).collect();
     // Echoes the input and the Ctrl-D behind it, after a pause in which every buffer fills.
     let stage = Stage::new("bytes", &format!("echo ready; sleep 0.2; head -c {}; exit 1", input.len() + 1));
-    let (status, output, complaints) = stage.run(&["--timeout", "60"], input.as_bytes());
+    let (status, output, complaints) = stage.run(&["--timeout", "300"], input.as_bytes());
     assert_eq!(status, 0, "{complaints}");
     let expected = format!("ready\n{input}\x04");
     assert!(
@@ -141,7 +153,7 @@ fn input_waits_for_the_first_word_of_the_guest() {
     // What comes before the UART is set up would be lost: the stand-in throws it away.
     let stage =
         Stage::new("early", "timeout 0.3 cat > /dev/null; echo up; read -r line; echo \"got $line\"; exit 1");
-    let (status, output, complaints) = stage.run(&["--timeout", "60"], b"hello\n");
+    let (status, output, complaints) = stage.run(&["--timeout", "300"], b"hello\n");
     assert_eq!((status, &output[..]), (0, &b"up\ngot hello\n"[..]), "{complaints}");
 }
 
@@ -179,7 +191,7 @@ fn a_hang_is_killed_at_the_limit_with_its_children() {
 fn qemu_dies_with_the_tool() {
     for signal in ["KILL", "TERM"] {
         let stage = Stage::new(&format!("dies-{signal}"), "echo $$ > \"$0.pid\"; echo up; exec sleep 600");
-        let mut tool = stage.xtask(&["--timeout", "60"]).spawn().unwrap();
+        let mut tool = stage.xtask(&["--timeout", "300"]).spawn().unwrap();
         let file = stage.folder.join("qemu.pid");
         until("it did not start", || fs::read_to_string(&file).is_ok_and(|pid| pid.ends_with('\n')));
         let pid = fs::read_to_string(&file).unwrap();
@@ -207,7 +219,7 @@ fn a_terminal_gets_one_carriage_return_a_line() {
         Stage::new("terminal", "printf 'tty\\r'; sleep 0.1; printf '\\nkernel\\nover\\rend\\r\\n'; exit 1");
     let (mut screen, program) = terminal();
     let mut tool = stage
-        .xtask(&["--timeout", "60"])
+        .xtask(&["--timeout", "300"])
         .stdin(program.try_clone().unwrap())
         .stdout(program.try_clone().unwrap())
         .spawn()
@@ -261,14 +273,14 @@ fn too_little_memory_is_told_before_anything_is_started() {
 
 #[test]
 fn kvm_that_fails_is_told_with_the_way_out() {
-    for end in [
-        "echo 'qemu: failed to initialize kvm: Permission denied' >&2; exit 1",
-        "kill -ABRT $$",
-        "exec sleep 60",
-        "exit 0",
+    for (end, limit) in [
+        ("echo 'qemu: failed to initialize kvm: Permission denied' >&2; exit 1", "300"),
+        ("kill -ABRT $$", "300"),
+        ("exec sleep 600", "1"),
+        ("exit 0", "300"),
     ] {
         let stage = Stage::new("kvm", end);
-        let (status, _, complaints) = stage.run(&["--accel", "kvm", "--timeout", "1"], b"");
+        let (status, _, complaints) = stage.run(&["--accel", "kvm", "--timeout", limit], b"");
         assert_eq!(status, 125, "{complaints}");
         assert!(complaints.contains("cannot run the guest with KVM"), "{complaints}");
         assert!(
@@ -276,7 +288,7 @@ fn kvm_that_fails_is_told_with_the_way_out() {
             "{complaints}"
         );
         assert_eq!(complaints.contains("Permission denied"), end.contains("Permission"), "{complaints}");
-        assert!(!stage.run(&["--timeout", "1"], b"").2.contains("KVM"), "nothing of it without");
+        assert!(!stage.run(&["--timeout", limit], b"").2.contains("KVM"), "nothing of it without");
     }
     let stage = Stage::new("kvm-works", "echo up; exit 7");
     let (status, _, complaints) = stage.run(&["--accel", "kvm"], b"");

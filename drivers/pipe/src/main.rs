@@ -9,7 +9,7 @@ mod program {
     rt::entry!(main);
 
     fn main(start: &rt::Start) -> i32 {
-        let setup = Setup { service: "pipe", filters: FILTERS, sources: 16384, interrupt: None };
+        let setup = Setup { service: "pipe", filters: FILTERS, sources: 1 << 18, interrupt: None };
         driver_sdk::run(start, setup, Ok(Pipes::new()))
     }
 }

@@ -31,17 +31,21 @@ pub trait Init {
 pub struct Processes<I> {
     init: I,
     service: Service<FileId>,
-    /// Until when processes that were there before may say what becomes of their signals.
-    presume_at: u64,
+    /// When it is looked next whether the processes that were there before have had the time to say what becomes of their
+    /// signals, and how often it still is.
+    look_at: u64,
+    looks: u32,
 }
 
-/// Nanoseconds that they have for it.
-const GRACE: u64 = 1_000_000_000;
+/// How often it is looked, and after how many nanoseconds each time. In several steps, because a machine that stands still
+/// makes one of them long, and not all.
+const LOOKS: u32 = 10;
+const LOOK: u64 = 200_000_000;
 
 impl<I: Init> Processes<I> {
     /// A service that has not heard of any process yet.
     pub const fn new(init: I) -> Processes<I> {
-        Processes { init, service: Service::new(), presume_at: FOREVER }
+        Processes { init, service: Service::new(), look_at: FOREVER, looks: LOOKS }
     }
 
     /// Hears what there is to hear. Whoever asks may know of what has happened already, so this comes first.
@@ -90,17 +94,22 @@ impl<I: Init> Driver for Processes<I> {
     fn start(&mut self, context: &mut Context<'_>) {
         self.catch_up(context, true);
         self.service.begin();
-        self.presume_at = context.now().saturating_add(GRACE);
+        self.look_at = context.now().saturating_add(LOOK);
     }
 
     fn deadline(&self) -> u64 {
-        self.presume_at
+        self.look_at
     }
 
     fn expired(&mut self, context: &mut Context<'_>) {
-        self.presume_at = FOREVER;
-        self.service.presume();
-        self.settle(context);
+        self.looks = self.looks.saturating_sub(1);
+        if self.looks > 0 {
+            self.look_at = context.now().saturating_add(LOOK);
+        } else {
+            self.look_at = FOREVER;
+            self.service.presume();
+            self.settle(context);
+        }
     }
 
     fn open(&mut self, context: &mut Context<'_>, file: FileId, path: &str, _: u64) -> Result<Opening> {

@@ -246,33 +246,30 @@ impl<M: Mapped> Graph<M> {
     /// Deletes the notes of a source, or of those of its knotes whose queue is `of`'s.
     pub fn remove_notes_of_source(&mut self, source: u32, of: impl Fn(&Queue<M>) -> bool) {
         let mut at = self.sources.get(source).map_or(NONE, |source| source.first_knote);
-        let mut doomed = Vec::new();
         while let Some(knote) = self.knotes.get(at) {
-            if self.queues.get(knote.queue).is_some_and(&of) {
-                doomed.push(knote.first_note);
+            let (doomed, next) = (self.queues.get(knote.queue).is_some_and(&of), knote.source_list.next);
+            if doomed {
+                self.remove_notes_of_knote(at);
             }
-            at = knote.source_list.next;
+            at = next;
         }
-        self.remove_chains(doomed);
     }
 
     /// Deletes the notes of a queue.
     pub fn remove_notes_of_queue(&mut self, queue: u32) {
         let mut at = self.queues.get(queue).map_or(NONE, |queue| queue.first_knote);
-        let mut doomed = Vec::new();
-        while let Some(knote) = self.knotes.get(at) {
-            doomed.push(knote.first_note);
-            at = knote.queue_list.next;
+        while let Some(next) = self.knotes.get(at).map(|knote| knote.queue_list.next) {
+            self.remove_notes_of_knote(at);
+            at = next;
         }
-        self.remove_chains(doomed);
     }
 
-    fn remove_chains(&mut self, firsts: Vec<u32>) {
-        for mut note in firsts {
-            while let Some(next) = self.notes.get(note).map(|note| note.next) {
-                self.remove_note(note);
-                note = next;
-            }
+    /// The knote goes with its last note.
+    fn remove_notes_of_knote(&mut self, knote: u32) {
+        let mut note = self.knotes.get(knote).map_or(NONE, |knote| knote.first_note);
+        while let Some(next) = self.notes.get(note).map(|note| note.next) {
+            self.remove_note(note);
+            note = next;
         }
     }
 }

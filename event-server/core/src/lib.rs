@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+pub mod adoptions;
 pub mod arena;
 pub mod directory;
 pub mod graph;

@@ -84,7 +84,10 @@ impl ShardThread {
                     Err(error) => return error,
                 },
             };
-            next = self.ring(bits);
+            next = match self.ring(bits) {
+                Some(waiter) => Next::Wake(waiter),
+                None => Next::Receive,
+            };
         }
     }
 
@@ -98,15 +101,12 @@ impl ShardThread {
         }
     }
 
-    /// The event path.
-    #[inline(always)]
-    fn ring(&mut self, bits: u64) -> Next {
+    /// The event path; whom to wake with the next receive. Apart from the loop, which needs registers of its own.
+    #[inline(never)]
+    fn ring(&mut self, bits: u64) -> Option<Handle> {
         self.world.trace.add(Event::Doorbell, bits);
         self.unfinished = self.shard.doorbell(bits | self.unfinished, &mut self.world);
-        match self.world.take_wake() {
-            Some(waiter) => Next::Wake(waiter),
-            None => Next::Receive,
-        }
+        self.world.take_wake()
     }
 
     /// A receive that began with something else failed with it: the waiter is gone, or the answer does not fit the

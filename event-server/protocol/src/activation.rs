@@ -26,7 +26,9 @@ use crate::slot::{SLOT_SIZE, Slot};
 pub struct QueueHeader {
     /// A bit per shard that pushed since the last look.
     pending: AtomicU32,
-    reserved: [u32; 15],
+    /// 1 when every arrival must be told, also at a note that is true and queued since long.
+    every_arrival: AtomicU32,
+    reserved: [u32; 14],
     /// A bit per waiter of the session that is parked on this queue.
     pub(crate) parked: AtomicU64,
     reserved_parked: [u64; 7],
@@ -52,6 +54,12 @@ impl QueueHeader {
     #[inline]
     pub fn put_back_pending(&self, shards: u32) {
         self.pending.fetch_or(shards, Ordering::AcqRel);
+    }
+
+    /// Client: from now on a waiter is woken for every arrival (R37: an edge-triggered set around this one tells each).
+    /// Before anybody parks for that.
+    pub fn tell_every_arrival(&self) {
+        self.every_arrival.store(1, Ordering::Release);
     }
 
     /// Shard: says that something was pushed, before it chooses whom to wake.
@@ -92,7 +100,9 @@ impl Entry {
     }
 }
 
-/// Shard: activates a note. True when it is newly in the ring, so that a waiter has something to wake for.
+/// Shard: activates a note. True when a waiter has something to wake for: the note is newly in the ring, or the queue is
+/// [told of every arrival](QueueHeader::tell_every_arrival). Then the look at the parked waiters is after the fence of
+/// [`Cell::begin_look`](crate::cell::Cell::begin_look), and who parked later sees the arrival in the cell.
 #[inline(always)]
 pub fn activate(
     producer: &mut Producer,
@@ -103,7 +113,7 @@ pub fn activate(
     entry: Entry,
 ) -> Result<bool, Fault> {
     if !slot.try_queue() {
-        return Ok(false);
+        return Ok(header.every_arrival.load(Ordering::Acquire) != 0);
     }
     producer.push(ring, entry.pack())?;
     header.tell(shard);

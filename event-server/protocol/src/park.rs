@@ -74,7 +74,9 @@ impl Waiter {
     /// Client: ends the wait, whatever ended it.
     #[inline]
     pub fn withdraw(&self, parked: &AtomicU64, number: u32) -> End {
-        let won = self.state.compare_exchange(PARKED, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        // Who is chosen stays so: only then there is nothing to win.
+        let won = !self.is_chosen()
+            && self.state.compare_exchange(PARKED, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok();
         parked.fetch_and(!(1 << (number & 63)), Ordering::AcqRel);
         if won {
             return End::Withdrawn;

@@ -73,11 +73,23 @@ pub struct Slot {
     pub next: AtomicU32,
     /// Client's own: where it finds the cell.
     pub cell: AtomicU32,
-    reserved: [u32; 2],
+    /// How often note bits were folded into it.
+    folds: AtomicU32,
+    reserved: u32,
 }
 
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Slot>() == SLOT_SIZE);
+
+/// What has arrived at a note: another value after each arrival that its filters are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Arrivals {
+    activity: u64,
+    occurrences: u64,
+    folds: u32,
+    /// What is no arrival by count: hang-ups, and the end of the source.
+    ends: u32,
+}
 
 /// Both sides.
 impl Slot {
@@ -172,6 +184,7 @@ impl Slot {
         let wanted = bits & self.wanted_bits.load(Ordering::Relaxed);
         if wanted != 0 {
             self.note_bits.fetch_or(wanted, Ordering::AcqRel);
+            self.folds.fetch_add(1, Ordering::AcqRel);
         }
     }
 }
@@ -272,6 +285,31 @@ impl Slot {
     #[inline]
     pub fn take_note_bits(&self) -> u32 {
         self.note_bits.swap(0, Ordering::AcqRel)
+    }
+
+    /// Puts note bits back that were taken and are not done with.
+    pub fn put_back_note_bits(&self, bits: u32) {
+        self.note_bits.fetch_or(bits, Ordering::AcqRel);
+    }
+
+    /// What has arrived, whether or not it was told. To be read before the level.
+    pub fn arrivals(&self, cell: &Cell) -> Arrivals {
+        let wanted = Filters::from_bits_retain(self.filters.load(Ordering::Relaxed));
+        let activity = cell.activity_word();
+        let (read, write) = (cell.level(Direction::Read), cell.level(Direction::Write));
+        let reading = wanted.intersects(Filters::READ.union(Filters::EXCEPT));
+        let of = |wanted: bool, half: u64| if wanted { half } else { 0 };
+        let mut ends = u32::from(read.flags.contains(level::LevelFlags::GONE));
+        if wanted.contains(Filters::HANGUP) {
+            ends |= u32::from(level::hangup_ready(read)) << 1 | u32::from(level::hangup_ready(write)) << 2;
+        }
+        Arrivals {
+            activity: activity
+                & (of(reading, u64::from(u32::MAX)) | of(wanted.contains(Filters::WRITE), u64::MAX << 32)),
+            occurrences: of(wanted.intersects(Filters::COUNTED), cell.occurrences()),
+            folds: self.folds.load(Ordering::Acquire),
+            ends,
+        }
     }
 }
 

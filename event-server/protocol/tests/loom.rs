@@ -17,9 +17,14 @@ use loom::thread;
 
 const SOURCE: SourceId = SourceId::new(0, 0, 1);
 
+/// Preemptions that a long run of the tests adds to each model's bound.
+fn deeper() -> usize {
+    std::env::var("KQ_LOOM_DEEPER").map_or(0, |more| more.parse().unwrap())
+}
+
 fn check(preemptions: usize, test: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(preemptions);
+    model.preemption_bound = Some(preemptions + deeper());
     model.check(test);
 }
 
@@ -304,6 +309,40 @@ fn r37_a_waiter_of_two_queues_is_chosen_by_the_inner_one_or_sees_its_activation(
         queue.header.parked().fetch_and(!(1 << 1), Ordering::AcqRel);
         assert_eq!(end == End::Chosen, chosen == Some(1));
         assert_eq!(outer.load(Ordering::Relaxed) | queue.header.parked().load(Ordering::Relaxed), 0);
+    });
+}
+
+/// A note that is true and queued already says nothing new to the ring: who waits for arrivals is chosen all the same.
+#[test]
+fn r37_an_arrival_at_a_queued_note_chooses_who_waits_for_it_or_is_seen() {
+    check(4, || {
+        let session = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&session.cell, Control::ENABLED));
+        let (mut publisher, mut drain, mut producer) = (Publisher::new(), Drain::new(), Producer::new());
+        session.publish(&mut publisher, 1, true);
+        assert!(drain.pop(session.changed()).unwrap().is_some());
+        session.cell.begin_look();
+        assert!(queue.look(&mut producer, &session.cell, NOTE));
+        assert_eq!(queue.drain(&mut Consumer::new()), 1);
+        queue.header.tell_every_arrival();
+        let before = queue.slots[0].arrivals(&session.cell);
+        let shard = {
+            let (session, queue) = (session.clone(), queue.clone());
+            thread::spawn(move || {
+                session.publish(&mut publisher, 1, true);
+                assert!(drain.pop(session.changed()).unwrap().is_some());
+                session.cell.begin_look();
+                assert!(queue.look(&mut producer, &session.cell, NOTE));
+                choose(queue.header.parked(), &queue.waiters, u64::MAX, 0)
+            })
+        };
+        queue.waiters[1].announce(queue.header.parked(), 1, 0);
+        let seen = queue.slots[0].arrivals(&session.cell) != before;
+        let chosen = shard.join().unwrap();
+        assert!(seen || chosen == Some(1), "an edge without a wake-up");
+        let end = queue.waiters[1].withdraw(queue.header.parked(), 1);
+        assert_eq!(end == End::Chosen, chosen == Some(1));
+        assert_eq!(queue.drain(&mut Consumer::new()), 0, "queued once");
     });
 }
 

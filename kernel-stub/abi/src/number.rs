@@ -48,13 +48,16 @@ native! {
     /// `()` → handle with all endpoint rights.
     SYS_ENDPOINT_CREATE = 4;
     /// `(endpoint, tag, w0, w1, w2, w3; r12 = deadline)` → tag in `rax`, words in `rdx r10 r8 r9`. `EPIPE` when the
-    /// receiver is gone, before or after it has taken the message; `ETIMEDOUT`, and the late reply is discarded.
+    /// receiver is gone, before or after it has taken the message; `ETIMEDOUT`, and the late reply is discarded. Of a message
+    /// with handles, nothing of which arrives then: `EMSGSIZE` when they are more than the receiver takes, `ENOBUFS` when its
+    /// quota does not pay for them (`ENOMEM` would be the sender's own, or the machine's).
     SYS_CALL = 5;
     /// `(endpoint; r12 = deadline)` → tag in `rax`, badge in `rdi`, reply token in `rsi`, words in `rdx r10 r8 r9`.
     /// Hears the bound notification too, see [`message::LABEL_NOTIFICATION`](crate::message::LABEL_NOTIFICATION). `EPIPE`
     /// when the handle is closed, or moved to another process, while the thread waits.
     SYS_RECV = 6;
-    /// `(token, tag, w0, w1, w2, w3)`. `ESRCH` when the caller no longer waits (dead, timed out, answered already).
+    /// `(token, tag, w0, w1, w2, w3)`. `ESRCH` when the caller no longer waits (dead, timed out, answered already);
+    /// `EMSGSIZE` and `ENOBUFS` as of [`SYS_CALL`], and the caller goes on waiting.
     SYS_REPLY = 7;
     /// `(endpoint, tag, w0, w1, w2, w3; r12 = deadline, r13 = token)`: [`SYS_REPLY`], then [`SYS_RECV`], in one entry.
     /// A reply whose caller is gone is dropped silently; a reply that cannot be delivered for another reason

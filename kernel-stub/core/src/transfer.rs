@@ -3,13 +3,14 @@
 use crate::{Objects, arena::Id, handle_table::Entry, object::Object, process::Process};
 use abi::{
     Handle, Rights, TransferSlot,
-    error::{EINVAL, EMSGSIZE, EPERM, Error, Result},
+    error::{EINVAL, EMFILE, EMSGSIZE, ENOBUFS, ENOMEM, EPERM, Error, Result},
     message::MAX_HANDLES,
 };
 
 impl Objects {
     /// Moves or duplicates the handles that `slots` name from one process to another, all or none, and writes what
-    /// arrived into `slots`. `accept` is how many the receiver takes. What the sender has parted with is to be let go by
+    /// arrived into `slots`. `accept` is how many the receiver takes (`EMSGSIZE`); what arrives is charged to it, and
+    /// `ENOBUFS` says that it cannot pay: an error that is never the sender's own. What the sender has parted with is to be let go by
     /// [`Objects::let_go`] once the message is delivered: the last handle of a badge may go with it, and the notice of
     /// that must not wake the very receiver that the message is meant for.
     pub fn transfer(
@@ -55,7 +56,8 @@ impl Objects {
                             let _ = process.handles.remove(handle);
                         }
                     }
-                    return Err(error);
+                    let is_full = [ENOMEM, EMFILE].contains(&error.errno);
+                    return Err(if is_full { Error::new(ENOBUFS) } else { error });
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use abi::{
     Handle, Rights, TransferSlot,
-    error::{EBADF, EBUSY, EINVAL, EMSGSIZE, ENOMEM, EPERM, EPIPE, ESRCH},
+    error::{EBADF, EBUSY, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM, EPERM, EPIPE, ESRCH},
     limits::cost,
 };
 use kernel_core::{
@@ -274,7 +274,7 @@ fn a_transfer_moves_all_handles_or_none() {
     let (a, _) = w.notification(from);
     let count = w.objects.handle_count;
     let mut slots = [slot(a, 0)];
-    assert_eq!(errno(w.transfer(from, to, &mut slots, 4)), ENOMEM, "the receiver cannot pay");
+    assert_eq!(errno(w.transfer(from, to, &mut slots, 4)), ENOBUFS, "the receiver cannot pay");
     let to = w.process();
     assert_eq!(errno(w.transfer(from, to, &mut slots, 0)), EMSGSIZE, "the receiver accepts none");
     let mut two = [slot(a, TransferSlot::MOVE), slot(Handle::new(60, 1), 0)];

@@ -63,6 +63,10 @@ pub struct Device {
     /// Registers in memory.
     #[serde(default)]
     pub memory: Option<Registers>,
+    /// The right to make interrupt lines, device memory and ports, all that there are: for the driver of a bus, which finds
+    /// its devices itself. Whoever has it is trusted as init is.
+    #[serde(default)]
+    pub hardware: bool,
 }
 
 /// A range of I/O ports.

@@ -39,6 +39,18 @@ pub enum Request {
     /// `ENOENT`: no such file; `ENOEXEC`: not a program; `EDQUOT`: beyond what the caller's manifest entry allows
     /// its children; `ENOMEM`: its quota does not hold it.
     Spawn(Spawn),
+    /// Keep handles and data for the next program that the caller starts, whether or not it can be started: a
+    /// [`Spawn`](Request::Spawn) alone carries few. Slot n has the handle of name n. They come before those of the spawn.
+    /// → [`Reply::Done`]. `E2BIG`: more than [`START_HANDLES`](crate::limits::START_HANDLES) or
+    /// [`START_DATA`](crate::limits::START_DATA); what was kept stays.
+    Give {
+        /// What is kept already is dropped first.
+        afresh: bool,
+        /// Names that the program finds the handles under.
+        names: Vec<String>,
+        /// More of its data.
+        data: Vec<u8>,
+    },
     /// End a process: → [`Reply::Done`]. The caller is an ancestor of it or an operator, else `EPERM`; `ESRCH` when it
     /// has ended or never was.
     Kill {

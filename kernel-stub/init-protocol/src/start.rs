@@ -16,6 +16,8 @@ pub struct StartDocument {
     /// Handles that the program was given: (name, handle). A device `com1` of the manifest appears as its interrupt
     /// line `irq:com1` and, when it has any, its memory `memory:com1`; its I/O ports are granted and have no handle.
     pub handles: Vec<(String, u64)>,
+    /// What else it is told, in a form that is between the two programs.
+    pub data: Vec<u8>,
 }
 
 impl StartDocument {

@@ -14,7 +14,7 @@ pub fn encode(plan: &Plan<'_>, handles: Vec<(String, u64)>) -> Result<Vec<u8>> {
     args.extend_from_slice(plan.args);
     let mut env = plan.env.to_vec();
     env.extend(plan.devices.iter().filter_map(ports));
-    let document = StartDocument { pid: plan.pid, args, env, handles };
+    let document = StartDocument { pid: plan.pid, args, env, handles, data: plan.data.to_vec() };
     match postcard::to_allocvec(&document) {
         Ok(bytes) if bytes.len() <= START_DOCUMENT => Ok(bytes),
         _ => Err(Error::new(E2BIG)),

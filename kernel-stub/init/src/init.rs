@@ -15,6 +15,7 @@ use crate::{
     System,
     backoff::{Failures, Verdict},
     check::{Program, Skipped},
+    giving::Giving,
     observing::Observing,
     power::Power,
     processes::{INIT, Processes},
@@ -62,6 +63,7 @@ pub struct Init<S: System> {
     pub(crate) waiting: Waiting,
     pub(crate) power: Power<S::Handle>,
     pub(crate) observing: Observing<S::Handle>,
+    pub(crate) giving: Giving<S::Handle>,
     pub(crate) counters: Counters,
     /// Whether the manifest has nothing to run for.
     is_pointless: bool,
@@ -91,6 +93,7 @@ impl<S: System> Init<S> {
             waiting: Waiting::default(),
             power: Power::new(),
             observing: Observing::new(),
+            giving: Giving::new(),
             counters: Counters::default(),
             is_pointless,
         }
@@ -158,6 +161,7 @@ impl<S: System> Init<S> {
         self.counters.ended += 1;
         self.counters.faulted += u64::from(matches!(status, ExitStatus::Faulted { .. }));
         self.observing.forget(pid);
+        self.giving.forget(pid);
         let displaced = self.processes.end(pid, status);
         self.happened(Event::Ended { pid, status });
         if let Some(displaced) = displaced {

@@ -18,6 +18,7 @@ extern crate alloc;
 pub mod backoff;
 pub mod check;
 pub mod document;
+mod giving;
 mod init;
 mod observing;
 mod power;

@@ -145,6 +145,11 @@ impl Loader<'_> {
             let memory = self.hardware.memory(registers.address, registers.length)?;
             named.push((format!("memory:{}", device.name), process.grant(memory.handle(), Rights::all())?.0));
         }
+        if device.hardware {
+            // To use, not to pass on.
+            let handle = process.grant(self.hardware.handle(), Rights::CONTROL)?;
+            named.push((format!("hardware:{}", device.name), handle.0));
+        }
         Ok(())
     }
 }

@@ -59,6 +59,10 @@ impl<S: System> Init<S> {
             Request::Register { name } => self.register(caller, token, &name, handles),
             Request::Connect { name } => self.connect(caller, token, &name),
             Request::Spawn(spawn) => self.spawn(caller, token, &spawn, handles).map(|()| Later),
+            Request::Give { afresh, names, data } => {
+                self.giving.give(caller, afresh, names, handles, &data)?;
+                Ok(Now(Reply::Done, None))
+            }
             Request::Kill { pid, status } => self.kill(caller, pid, status),
             Request::Wait { pid } => self.wait(caller, token, pid),
             Request::OpenProcess { pid } => {

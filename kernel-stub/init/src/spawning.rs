@@ -46,6 +46,7 @@ impl<S: System> Init<S> {
             priority: entry.priority,
             cpus: entry.cpus,
             devices: &program.devices,
+            data: &[],
             exit_bits: Processes::<S::Process>::exit_bits(pid),
         };
         match self.system.spawn(&plan, Vec::new()) {
@@ -83,6 +84,7 @@ impl<S: System> Init<S> {
         spawn: &Spawn,
         handles: Vec<S::Handle>,
     ) -> Result<()> {
+        let mut given = self.giving.take(caller);
         let (name, index) = self.check_spawn(caller, spawn, handles.len())?;
         let cost = self.system.cost(&spawn.file).map_err(|failure| failure.errno())?;
         let cost = cost.checked_add(spawn.quota).ok_or(Error::new(EDQUOT))?;
@@ -102,10 +104,11 @@ impl<S: System> Init<S> {
             priority: spawn.priority,
             cpus: spawn.cpus,
             devices: &[],
+            data: &given.data,
             exit_bits: Processes::<S::Process>::exit_bits(pid),
         };
-        let named = spawn.handles.iter().cloned().zip(handles).collect();
-        let process = self.system.spawn(&plan, named).map_err(|failure| {
+        given.handles.extend(spawn.handles.iter().cloned().zip(handles));
+        let process = self.system.spawn(&plan, given.handles).map_err(|failure| {
             self.counters.unstarted += 1;
             failure.errno()
         })?;

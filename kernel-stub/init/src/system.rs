@@ -31,6 +31,8 @@ pub struct Plan<'a> {
     pub cpus: u64,
     /// Devices that it is given.
     pub devices: &'a [Device],
+    /// What it is told besides.
+    pub data: &'a [u8],
     /// Bits that its end signals: what [`Init::ended`](crate::Init::ended) is called with.
     pub exit_bits: u64,
 }

@@ -19,6 +19,7 @@ fn com1() -> Device {
         ports: vec![Ports { first: 0x3f8, count: 8 }],
         irq: Some(Irq { line: 4, level: false, active_low: false }),
         memory: None,
+        hardware: false,
     }
 }
 

@@ -8,7 +8,7 @@ use abi::error::{
 };
 use init_protocol::{
     VERSION,
-    limits::{CHILDREN, ENDED, LISTED, WAITING},
+    limits::{CHILDREN, ENDED, LISTED, START_DATA, START_HANDLES, WAITING},
     manifest::{Entry, Kind},
     request::{Counters, Reply, Request, Spawn},
 };
@@ -196,6 +196,44 @@ fn spawn_is_checked() {
     m.world.answer(token).unwrap().unwrap();
     assert_eq!(m.world.0.borrow().bodies.last().unwrap().handles, ["in"]);
     assert_eq!(m.world.starts("child"), 1, "the file's name is the default");
+}
+
+#[test]
+fn what_is_given_goes_with_the_next_program_or_with_its_giver() {
+    let (mut m, shell) = shell(9);
+    let give = |m: &mut Machine, afresh, names: &[&str], handles, data: &[u8]| {
+        let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+        let request = Request::Give { afresh, names, data: data.to_vec() };
+        let token = m.ask_with(shell, request, vec![What::Junk; handles]);
+        m.world.answer(token).unwrap().map(drop)
+    };
+    let started = |m: &Machine| {
+        let state = m.world.0.borrow();
+        let body = state.bodies.last().unwrap();
+        (body.handles.clone(), body.data.clone())
+    };
+    assert_eq!(give(&mut m, true, &["a", "b"], 2, b"x"), Ok(()));
+    assert_eq!(give(&mut m, false, &["c"], 1, b"yz"), Ok(()));
+    assert_eq!(give(&mut m, false, &["d"], 0, b""), Err(Error::new(EINVAL)));
+    m.spawn(shell, "one").unwrap();
+    assert_eq!(started(&m), (vec!["a".to_owned(), "b".into(), "c".into()], b"xyz".to_vec()));
+    m.spawn(shell, "two").unwrap();
+    assert_eq!(started(&m), (vec![], vec![]));
+    // Too much is refused, and what is there stays; what is refused to be started has had it.
+    let names = ["n"; START_HANDLES];
+    assert_eq!(give(&mut m, true, &names, START_HANDLES, b""), Ok(()));
+    assert_eq!(give(&mut m, false, &["one"], 1, b""), Err(Error::new(E2BIG)));
+    assert_eq!(give(&mut m, false, &[], 0, &[0; START_DATA + 1]), Err(Error::new(E2BIG)));
+    m.spawn(shell, "three").unwrap();
+    assert_eq!(started(&m).0.len(), START_HANDLES);
+    assert_eq!(give(&mut m, true, &["a"], 1, b"x"), Ok(()));
+    m.ask(shell, Request::Spawn(Spawn { quota: 0, ..child("child") }));
+    m.spawn(shell, "four").unwrap();
+    assert_eq!(started(&m), (vec![], vec![]));
+    assert_eq!(give(&mut m, true, &["a"], 1, b"x"), Ok(()));
+    assert_eq!(give(&mut m, true, &[], 0, b""), Ok(()));
+    m.spawn(shell, "five").unwrap();
+    assert_eq!(started(&m), (vec![], vec![]));
 }
 
 #[test]

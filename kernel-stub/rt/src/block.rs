@@ -3,7 +3,7 @@
 use core::arch::asm;
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use abi::{Handle, IpcBuffer};
 
@@ -16,6 +16,7 @@ pub struct ThreadBlock {
     this: Cell<*const ThreadBlock>,
     ipc_buffer: Cell<*mut IpcBuffer>,
     handle: Cell<Handle>,
+    number: Cell<u64>,
     priority: Cell<u8>,
     panicking: Cell<bool>,
     name: Cell<&'static str>,
@@ -29,6 +30,7 @@ impl ThreadBlock {
             this: Cell::new(ptr::null()),
             ipc_buffer: Cell::new(ptr::null_mut()),
             handle: Cell::new(Handle::NONE),
+            number: Cell::new(0),
             priority: Cell::new(0),
             panicking: Cell::new(false),
             name: Cell::new("?"),
@@ -40,6 +42,7 @@ impl ThreadBlock {
         self.this.set(self);
         self.ipc_buffer.set(ipc_buffer);
         self.handle.set(handle);
+        self.number.set(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed));
         self.priority.set(priority);
         self.name.set(name);
     }
@@ -53,6 +56,12 @@ impl ThreadBlock {
     /// The thread's handle (owned by whoever can join it).
     pub fn handle(&self) -> Handle {
         self.handle.get()
+    }
+
+    /// Its number, which no other thread of the program has, had or will have. Never 0.
+    #[inline(always)]
+    pub fn number(&self) -> u64 {
+        self.number.get()
     }
 
     /// The priority that it was started with.
@@ -96,6 +105,7 @@ pub fn current() -> &'static ThreadBlock {
     unsafe { &*block }
 }
 
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 static DESTRUCTORS: [AtomicPtr<()>; LOCALS] = [const { AtomicPtr::new(ptr::null_mut()) }; LOCALS];
 static NEXT_KEY: AtomicU32 = AtomicU32::new(0);
 

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use abi::Rights;
 use abi::error::{EBADMSG, ENOTCONN, Error, Result};
 use abi::limits::FOREVER;
+use init_protocol::limits::SPAWN_HANDLES;
 use init_protocol::request::{self, LABEL, Reply, Request};
 use init_protocol::status::ExitStatus;
 
@@ -14,6 +15,7 @@ pub use init_protocol::request::{Counters, Spawn};
 
 use crate::ipc::{Arrivals, Transfer, call_postcard};
 use crate::start::start;
+use crate::sync::Mutex;
 use crate::sys::{AnyHandle, Endpoint, Memory, Notification, Object, Process};
 
 /// What a provider's clients may do with its endpoint.
@@ -69,8 +71,51 @@ pub struct Child {
     pub process: Process,
 }
 
+/// What is given beforehand goes with the next program: no other thread's may come between.
+static SPAWNING: Mutex<()> = Mutex::new(());
+/// Bytes of data in one message.
+const DATA_AT_ONCE: usize = 2048;
+
 /// Starts a program. See [`Request::Spawn`].
 pub fn spawn(program: Spawn, handles: Vec<Transfer>) -> Result<Child> {
+    spawn_with(program, handles, &[])
+}
+
+/// The same with more handles than a message carries, and with [data](crate::Start::data). `E2BIG`: too much of either. See
+/// [`Request::Give`].
+pub fn spawn_with(mut program: Spawn, mut handles: Vec<Transfer>, data: &[u8]) -> Result<Child> {
+    let _spawning = SPAWNING.lock();
+    if handles.len() > SPAWN_HANDLES || !data.is_empty() {
+        let first = handles.len().min(program.handles.len()).saturating_sub(SPAWN_HANDLES);
+        let names: Vec<String> = program.handles.drain(..first).collect();
+        give(names, handles.drain(..first).collect(), data).inspect_err(|_| {
+            // Only a dead init can object, and it starts nothing.
+            let _ = ask(&Request::Give { afresh: true, names: vec![], data: vec![] }, vec![], FOREVER);
+        })?;
+    }
+    start_program(program, handles)
+}
+
+fn give(names: Vec<String>, handles: Vec<Transfer>, data: &[u8]) -> Result<()> {
+    let mut handles = handles.into_iter();
+    let mut data = data.chunks(DATA_AT_ONCE);
+    let mut parts = names.chunks(SPAWN_HANDLES);
+    let mut afresh = true;
+    loop {
+        let (names, data) = (parts.next().unwrap_or_default(), data.next().unwrap_or_default());
+        if names.is_empty() && data.is_empty() {
+            return Ok(());
+        }
+        let send = handles.by_ref().take(names.len()).collect();
+        let request = Request::Give { afresh, names: names.to_vec(), data: data.to_vec() };
+        match ask(&request, send, FOREVER)? {
+            (Reply::Done, _) => afresh = false,
+            _ => return nonsense(),
+        }
+    }
+}
+
+fn start_program(program: Spawn, handles: Vec<Transfer>) -> Result<Child> {
     match ask(&Request::Spawn(program), handles, FOREVER)? {
         (Reply::Spawned { pid }, mut handles) => Ok(Child { pid, process: handles.object(0)? }),
         _ => nonsense(),

@@ -76,6 +76,11 @@ impl Start {
         &self.document.handles
     }
 
+    /// What else it was told, by who started it and in a form of theirs.
+    pub fn data(&self) -> &[u8] {
+        &self.document.data
+    }
+
     /// A given handle by its name; stays this table's.
     pub fn handle(&self, name: &str) -> Option<Handle> {
         self.document.handle(name)

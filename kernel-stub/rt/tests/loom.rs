@@ -81,10 +81,15 @@ impl Guarded {
     }
 }
 
+/// Preemptions that a long run of the tests adds to each model's bound.
+fn deeper() -> usize {
+    std::env::var("KQ_LOOM_DEEPER").map_or(0, |more| more.parse().unwrap())
+}
+
 /// A thread that is never woken is a deadlock, which loom reports.
 fn contend(threads: u32, times: u32, preemptions: usize) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(preemptions);
+    model.preemption_bound = Some(preemptions + deeper());
     model.check(move || {
         let guarded = Arc::new(Guarded::new());
         let others: Vec<_> = (1..threads)

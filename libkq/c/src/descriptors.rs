@@ -11,6 +11,8 @@ use crate::answer::{answer, count, done};
 use crate::given::{put, slice, slice_mut, text, value};
 use crate::poll::{self, DP_ISPOLLED, DP_POLL, DP_PPOLL};
 
+/// What `F_SETFD` and `F_GETFD` know.
+const FD_CLOEXEC: c_int = 1;
 /// `FIONREAD` and `FIONBIO`, as Linux has them.
 const FIONREAD: u64 = 0x541b;
 const FIONBIO: u64 = 0x5421;
@@ -93,8 +95,17 @@ fn control(fd: c_int, command: c_int, argument: usize) -> Result<c_int> {
     let process = libkq::process();
     match usize::try_from(command) {
         Ok(F_DUPFD) => dup_from(fd, argument),
-        // Nothing is inherited, so nothing has to be closed.
-        Ok(F_GETFD | F_SETFD) => is_open(fd).map(|()| 0),
+        // Of what is inherited by itself, only sets can be kept back.
+        Ok(F_GETFD) => is_open(fd).map(|()| match process.epoll(fd) {
+            Ok(set) if set.is_cloexec() => FD_CLOEXEC,
+            _ => 0,
+        }),
+        Ok(F_SETFD) => is_open(fd).map(|()| {
+            if let Ok(set) = process.epoll(fd) {
+                set.set_cloexec(argument & FD_CLOEXEC as usize != 0);
+            }
+            0
+        }),
         Ok(F_GETFL) => flags(fd),
         Ok(F_SETFL) => process.set_flags(fd, argument as u64).map(|()| 0),
         _ => Err(Error::new(EINVAL)),

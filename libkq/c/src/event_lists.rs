@@ -116,7 +116,7 @@ mod tests {
     use abi::error::EINVAL;
 
     #[test]
-    fn r04_counts_and_null_lists_are_checked() {
+    fn r4_counts_and_null_lists_are_checked() {
         let new = |changes, count, events, room| {
             // SAFETY: nothing is read or written.
             unsafe { CLists::new(changes, count, events, room) }.map(drop)
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn r05_the_lists_may_be_one() {
+    fn r5_the_lists_may_be_one() {
         let change = |ident| CEvent::from(KEvent::user(ident).add().udata(ident * 10));
         let mut list = [change(1), change(2)];
         let all = list.as_mut_ptr();

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_int, c_void};
 
 use abi::error::{EFAULT, ENOSYS, Error, Result};
-use libkq::inheritance;
+use libkq::inheritance::Given;
 use libkq::process_calls::Command;
 
 use crate::answer::number;
@@ -26,7 +26,7 @@ unsafe fn strings<'a>(list: *const *const c_char) -> impl Iterator<Item = Result
 }
 
 /// `posix_spawn(3)`: `path` is a file of the boot archive, such as `bin/hello`. The program has this one's descriptors 0, 1
-/// and 2. `ENOSYS`: file actions or attributes.
+/// and 2, and its epoll sets without `EPOLL_CLOEXEC`, with the files in them (R33). `ENOSYS`: file actions or attributes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn posix_spawn(
     pid: *mut c_int,
@@ -54,12 +54,16 @@ unsafe extern "C" fn posix_spawn(
             let (name, value) = variable?.split_once('=').unwrap_or_default();
             command = command.environment(name, value);
         }
+        let mut given = Given::default();
         for fd in 0..3 {
-            // One that is closed, or is a set, stays behind.
-            if let Ok((name, handle)) = inheritance::give(fd, fd) {
-                command = command.handle(&name, handle);
-            }
+            // One that is closed, or is a set that does not travel, stays behind.
+            let _ = given.give(fd, fd);
         }
+        for fd in libkq::process().epoll_sets_that_travel().into_iter().filter(|&fd| fd > 2) {
+            // One that another thread has closed meanwhile stays behind too.
+            let _ = given.give(fd, fd);
+        }
+        command = command.given(given);
         let child = command.spawn()?;
         // SAFETY: as above.
         if pid.is_null() { Ok(()) } else { unsafe { put(pid, child.pid()) } }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 
-use abi::error::{EBADF, EINTR, EINVAL, ENOENT, Error, Result};
+use abi::error::{EBADF, EINTR, EINVAL, ELOOP, ENOENT, Error, Result};
 
 use crate::conditions::{Conditions, Interest};
 use crate::description::{Description, Watcher};
@@ -55,6 +55,7 @@ impl<P: Platform> DevPoll<P> {
         if wishes().any(|wish| removes(wish) && wish.events != Conditions::REMOVE) {
             return Err(Error::new(EINVAL));
         }
+        list.iter().for_each(|wish| files.ask(wish.fd));
         let order = self.set.order();
         for wish in wishes() {
             if removes(wish) {
@@ -69,8 +70,7 @@ impl<P: Platform> DevPoll<P> {
 
     /// What is asked about a number; `None` when there is no entry.
     fn wanted(&self, fd: i32) -> Result<Option<Conditions>> {
-        let core = self.set.core()?;
-        Ok(core.find(fd).and_then(|index| Some(core.queue.note(index)?.view.wanted())))
+        Ok(self.set.core()?.view_of(fd).map(Entry::wanted))
     }
 
     /// Makes or changes the entry of a number, open or not.
@@ -78,7 +78,7 @@ impl<P: Platform> DevPoll<P> {
         let own = match self.target(files, fd)? {
             None => State::Invalid,
             Some(Target::Set(inner)) => return self.put_set(order, fd, wanted, inner),
-            Some(Target::File(file)) => match file.pollable() {
+            Some(Target::File(file)) => match file.known_pollable() {
                 Ok(None) => State::Always,
                 Err(error) if is_gone(error) => State::Gone,
                 Err(error) => return Err(error),
@@ -89,16 +89,27 @@ impl<P: Platform> DevPoll<P> {
                     if self.change(order, fd, wanted, state)? {
                         return Ok(());
                     }
-                    self.remove(order, fd)?;
-                    match self.set.add(order, Entry::new(fd, wanted, state), &source) {
+                    let entry = Entry::new(fd, wanted, state);
+                    match self.replace(order, fd, || self.set.add(order, entry, &source).map(drop)) {
                         Err(error) if is_gone(error) => State::Gone,
-                        added => return added.map(drop),
+                        done => return done,
                     }
                 }
             },
         };
-        self.remove(order, fd)?;
         self.put_own(order, Entry::new(fd, wanted, own))
+    }
+
+    /// Makes the entry of a number in the place of the one that it has, which stays when that fails.
+    fn replace(&self, order: &Order<'_>, fd: i32, make: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.set.replace(order, fd, make)?;
+        let invalid = self.set.core()?.view_of(fd).is_some_and(Entry::is_invalid);
+        let mut numbers = self.invalid.lock();
+        numbers.retain(|&number| number != fd);
+        if invalid {
+            numbers.push(fd);
+        }
+        Ok(())
     }
 
     /// An entry on another set (R37).
@@ -142,16 +153,15 @@ impl<P: Platform> DevPoll<P> {
         Ok(true)
     }
 
+    /// An entry that no server knows, in the place of the one that its number has.
     fn put_own(&self, order: &Order<'_>, entry: Entry) -> Result<()> {
-        self.set.make_room(order)?;
-        let (fd, invalid) = (entry.key(), entry.is_invalid());
-        let mut core = self.set.core()?;
-        let index = core.insert_own(entry)?;
-        if invalid {
-            self.invalid.lock().push(fd);
-        }
-        self.set.look(core, index, true);
-        Ok(())
+        self.replace(order, entry.key(), || {
+            self.set.make_room(order)?;
+            let mut core = self.set.core()?;
+            let index = core.insert_own(entry)?;
+            self.set.look(core, index, true);
+            Ok(())
+        })
     }
 
     fn remove(&self, order: &Order<'_>, fd: i32) -> Result<()> {
@@ -168,13 +178,18 @@ impl<P: Platform> DevPoll<P> {
     /// Numbers that are open again are adopted.
     #[cold]
     fn adopt(&self, files: &impl Files<P>) -> Result<()> {
-        let order = self.set.order();
         let invalid = self.invalid.lock().clone();
+        invalid.iter().for_each(|&fd| files.ask(fd));
+        let order = self.set.order();
         for fd in invalid {
             if self.target(files, fd)?.is_some()
                 && let Some(wanted) = self.wanted(fd)?
             {
-                self.put(&order, files, fd, wanted)?;
+                match self.put(&order, files, fd, wanted) {
+                    // A set that cannot lie in this one: to this one the number stands for nothing.
+                    Err(error) if [EINVAL, ELOOP].contains(&error.errno) => {}
+                    done => done?,
+                }
             }
         }
         Ok(())
@@ -194,7 +209,12 @@ impl<P: Platform> DevPoll<P> {
         if mask.is_none() && !found.has_no_room() {
             self.set.collect(&mut found)?;
             if found.used() > 0 && !found.has_invalid() {
+                files.boundary();
                 return Ok(found.used());
+            }
+            // A number that is not open would have been found.
+            if found.used() == 0 && timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return Ok(0);
             }
         }
         self.poll_rest(files, found, timeout, mask)
@@ -219,22 +239,27 @@ impl<P: Platform> DevPoll<P> {
             rest.close();
             return slept.map(|()| 0);
         }
-        if !self.invalid.lock().is_empty() {
-            // What was found so far may be about numbers that are open again.
-            found.forget();
-            self.adopt(files)?;
+        loop {
+            if !self.invalid.lock().is_empty() {
+                // What was found so far may be about numbers that are open again.
+                found.forget();
+                self.adopt(files)?;
+            }
+            if found.used() == 0 {
+                self.set.collect(&mut found)?;
+            }
+            if found.used() > 0 {
+                return Ok(found.used());
+            }
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return if call.is_due() { Err(Error::new(EINTR)) } else { Ok(0) };
+            }
+            self.set.wait(&mut found, until, call.interruption())?;
+            // A number that was closed while we slept may be open again, as after a dup2.
+            if !found.has_invalid() {
+                return Ok(found.used());
+            }
         }
-        if found.used() == 0 {
-            self.set.collect(&mut found)?;
-        }
-        if found.used() > 0 {
-            return Ok(found.used());
-        }
-        if timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return if call.is_due() { Err(Error::new(EINTR)) } else { Ok(0) };
-        }
-        self.set.wait(&mut found, until, call.interruption())?;
-        Ok(found.used())
     }
 
     /// What is asked about a number, if it has an entry. `ioctl(DP_ISPOLLED)`. `ENOENT`: the number cannot have one.
@@ -264,8 +289,12 @@ impl<P: Platform> Inner for DevPoll<P> {
         self.set.parked()
     }
 
-    fn hand_on(&self) {
-        self.set.hand_on_if_pending();
+    fn tell_every_arrival(&self) {
+        self.set.tell_every_arrival();
+    }
+
+    fn wake_everybody(&self) {
+        self.set.wake_everybody();
     }
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {
@@ -279,7 +308,6 @@ impl<P: Platform> Watcher for DevPoll<P> {
         let order = self.set.order();
         if let Ok(Some(wanted)) = self.wanted(fd) {
             // Only a dead server or a closed set can object, and there nobody asks.
-            let _ = self.remove(&order, fd);
             let _ = self.put_own(&order, Entry::new(fd, wanted, State::Invalid));
         }
     }

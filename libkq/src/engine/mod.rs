@@ -9,5 +9,5 @@ mod queue;
 mod ready;
 mod waiters;
 
-pub use queue::{After, Left, Note, Queue, Sink, Unfinished, View};
+pub use queue::{After, Left, Note, Own, Queue, Sink, Unfinished, View};
 pub use waiters::{Seat, Seats};

@@ -11,7 +11,7 @@ use event_protocol::activation::{BankLayout, QueueHeader};
 use event_protocol::cell::Cell;
 use event_protocol::fault::Fault;
 use event_protocol::shared::{Kept, Mapped, Region};
-use event_protocol::slot::{Slot, Terms};
+use event_protocol::slot::{Arrivals, Slot, Terms};
 
 use super::bank::Bank;
 use super::ready::ReadyList;
@@ -85,6 +85,28 @@ pub struct Note<M, V> {
     slot: Kept<M, Slot>,
     listed: bool,
     retired: bool,
+    /// What had arrived at it when the queue was asked for its arrivals last.
+    heard: Heard,
+}
+
+/// What a queue knows of a note's arrivals.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// At its cell.
+    Cell(Arrivals),
+    /// In the set that it watches.
+    Set(u64),
+}
+
+/// What the queue is told of one of the program's own notes.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// It is true.
+    pub due: bool,
+    /// It stays on the list though it is not.
+    pub stays: bool,
+    /// How often something came in the set that it watches, counted before the look at it.
+    pub arrivals: u64,
 }
 
 impl<M, V> Note<M, V> {
@@ -114,13 +136,13 @@ pub struct Queue<M, V> {
     free: Vec<u32>,
     ready: ReadyList,
     live: usize,
-    /// How often a note was put on the ready list for something new.
+    /// How often something came, at least: what edge-triggered sets around this one tell by.
     arrivals: u64,
 }
 
 impl<M: Mapped, V> Queue<M, V> {
     /// A queue whose first bank is this memory.
-    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>, Fault> {
+    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>> {
         let header = first.keep_queue_header()?;
         let bank = Bank::new(first, layout, 0)?;
         let mut queue = Queue {
@@ -132,20 +154,23 @@ impl<M: Mapped, V> Queue<M, V> {
             live: 0,
             arrivals: 0,
         };
-        queue.extend(bank);
+        queue.ready.reserve(bank.end() as usize)?;
+        queue.banks.push(bank);
         Ok(queue)
     }
 
-    /// Adds a further bank.
-    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<(), Fault> {
-        let base = self.banks.last().map_or(0, Bank::end);
-        self.extend(Bank::new(region, layout, base)?);
-        Ok(())
+    /// Makes sure that a further bank of so many slots can be added. `ENOMEM` (R55): before the server has made it.
+    pub fn reserve(&mut self, slots: u32) -> Result<()> {
+        let end = self.banks.last().map_or(0, Bank::end).saturating_add(slots);
+        self.banks.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        self.ready.reserve(end as usize)
     }
 
-    fn extend(&mut self, bank: Bank<M>) {
-        self.ready.reserve(bank.end() as usize);
-        self.banks.push(bank);
+    /// Adds a further bank, for which there is [room](Queue::reserve).
+    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<(), Fault> {
+        let base = self.banks.last().map_or(0, Bank::end);
+        self.banks.push(Bank::new(region, layout, base)?);
+        Ok(())
     }
 
     /// Banks that it has.
@@ -185,7 +210,7 @@ impl<M: Mapped, V> Queue<M, V> {
         if let Some(cell) = &cell {
             slot.begin(entry.generation, terms, cell);
         }
-        entry.note = Some(Note { cell, view, slot, listed: false, retired: false });
+        entry.note = Some(Note { cell, view, slot, listed: false, retired: false, heard: Heard::Set(0) });
         self.live += 1;
         Ok(index)
     }
@@ -197,6 +222,12 @@ impl<M: Mapped, V> Queue<M, V> {
         let index = self.entries.len() as u32;
         let place = self.banks.iter().position(|bank| index < bank.end()).ok_or(Error::new(ENOMEM))?;
         let slot = index - self.banks[place].base();
+        // R55: the program's own quota has an end too. Room for every entry to be free, so that freeing needs none.
+        let spare = self.entries.len() + 1 - self.free.len();
+        self.entries
+            .try_reserve(1)
+            .and_then(|()| self.free.try_reserve(spare))
+            .map_err(|_| Error::new(ENOMEM))?;
         self.entries.push(Entry { bank: place as u8, slot, generation: 0, note: None });
         Ok(index)
     }
@@ -259,7 +290,12 @@ impl<M: Mapped, V> Queue<M, V> {
     pub fn look(&mut self, index: u32) {
         let Queue { entries, ready, .. } = self;
         let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { return };
-        if note.listed || note.retired {
+        if note.retired {
+            return;
+        }
+        if note.listed {
+            // The program did something to a note of its own.
+            self.arrivals += u64::from(note.cell.is_none());
             return;
         }
         if note.cell.as_ref().is_none_or(|cell| note.slot.requeue_if_active(cell)) {
@@ -269,35 +305,38 @@ impl<M: Mapped, V> Queue<M, V> {
         }
     }
 
-    /// How often a note was put on the ready list for something new.
-    pub fn arrivals(&self) -> u64 {
-        self.arrivals
-    }
-
-    /// How many notes are true, without telling any; those that are not leave the list, as in a harvest. Of the
-    /// program's own, `own` says whether one is true and whether it stays though it is not.
-    pub fn pending(&mut self, own: impl Fn(&V) -> (bool, bool)) -> Result<usize> {
+    /// How many notes are true, without telling any; those that are not leave the list, as in a harvest. And how often
+    /// something came: the number moves with each arrival at a note that is true, told or not.
+    pub fn pending(&mut self, own: impl Fn(&V) -> Own) -> Result<(usize, u64)> {
         let news = self.header.take_pending();
         if news != 0 {
             self.drain_apart(news)?;
         }
-        let Queue { entries, ready, .. } = self;
+        let Queue { entries, ready, arrivals, .. } = self;
         let (mut count, mut next) = (0, ready.first());
         while let Some(index) = next {
             next = ready.next(index);
             let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { continue };
-            let (is_true, stays) = match &note.cell {
-                Some(cell) if !note.slot.active(cell).is_empty() => (true, true),
-                Some(cell) => (false, note.slot.settle(cell)),
-                None => own(&note.view),
+            let (is_true, stays, heard) = match &note.cell {
+                Some(cell) => {
+                    // Read before the level: an arrival in between shows as a further one, not as none.
+                    let heard = Heard::Cell(note.slot.arrivals(cell));
+                    let is_true = !note.slot.active(cell).is_empty();
+                    (is_true, is_true || note.slot.settle(cell), heard)
+                }
+                None => {
+                    let Own { due, stays, arrivals } = own(&note.view);
+                    (due, stays, Heard::Set(arrivals))
+                }
             };
             count += usize::from(is_true);
+            *arrivals += u64::from(heard != core::mem::replace(&mut note.heard, heard));
             if !is_true && !stays {
                 ready.remove(index);
                 note.listed = false;
             }
         }
-        Ok(count)
+        Ok((count, *arrivals))
     }
 
     /// [`drain`](Queue::drain) where it is not worth its length.

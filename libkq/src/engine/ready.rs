@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use abi::error::{ENOMEM, Error, Result};
+
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +26,13 @@ impl ReadyList {
         ReadyList { head: NONE, tail: NONE, links: Vec::new() }
     }
 
-    /// Makes room for indices below `count`, so that [`push`](Self::push) of one allocates nothing.
-    pub fn reserve(&mut self, count: usize) {
-        if self.links.len() < count {
+    /// Makes room for indices below `count`, so that [`push`](Self::push) of one allocates nothing. `ENOMEM` (R55).
+    pub fn reserve(&mut self, count: usize) -> Result<()> {
+        if let Some(more) = count.checked_sub(self.links.len()) {
+            self.links.try_reserve(more).map_err(|_| Error::new(ENOMEM))?;
             self.links.resize(count, Link { previous: NONE, next: NONE });
         }
+        Ok(())
     }
 
     /// The first, which stays in the list.
@@ -100,7 +104,7 @@ mod tests {
         #[test]
         fn behaves_like_a_deque(steps in prop::collection::vec((0..3u8, 0..8u32), 0..200)) {
             let mut list = ReadyList::new();
-            list.reserve(8);
+            list.reserve(8).unwrap();
             let mut model = VecDeque::new();
             for (step, index) in steps {
                 let at = model.iter().position(|&other| other == index);

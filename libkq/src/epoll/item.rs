@@ -1,6 +1,7 @@
 //! An item of an epoll set: all conditions of one descriptor, in one note (R52).
 
 use alloc::sync::Arc;
+use core::any::Any;
 
 use event_protocol::cell::Cell;
 use event_protocol::control::client::View as Interface;
@@ -28,6 +29,8 @@ pub struct Item {
     enabled: bool,
     /// The set that it watches, and how often something had come for it when this was told last.
     inner: Option<(Arc<dyn Inner>, Option<u64>)>,
+    /// A file that the item keeps open.
+    kept: Option<Arc<dyn Any + Send + Sync>>,
     /// Tells its level each time, and nothing happens to it then: what most looks are at.
     plain: bool,
 }
@@ -45,6 +48,7 @@ impl Item {
             data: 0,
             enabled: true,
             inner: None,
+            kept: None,
             plain: true,
         };
         item.modify(event);
@@ -56,6 +60,19 @@ impl Item {
         let mut item = Item::new(key, 0, Filters::READ, (1, 1), event);
         item.inner = Some((inner, None));
         item
+    }
+
+    /// As another set had it, with the file that it watches.
+    pub fn of_another_set(mut self, kept: Arc<dyn Any + Send + Sync>, armed: bool) -> Item {
+        self.enabled = armed;
+        self.plain &= armed;
+        self.kept = Some(kept);
+        self
+    }
+
+    /// What it asks for and tells, and whether it is armed.
+    pub fn state(&self) -> (EpollEvent, bool) {
+        (EpollEvent::new(self.flags, self.data), self.enabled)
     }
 
     /// Asks for something else from now on, and is armed again (R39).

@@ -5,7 +5,7 @@ mod item;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
 use abi::error::{EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM, Error, Result};
@@ -22,7 +22,7 @@ use crate::sync::Mutex;
 pub use event::{EpollEvent, EpollFlags, EpollOp};
 use item::{Events, Item, Key};
 
-/// `EPOLL_CLOEXEC`: a program that is started does not get the set, as none does that is not handed it.
+/// `EPOLL_CLOEXEC`: a program that is started does not get the set unless it is [handed](crate::inheritance) it.
 pub const CLOEXEC: u64 = 0x0100_0000;
 
 /// An epoll set.
@@ -34,6 +34,20 @@ pub struct Epoll<P: Platform> {
     added: Mutex<HashMap<u64, Vec<i32>>>,
     watcher: Weak<dyn Watcher>,
     around: Weak<dyn Inner>,
+    cloexec: AtomicBool,
+}
+
+/// An item as another set can have it.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemState {
+    /// The name of what it watches in this process.
+    pub description: u64,
+    /// By which number it was added.
+    pub fd: i32,
+    /// What it asks for and tells.
+    pub event: EpollEvent,
+    /// False of a one-shot that was told.
+    pub armed: bool,
 }
 
 impl<P: Platform> Epoll<P> {
@@ -46,11 +60,46 @@ impl<P: Platform> Epoll<P> {
             added: Mutex::new(HashMap::new()),
             watcher: this.clone(),
             around: this.clone(),
+            cloexec: AtomicBool::new(false),
         }))
+    }
+
+    /// Whether programs that are started do not get it by themselves: [`CLOEXEC`], which is the set's.
+    pub fn is_cloexec(&self) -> bool {
+        self.cloexec.load(Ordering::Relaxed)
+    }
+
+    /// Says so.
+    pub fn set_cloexec(&self, cloexec: bool) {
+        self.cloexec.store(cloexec, Ordering::Relaxed);
+    }
+
+    /// Its items.
+    pub fn items(&self) -> Result<Vec<ItemState>> {
+        let core = self.set.core()?;
+        let state = |((description, fd), index): (Key, u32)| {
+            let (event, armed) = core.queue.note(index)?.view.state();
+            Some(ItemState { description, fd, event, armed })
+        };
+        Ok(core.keys().filter_map(state).collect())
+    }
+
+    /// Makes an item as another set had it. It keeps the file open, which may have no number here; with the last number it
+    /// goes, as others do (R32). What is ready is news to it.
+    pub fn adopt(&self, fd: i32, file: &Arc<File<P>>, event: EpollEvent, armed: bool) -> Result<()> {
+        let order = self.set.order();
+        let source = pollable(file)?;
+        file.description.watched_by(&self.watcher);
+        let key = (file.description.name(), fd);
+        let item = Item::new(key, source.id.shard(), source.filters, source.low_water, event);
+        self.set.add(&order, item.of_another_set(file.clone(), armed), &source)?;
+        self.added.lock().entry(key.0).or_default().push(fd);
+        Ok(())
     }
 
     /// Makes, changes or removes an item. `epoll_ctl(2)`; see [`Process::epoll_ctl`](crate::process::Process::epoll_ctl).
     pub fn control(&self, files: &impl Files<P>, op: EpollOp, fd: i32, event: EpollEvent) -> Result<()> {
+        files.ask(fd);
         let order = self.set.order();
         // R31, R32: known to the descriptor first, and found open after that.
         let target = files.target(fd)?;
@@ -83,16 +132,14 @@ impl<P: Platform> Epoll<P> {
         if flags.contains(EpollFlags::EXCLUSIVE) && !EpollFlags::WITH_EXCLUSIVE.contains(flags) {
             return Err(Error::new(EINVAL));
         }
-        // R55: over quota has an error of its own here.
-        let full = |error: Error| if error.errno == ENOMEM { Error::new(ENOSPC) } else { error };
-        match target {
+        let added = self.remember(key).and_then(|()| match target {
             Target::File(file) => {
                 let source = pollable(file)?;
                 let item = Item::new(key, source.id.shard(), source.filters, source.low_water, event);
-                self.set.add(order, item, &source).map_err(full)?;
+                self.set.add(order, item, &source).map(drop)
             }
             Target::Set(inner) if !flags.contains(EpollFlags::EXCLUSIVE) => {
-                self.set.make_room(order).map_err(full)?;
+                self.set.make_room(order)?;
                 nest(&self.description, self.around.clone(), inner, || {
                     let mut core = self.set.core()?;
                     let index = core.insert_own(Item::on_set(key, inner.clone(), event))?;
@@ -100,10 +147,24 @@ impl<P: Platform> Epoll<P> {
                     Ok(())
                 })?;
                 self.set.wake_everybody();
+                Ok(())
             }
-            Target::Set(_) => return Err(Error::new(EINVAL)),
-        }
-        self.added.lock().entry(key.0).or_default().push(key.1);
+            Target::Set(_) => Err(Error::new(EINVAL)),
+        });
+        added.map_err(|error| {
+            self.forget(key);
+            // R55: over quota has an error of its own here.
+            if error.errno == ENOMEM { Error::new(ENOSPC) } else { error }
+        })
+    }
+
+    /// Puts down by which number a description is added.
+    fn remember(&self, key: Key) -> Result<()> {
+        let mut added = self.added.lock();
+        added.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        let numbers = added.entry(key.0).or_default();
+        numbers.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        numbers.push(key.1);
         Ok(())
     }
 
@@ -152,6 +213,7 @@ impl<P: Platform> Epoll<P> {
         let mut events = Events::new(events);
         self.set.collect(&mut events)?;
         if events.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            files.boundary();
             return Ok(events.used());
         }
         self.sleep(files, &mut events, timeout, None)
@@ -223,8 +285,12 @@ impl<P: Platform> Inner for Epoll<P> {
         self.set.parked()
     }
 
-    fn hand_on(&self) {
-        self.set.hand_on_if_pending();
+    fn tell_every_arrival(&self) {
+        self.set.tell_every_arrival();
+    }
+
+    fn wake_everybody(&self) {
+        self.set.wake_everybody();
     }
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {
@@ -248,5 +314,5 @@ impl<P: Platform> Watcher for Epoll<P> {
 
 /// The source of a file that can be polled. `EPERM`: it cannot, since it is always ready or has other events.
 fn pollable<P: Platform>(file: &File<P>) -> Result<Arc<crate::platform::Source<P::Memory>>> {
-    file.pollable()?.ok_or(Error::new(EPERM))
+    file.known_pollable()?.ok_or(Error::new(EPERM))
 }

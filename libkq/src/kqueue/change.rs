@@ -33,6 +33,7 @@ impl<P: Platform> Kqueue<P> {
         if let Some(done) = self.change_here(change) {
             return done;
         }
+        self.ask(change, files);
         let order = self.set.order();
         // Another thread may have made or removed the note meanwhile.
         if let Some(done) = self.change_here(change) {
@@ -59,6 +60,18 @@ impl<P: Platform> Kqueue<P> {
             }
             // `change_here` has done all others.
             (Some(_), _) => Err(Error::new(EINVAL)),
+        }
+    }
+
+    /// R56: has the driver say what there is to watch before the order lock is taken, for as long as it takes.
+    pub(super) fn ask(&self, change: &KEvent, files: &impl Files<P>) {
+        if ON_DESCRIPTORS.contains(&change.filter)
+            && change.flags.contains(EventFlags::ADD)
+            && let Ok(fd) = i32::try_from(change.ident)
+            && let Ok(file) = files.file(fd)
+        {
+            // What it says is looked at under the lock.
+            let _ = file.source();
         }
     }
 
@@ -119,7 +132,7 @@ impl<P: Platform> Kqueue<P> {
     ) -> Result<(KNote<P>, Adopted<P>)> {
         let fd = i32::try_from(change.ident).map_err(|_| Error::new(EBADF))?;
         let file = files.file(fd)?;
-        let source = file.source()?;
+        let source = file.known()?;
         let (watched, low_water) = match change.filter {
             Filter::READ => (Watched::Direction(Direction::Read), source.low_water.0),
             Filter::WRITE => (Watched::Direction(Direction::Write), source.low_water.1),

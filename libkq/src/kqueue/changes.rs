@@ -47,6 +47,8 @@ impl<P: Platform> Kqueue<P> {
     fn add_run<L: Lists>(&self, lists: &mut L, first: usize, files: &impl Files<P>) -> Result<usize> {
         let room = lists.room();
         let most = if room == 0 { MAX_CHANGES } else { room.min(MAX_CHANGES) };
+        let asked = (0..most).map_while(|at| lists.change(first + at)).take_while(is_new);
+        asked.for_each(|change| self.ask(&change, files));
         let order = self.set.order();
         let mut run: Vec<(KEvent, Registered)> = Vec::new();
         while run.len() < most

@@ -115,7 +115,9 @@ impl<P: Platform> KNote<P> {
                 // R6: replaced, not widened.
                 self.wanted_bits = change.fflags;
             }
-            Watched::Signal(_) if add && change.fflags != 0 => return Err(Error::new(EINVAL)),
+            Watched::Signal(_) | Watched::Set(..) if add && change.fflags != 0 => {
+                return Err(Error::new(EINVAL));
+            }
             Watched::Except if add && change.fflags & !note::OOB != 0 => return Err(Error::new(EINVAL)),
             Watched::User(user) => user.change(change.fflags, change.data),
             Watched::Process(process) if add => process.wanted = change.fflags,
@@ -300,9 +302,9 @@ impl<P: Platform> KNote<P> {
         if bits == 0 {
             return After::Drop;
         }
-        if !self.event.flags.intersects(CHANGED_BY_DELIVERY) {
-            // R15: only what is cleared is forgotten.
-            slot.fold(bits);
+        if !self.event.flags.intersects(EventFlags::CLEAR.union(EventFlags::ONESHOT)) {
+            // R15: only what is cleared is forgotten, and EV_DISPATCH clears nothing.
+            slot.put_back_note_bits(bits);
         }
         sink.put(event);
         self.told(slot)

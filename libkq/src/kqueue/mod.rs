@@ -84,6 +84,7 @@ impl<P: Platform> Kqueue<P> {
             return self.look_on(rest, lists, files, timeout);
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            files.boundary();
             return Ok(lists.used());
         }
         self.wait(lists, files, timeout)
@@ -102,6 +103,7 @@ impl<P: Platform> Kqueue<P> {
             self.collected(error, lists)?;
         }
         if lists.used() > 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            files.boundary();
             return Ok(lists.used());
         }
         self.wait(lists, files, timeout)
@@ -168,6 +170,11 @@ impl<P: Platform> Kqueue<P> {
         self.set.look(core, index, true);
     }
 
+    /// A thread that waited here, perhaps, is no more.
+    pub(crate) fn thread_ended(&self, thread: u64) {
+        self.set.thread_ended(thread);
+    }
+
     /// R35: what is in rings of a note that is gone reaches nobody.
     fn forget(&self, ident: usize, filter: Filter) {
         for ring in self.rings.lock().iter().filter_map(Weak::upgrade) {
@@ -194,8 +201,12 @@ impl<P: Platform> Inner for Kqueue<P> {
         self.set.parked()
     }
 
-    fn hand_on(&self) {
-        self.set.hand_on_if_pending();
+    fn tell_every_arrival(&self) {
+        self.set.tell_every_arrival();
+    }
+
+    fn wake_everybody(&self) {
+        self.set.wake_everybody();
     }
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {

@@ -15,6 +15,7 @@ use rt::ipc::{Transfer, call, decode, encode, read_bytes, write_bytes};
 use rt::sync::OnceLock;
 use rt::sys::Endpoint;
 
+use super::unpaid;
 use crate::platform::Read;
 
 /// The descriptor handle and the watch handle.
@@ -35,7 +36,8 @@ impl OpenFile {
         let mut request_words = [0; WORDS];
         request_words[words::FLAGS] = if request.flags & O_NONBLOCK as u64 != 0 { NONBLOCK } else { 0 };
         let bytes = encode(request)?;
-        let (reply, mut handles) = call(service, label::OPEN, request_words, bytes, send, FOREVER)?;
+        let (reply, mut handles) =
+            call(service, label::OPEN, request_words, bytes, send, FOREVER).map_err(unpaid)?;
         let Opened { kind } = decode(reply.tag.bytes())?;
         let (descriptor, watch) = (handles.object(0)?, OnceLock::new());
         if let Ok(handle) = handles.object(1) {
@@ -75,8 +77,9 @@ impl OpenFile {
     pub fn watch(&self, ticket: &Endpoint) -> Result<&Endpoint> {
         self.watch.get_or_try_init(|| {
             let send = vec![Transfer::copy_with(ticket, SHOW)];
-            let (_, mut handles) =
-                call(&self.descriptor, label::WATCH, [0; WORDS], 0, send, FOREVER).map_err(dead)?;
+            let (_, mut handles) = call(&self.descriptor, label::WATCH, [0; WORDS], 0, send, FOREVER)
+                .map_err(unpaid)
+                .map_err(dead)?;
             handles.object(0).map_err(|_| Error::new(EPERM))
         })
     }

@@ -1,15 +1,17 @@
 //! The machine's own platform: the kernel's calls, init's services, the event server, the drivers.
 
 mod driver;
+mod ends;
 mod memory;
 mod message;
 mod services;
 mod session;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use abi::error::{ENODEV, ENOTCONN, EPIPE, Error, Result};
+use abi::error::{ENOBUFS, ENODEV, ENOMEM, ENOTCONN, EPIPE, Error, Result};
 use abi::flag::O_RDWR;
 use abi::limits::FOREVER;
 use event_protocol::badge::SourceId;
@@ -24,6 +26,7 @@ use rt::sys::Endpoint;
 use crate::engine::Seats;
 use crate::platform::{Bank, Changed, Platform, Read, Received, Source};
 pub use driver::OpenFile;
+use ends::Ends;
 pub use memory::SharedMemory;
 use services::Services;
 pub(crate) use services::name as service_of;
@@ -32,6 +35,11 @@ use session::Session;
 /// Timers are opened by this path.
 const TIMER: &str = "/dev/timer";
 
+/// The error of a message with handles as a program knows it: a system that cannot pay for what it was sent has no memory.
+fn unpaid(error: Error) -> Error {
+    if error.errno == ENOBUFS { Error::new(ENOMEM) } else { error }
+}
+
 /// This process on this machine. The session with the event server begins when something first needs it.
 #[derive(Debug)]
 pub struct Machine {
@@ -39,12 +47,18 @@ pub struct Machine {
     services: Services,
     /// What `waiters` gives while there is no session.
     no_seats: Seats,
+    ends: Ends,
 }
 
 impl Machine {
     /// Nothing connected yet.
     pub const fn new() -> Machine {
-        Machine { session: OnceLock::new(), services: Services::new(), no_seats: Seats::new() }
+        Machine {
+            session: OnceLock::new(),
+            services: Services::new(),
+            no_seats: Seats::new(),
+            ends: Ends::new(),
+        }
     }
 
     fn session(&self) -> Result<&Session> {
@@ -79,7 +93,11 @@ impl Platform for Machine {
     }
 
     fn thread(&self) -> u64 {
-        rt::block::current() as *const _ as u64
+        rt::block::current().number()
+    }
+
+    fn when_thread_ends(&self, then: Box<dyn FnOnce() + Send>) -> Result<()> {
+        self.ends.watch(then)
     }
 
     #[inline]

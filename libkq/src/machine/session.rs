@@ -21,6 +21,7 @@ use rt::sync::{Mutex, OnceLock};
 use rt::sys::{Endpoint, Memory, Notification, Process};
 
 use super::memory::SharedMemory;
+use super::unpaid;
 use crate::engine::Seats;
 use crate::platform::{Bank, Changed, Source};
 
@@ -55,7 +56,8 @@ impl Session {
         region.waiters()?;
         let send = vec![Transfer::moved(memory)];
         let (reply, mut handles) =
-            call_postcard(&lobby, label::LOBBY, &lobby::Request::OpenSession, send, FOREVER)?;
+            call_postcard(&lobby, label::LOBBY, &lobby::Request::OpenSession, send, FOREVER)
+                .map_err(unpaid)?;
         let lobby::Reply::Session { shards, shard, .. } = reply else { return nonsense() };
         let handle = handles.object(0)?;
         let ticket = handles.object(1)?;
@@ -261,5 +263,5 @@ fn nonsense<T>() -> Result<T> {
 
 /// The kernel says `EPIPE` of a call to the dead, which here would read as a broken pipe of the program's.
 fn dead(error: Error) -> Error {
-    if error.errno == EPIPE { Error::new(ENOTCONN) } else { error }
+    if error.errno == EPIPE { Error::new(ENOTCONN) } else { unpaid(error) }
 }

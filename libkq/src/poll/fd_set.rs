@@ -36,6 +36,16 @@ impl FdSet {
         }
     }
 
+    /// How many words hold all numbers, perhaps with some empty ones at the end.
+    pub(super) fn words(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The numbers from 64 * `at` on, as bits.
+    pub(super) fn word(&self, at: usize) -> u64 {
+        self.words.get(at).copied().unwrap_or(0)
+    }
+
     /// Adds a number; a negative one is none.
     pub fn insert(&mut self, fd: i32) {
         let Ok(fd) = usize::try_from(fd) else { return };

@@ -149,6 +149,7 @@ impl<P: Platform> Kept<P> {
             return Ok(());
         }
         plan.clear();
+        questions.clone().for_each(|question| files.ask(question.fd));
         // Until the notes are the plan's.
         self.stale.store(true, Ordering::Release);
         let order = self.set.order();
@@ -216,7 +217,7 @@ impl<P: Platform> Kept<P> {
                 }
                 Some(Target::File(file)) => file,
             };
-            let source = match file.pollable() {
+            let source = match file.known_pollable() {
                 Ok(Some(source)) => source,
                 Ok(None) => {
                     places.insert(fd, Found::Always);

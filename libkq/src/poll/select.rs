@@ -12,6 +12,34 @@ use crate::file::Files;
 use crate::interruption::SignalMask;
 use crate::platform::Platform;
 
+/// Asks about each number below `nfds` that is in any of the sets, lowest first.
+fn questions(nfds: i32, sets: &[Option<&mut FdSet>; 3]) -> Vec<Question> {
+    let words = |at| sets.each_ref().map(|set| set.as_ref().map_or(0, |set| set.word(at)));
+    let all = |at| words(at).into_iter().fold(0, |all, word| all | word);
+    let end = sets.iter().flatten().map(|set| set.words()).max().unwrap_or(0);
+    let count = (0..end).map(|at| all(at).count_ones() as usize).sum();
+    let mut questions = Vec::with_capacity(count);
+    for at in 0..end {
+        let (words, mut rest) = (words(at), all(at));
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let fd = (at as u32 * u64::BITS + bit) as i32;
+            if fd >= nfds {
+                return questions;
+            }
+            let mut wanted = Conditions::empty();
+            for (word, kind) in words.into_iter().zip(KINDS) {
+                if word >> bit & 1 != 0 {
+                    wanted |= kind;
+                }
+            }
+            questions.push(Question { fd, wanted });
+        }
+    }
+    questions
+}
+
 /// Which condition each of the three sets is about.
 const KINDS: [Conditions; 3] = [Conditions::IN, Conditions::OUT, Conditions::PRI];
 
@@ -30,20 +58,16 @@ impl<P: Platform> Sets<P> {
         if nfds < 0 {
             return Err(Error::new(EINVAL));
         }
-        let mut questions: Vec<Question> = Vec::new();
-        let all: FdSet = sets.iter().flatten().flat_map(|set| set.iter()).filter(|&fd| fd < nfds).collect();
-        for fd in all.iter() {
-            let in_set = |set: &Option<&mut FdSet>| set.as_ref().is_some_and(|set| set.contains(fd));
-            let kinds = sets.iter().zip(KINDS).filter(|(set, _)| in_set(set));
-            let wanted = kinds.fold(Conditions::empty(), |wanted, (_, kind)| wanted | kind);
-            questions.push(Question { fd, wanted });
-        }
+        let questions = questions(nfds, &sets);
         let mut found = [FdSet::new(), FdSet::new(), FdSet::new()];
         let asked = questions.iter().copied();
         let count = self.ask(platform, files, Rules::Select, asked, timeout, mask, |answers| {
             let mut count = 0;
             found.iter_mut().for_each(FdSet::clear);
             for (question, answer) in questions.iter().zip(answers) {
+                if answer.is_empty() {
+                    continue;
+                }
                 // R47: the sets are untouched then.
                 if answer.contains(Conditions::NVAL) {
                     return Err(Error::new(EBADF));

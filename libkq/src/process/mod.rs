@@ -7,7 +7,7 @@ mod sockets;
 mod transfer;
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, Error, Result};
@@ -35,6 +35,8 @@ pub struct Process<P: Platform> {
     interruption: Mutex<Option<Arc<dyn Interruption>>>,
     /// It is there: a wait of a program without signals takes no lock to know that.
     hears: AtomicBool,
+    /// Signals are pending, perhaps: for looks that do not wait.
+    due: AtomicBool,
     polled: Sets<P>,
 }
 
@@ -77,6 +79,13 @@ impl<P: Platform> Files<P> for Process<P> {
     fn interruption(&self) -> Option<Arc<dyn Interruption>> {
         if self.hears.load(Ordering::Acquire) { self.interruption.lock().clone() } else { None }
     }
+
+    #[inline(always)]
+    fn boundary(&self) {
+        if self.due.load(Ordering::Relaxed) {
+            self.run_handlers();
+        }
+    }
 }
 
 impl<P: Platform> Process<P> {
@@ -87,6 +96,7 @@ impl<P: Platform> Process<P> {
             table: Mutex::new(Table::new(MAX_DESCRIPTORS)),
             interruption: Mutex::new(None),
             hears: AtomicBool::new(false),
+            due: AtomicBool::new(false),
             polled: Sets::new(),
         }
     }
@@ -111,8 +121,26 @@ impl<P: Platform> Process<P> {
     }
 
     /// Gives an open file this very number. `EBADF`: it is none; `EBUSY`: it is open.
-    pub fn insert_at(&self, number: i32, handle: P::File, flags: u64) -> Result<()> {
-        let open = Open::File(Arc::new(File::new(self.platform.clone(), handle, flags)));
+    pub fn insert_at(&self, number: i32, handle: P::File, flags: u64) -> Result<Arc<File<P>>> {
+        let file = self.unnumbered(handle, flags);
+        self.number_at(number, Open::File(file.clone())).map(|()| file)
+    }
+
+    /// An open file without a number.
+    pub fn unnumbered(&self, handle: P::File, flags: u64) -> Arc<File<P>> {
+        Arc::new(File::new(self.platform.clone(), handle, flags))
+    }
+
+    /// The file of this name, if a number stands for it.
+    pub fn described(&self, name: u64) -> Option<Arc<File<P>>> {
+        self.table.lock().items().find_map(|(_, open)| match open {
+            Open::File(file) if file.description.name() == name => Some(file.clone()),
+            _ => None,
+        })
+    }
+
+    /// Gives what is open this very number.
+    fn number_at(&self, number: i32, open: Open<P>) -> Result<()> {
         let mut table = self.table.lock();
         table.insert_at(number, open.clone())?;
         open.description().numbered();
@@ -133,7 +161,24 @@ impl<P: Platform> Process<P> {
         self.hears.store(true, Ordering::Release);
     }
 
-    /// Ends the wait of a thread (its [`Platform::thread`]) with `EINTR`, if it waits now; what it waits for is not lost.
+    /// Whether signals are pending, perhaps. Said after they are, and before it is looked whether they are.
+    pub fn set_due(&self, due: bool) {
+        // After what was made pending; before the look at what is.
+        fence(Ordering::SeqCst);
+        self.due.store(due, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_handlers(&self) {
+        if let Some(interruption) = Files::interruption(self) {
+            interruption.run_handlers();
+        }
+    }
+
+    /// Ends the wait of a thread (its [`Platform::thread`]) with `EINTR`, if it waits now and, in a process that has
+    /// signals, one is due for it; what it waits for is not lost.
     pub fn interrupt(&self, thread: u64) {
         interruption::interrupt(&*self.platform, thread);
     }

@@ -1,6 +1,7 @@
 //! The calls of epoll, /dev/poll, poll and select.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use abi::error::{EINVAL, Error, Result};
@@ -53,7 +54,25 @@ impl<P: Platform> Process<P> {
             return Err(Error::new(EINVAL));
         }
         let set = Epoll::create(&self.platform)?;
+        set.set_cloexec(flags & CLOEXEC != 0);
         self.number(Open::Epoll(set.clone())).inspect_err(|_| set.close())
+    }
+
+    /// A new epoll set of this very number. `EBADF`: it is none; `EBUSY`: it is open.
+    pub fn epoll_at(&self, number: i32, cloexec: bool) -> Result<Arc<Epoll<P>>> {
+        let set = Epoll::create(&self.platform)?;
+        set.set_cloexec(cloexec);
+        self.number_at(number, Open::Epoll(set.clone())).inspect_err(|_| set.close()).map(|()| set)
+    }
+
+    /// The numbers of epoll sets that programs get that are started.
+    pub fn epoll_sets_that_travel(&self) -> Vec<i32> {
+        let table = self.table.lock();
+        let travels = |(fd, open): (i32, &Open<P>)| match open {
+            Open::Epoll(set) if !set.is_cloexec() => Some(fd),
+            _ => None,
+        };
+        table.items().filter_map(travels).collect()
     }
 
     /// Makes, changes or removes the item of a descriptor. `epoll_ctl(2)`.

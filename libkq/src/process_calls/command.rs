@@ -7,6 +7,8 @@ use abi::error::{Error, Result};
 use rt::init::Spawn;
 use rt::ipc::Transfer;
 
+use crate::inheritance::Given;
+
 use super::{WaitFlags, WaitStatus, waitpid};
 
 /// Bytes of quota unless the program is given more.
@@ -18,6 +20,7 @@ const QUOTA: u64 = 8 << 20;
 pub struct Command {
     spawn: Spawn,
     handles: Vec<Transfer>,
+    given: Given,
 }
 
 /// A program that was started. Dropping it leaves the program running, and its status to [`waitpid`].
@@ -41,6 +44,7 @@ impl Command {
                 handles: Vec::new(),
             },
             handles: Vec::new(),
+            given: Given::default(),
         }
     }
 
@@ -87,16 +91,29 @@ impl Command {
         self
     }
 
-    /// It has this process's descriptor `fd`, as `number`: the same open file. A message carries few handles: `EINVAL` of
-    /// [`spawn`](Command::spawn) when there are more. `EBADF`: not open; `EINVAL`: a set, which does not travel (R33).
-    pub fn inherit(self, fd: i32, number: i32) -> Result<Command> {
-        let (name, handle) = crate::inheritance::give(fd, number)?;
-        Ok(self.handle(&name, handle))
+    /// It has this process's descriptor `fd`, as `number`: the same open file, or, of an epoll set, a set with the same
+    /// items, whose files come along with their numbers (R33, see [`inheritance`](crate::inheritance)). `EBADF`: not open;
+    /// `EINVAL`: a kqueue or a /dev/poll set, which do not travel.
+    pub fn inherit(mut self, fd: i32, number: i32) -> Result<Command> {
+        self.given.give(fd, number)?;
+        Ok(self)
     }
 
-    /// Starts it. `ENOENT`, `ENOEXEC`: no such file, no program; `EDQUOT`, `ENOMEM`: no room; `EPERM`: too high a priority.
-    pub fn spawn(self) -> Result<Child> {
-        let child = rt::init::spawn(self.spawn, self.handles)?;
+    /// It has all this, in the place of what was [inherited](Command::inherit) so far.
+    pub fn given(mut self, given: Given) -> Command {
+        self.given = given;
+        self
+    }
+
+    /// Starts it. `ENOENT`, `ENOEXEC`: no such file, no program; `EDQUOT`, `ENOMEM`: no room; `EPERM`: too high a priority;
+    /// `E2BIG`: more than some 60 open files, or sets with more than some 250 items.
+    pub fn spawn(mut self) -> Result<Child> {
+        let (given, data) = self.given.finish()?;
+        for (name, handle) in given {
+            self.spawn.handles.push(name);
+            self.handles.push(handle);
+        }
+        let child = rt::init::spawn_with(self.spawn, self.handles, &data)?;
         Ok(Child { pid: child.pid as i32 })
     }
 }

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::hash::Hash;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::error::{EAGAIN, EBADF, Error, Result};
+use abi::error::{EAGAIN, EBADF, ENOMEM, Error, Result};
 use event_protocol::activation::QueueHeader;
 use event_protocol::control::client::{QueueNumber, View as Interface};
 use event_protocol::filter::Filters;
@@ -24,7 +24,7 @@ use event_protocol::shared::Kept;
 use event_protocol::slot::Terms;
 use hashbrown::HashMap;
 
-use crate::engine::{Queue, Sink, Unfinished, View};
+use crate::engine::{Own, Queue, Sink, Unfinished, View};
 use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::sync::{Mutex, MutexGuard};
@@ -228,30 +228,25 @@ impl<P: Platform, V: Member> Set<P, V> {
         inner
     }
 
-    /// How many notes are true, and how often something came, here or in a set within.
+    /// How many notes are true, and how often something came, here or in a set within; nothing of a closed set.
     pub fn pending(&self) -> (usize, u64) {
-        let count = match self.core() {
-            Ok(mut core) => {
-                let own = |view: &V| (view.is_due(), view.inner().is_some());
-                core.queue.pending(own).unwrap_or(0)
-            }
-            Err(_) => 0,
+        let Ok(mut core) = self.core() else { return (0, 0) };
+        let own = |view: &V| {
+            let inner = view.inner();
+            let arrivals = inner.map_or(0, |inner| inner.look().1);
+            Own { due: view.is_due(), stays: inner.is_some(), arrivals }
         };
-        let within: u64 = self.nested().iter().map(|inner| inner.look().1).sum();
-        (count, self.core.lock().queue.arrivals().wrapping_add(within))
+        core.queue.pending(own).unwrap_or_default()
+    }
+
+    /// A set around it is told of every arrival.
+    pub fn tell_every_arrival(&self) {
+        self.header.tell_every_arrival();
     }
 
     /// Its word of parked waiters.
     pub fn parked(&self) -> &AtomicU64 {
         self.header.parked()
-    }
-
-    /// Wakes a waiter if there is something to tell, and one of each set within that has.
-    pub fn hand_on_if_pending(&self) {
-        if self.pending().0 > 0 {
-            self.hand_on(self.core.lock());
-            self.nested().iter().for_each(|inner| inner.hand_on());
-        }
     }
 
     /// Closes the set: notes go, and who waits is woken with an error (R34).
@@ -275,6 +270,21 @@ impl<P: Platform, V: Member> Core<P, V> {
         self.keys.get(&key).copied()
     }
 
+    /// The note of this name.
+    pub fn view_of(&self, key: V::Key) -> Option<&V> {
+        self.queue.note(self.find(key)?).map(|note| &note.view)
+    }
+
+    /// A note loses its name, unless another has it by now.
+    fn unname(&mut self, index: u32) {
+        if let Some(note) = self.queue.note(index) {
+            let key = note.view.key();
+            if self.find(key) == Some(index) {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
     /// The names and numbers of all notes.
     pub fn keys(&self) -> impl Iterator<Item = (V::Key, u32)> + '_ {
         self.keys.iter().map(|(key, index)| (*key, *index))
@@ -288,6 +298,7 @@ impl<P: Platform, V: Member> Core<P, V> {
     /// A note of the program's own, which no server knows.
     pub fn insert_own(&mut self, view: V) -> Result<u32> {
         let (key, nested) = (view.key(), view.inner().is_some());
+        self.reserve_name()?;
         let index = self.queue.insert(None, view.terms(), view)?;
         self.keys.insert(key, index);
         if nested {
@@ -297,11 +308,14 @@ impl<P: Platform, V: Member> Core<P, V> {
         Ok(index)
     }
 
+    /// Makes sure that one more note can have a name. `ENOMEM` (R55).
+    fn reserve_name(&mut self) -> Result<()> {
+        self.keys.try_reserve(1).map_err(|_| Error::new(ENOMEM))
+    }
+
     /// Removes a note of the program's own.
     pub fn remove_own(&mut self, index: u32) -> Result<()> {
-        if let Some(note) = self.queue.note(index) {
-            self.keys.remove(&note.view.key());
-        }
+        self.unname(index);
         self.queue.remove(index).map(drop)
     }
 

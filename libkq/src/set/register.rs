@@ -5,13 +5,13 @@ use core::sync::atomic::Ordering;
 
 use abi::error::{EBADMSG, EINVAL, ENOENT, Error, Result};
 use event_protocol::control::client::Change;
-use event_protocol::control::limits::MAX_CHANGES;
+use event_protocol::control::limits::{MAX_BANK_SLOTS, MAX_CHANGES};
 
 use super::{Core, Member, Order, Set};
 use crate::platform::{Platform, Source};
 use crate::sync::MutexGuard;
 
-/// Each further bank is so many times larger than the one before.
+/// Each further bank is so many times larger than the one before, up to the largest.
 const GROWTH: u32 = 4;
 
 /// A note that is made here and not yet at the server.
@@ -45,6 +45,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         let (key, filters) = (note.key(), note.filters());
         let mut core = self.core()?;
         let terms = note.terms();
+        core.reserve_name()?;
         let index = core.queue.insert(Some(source.cell.clone()), terms, note)?;
         core.keys.insert(key, index);
         let (bank, slot, generation) = core.queue.name(index).ok_or(Error::new(EINVAL))?;
@@ -112,14 +113,26 @@ impl<P: Platform, V: Member> Set<P, V> {
     /// Undoes [`prepare`](Set::prepare).
     fn take_back(&self, _order: &Order<'_>, index: u32) {
         let mut core = self.core.lock();
-        if let Some(note) = core.queue.note(index) {
-            let key = note.view.key();
-            core.keys.remove(&key);
-        }
+        core.unname(index);
         let note = core.queue.remove(index);
         drop(core);
         // What it keeps open closes here: not under the lock.
         drop(note);
+    }
+
+    /// Has `make` make a note of this name in the place of the one that has it now: that one goes when this is made, and
+    /// keeps its name when it cannot be.
+    pub fn replace<T>(&self, order: &Order<'_>, key: V::Key, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = self.core()?.find(key);
+        let made = make();
+        if let Some(before) = before {
+            match made {
+                // The note is gone here; a dead server cannot object.
+                Ok(_) => drop(self.delete(order, before)),
+                Err(_) => drop(self.core.lock().keys.insert(key, before)),
+            }
+        }
+        made
     }
 
     /// Removes a note that the server knows. R35: it is silent before the server is asked.
@@ -130,8 +143,8 @@ impl<P: Platform, V: Member> Set<P, V> {
             if note.cell.is_none() {
                 return core.remove_own(index);
             }
-            let (key, shard) = (note.view.key(), note.view.home());
-            core.keys.remove(&key);
+            let shard = note.view.home();
+            core.unname(index);
             core.queue.silence(index);
             (core.queue.name(index), shard)
         };
@@ -213,14 +226,17 @@ impl<P: Platform, V: Member> Set<P, V> {
 
     /// Makes sure that one note can be inserted.
     pub fn make_room(&self, _order: &Order<'_>) -> Result<()> {
-        let banks = {
-            let core = self.core.lock();
+        let (banks, slots) = {
+            let mut core = self.core.lock();
             if core.queue.has_room() {
                 return Ok(());
             }
-            core.queue.banks()
+            let banks = core.queue.banks();
+            let slots =
+                GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK).min(MAX_BANK_SLOTS);
+            core.queue.reserve(slots)?;
+            (banks, slots)
         };
-        let slots = GROWTH.saturating_pow(banks as u32).saturating_mul(super::FIRST_BANK);
         let (region, layout) = self.platform.grow_queue(self.number, banks, slots)?;
         Ok(self.core.lock().queue.grow(region, layout)?)
     }

@@ -2,16 +2,13 @@
 
 use core::sync::atomic::Ordering;
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-
 use abi::error::{EINTR, ENOMEM, ETIMEDOUT, Error, Result};
 use event_protocol::park::{End, choose};
 
 use super::{Core, Member, Set};
 use crate::engine::{Sink, View};
 use crate::interruption::Interruption;
-use crate::nesting::{Inner, with_nested};
+use crate::nesting::Within;
 use crate::platform::Platform;
 use crate::sync::MutexGuard;
 
@@ -31,7 +28,7 @@ impl<P: Platform, V: Member> Set<P, V> {
     {
         let (waiters, seats) = self.platform.waiters();
         // R55: more threads wait than a session has records for.
-        let seat = seats.take(self.platform.thread()).ok_or(Error::new(ENOMEM))?;
+        let seat = seats.take(self.platform.thread(), u64::from(self.number)).ok_or(Error::new(ENOMEM))?;
         let number = seat.number();
         if !seat.is_registered() {
             self.platform.register_waiter(number)?;
@@ -43,21 +40,18 @@ impl<P: Platform, V: Member> Set<P, V> {
         loop {
             // What comes for a set within may choose this thread too, as soon as it has announced itself.
             let within = match self.is_plain() {
-                true => Vec::new(),
+                true => None,
                 false => {
                     self.free_retired()?;
-                    with_nested(self.nested())
+                    Some(Within::park(self.nested(), bit))
                 }
             };
-            for inner in &within {
-                inner.parked().fetch_or(bit, Ordering::AcqRel);
-            }
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(sink);
             // A sink without room has nothing to wait for: its owner makes some, or finds what it waits for there.
             if looked.is_err() || !sink.is_empty() || sink.is_full() {
                 let end = waiter.withdraw(parked, number);
-                leave(&within, bit, end);
+                leave(&within, end);
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
                     self.hand_on(self.core.lock());
@@ -67,16 +61,13 @@ impl<P: Platform, V: Member> Set<P, V> {
             let mut slept = Ok(());
             // A signal of an earlier wait may come late: only the state says that this one is over.
             while slept.is_ok() && !waiter.is_chosen() {
-                slept = if seat.is_interrupted() || interruption.is_some_and(Interruption::is_due) {
-                    Err(Error::new(EINTR))
-                } else {
-                    self.platform.sleep(number, deadline)
-                };
+                // Whoever interrupts names a thread, and not the wait for which it meant it; and another thread may have
+                // taken the signal by now. What counts is what is due.
+                let over = interruption.map_or_else(|| seat.is_interrupted(), Interruption::is_due);
+                slept = if over { Err(Error::new(EINTR)) } else { self.platform.sleep(number, deadline) };
             }
             let end = waiter.withdraw(parked, number);
-            if !within.is_empty() {
-                leave(&within, bit, end);
-            }
+            leave(&within, end);
             self.collect_news(sink)?;
             match slept {
                 _ if !sink.is_empty() || sink.is_full() => return Ok(()),
@@ -96,6 +87,21 @@ impl<P: Platform, V: Member> Set<P, V> {
         {
             drop(core);
             self.platform.wake(number);
+        }
+    }
+
+    /// A thread that waited here, perhaps, is no more: what it was chosen for is another's (R44, R58).
+    pub fn thread_ended(&self, thread: u64) {
+        let (waiters, seats) = self.platform.waiters();
+        for seat in seats.of_dead(thread, u64::from(self.number)) {
+            let number = seat.number();
+            let Some(waiter) = waiters.get(number as usize) else { continue };
+            let end = waiter.withdraw(self.header.parked(), number);
+            // It may have announced itself in sets that have been taken out since: those were to wake it, and look.
+            Within::of_dead(self.nested(), 1 << (number & 63)).leave(end);
+            if end == End::Chosen {
+                self.hand_on(self.core.lock());
+            }
         }
     }
 
@@ -124,13 +130,9 @@ impl<P: Platform, V: Member> Set<P, V> {
 }
 
 /// The wait is over for the sets within too.
-#[cold]
-fn leave(within: &[Arc<dyn Inner>], bit: u64, end: End) {
-    for inner in within {
-        inner.parked().fetch_and(!bit, Ordering::AcqRel);
-        if end == End::Chosen {
-            // Those who wait for it alone have not heard.
-            inner.hand_on();
-        }
+#[inline]
+fn leave(within: &Option<Within>, end: End) {
+    if let Some(within) = within {
+        within.leave(end);
     }
 }

@@ -162,6 +162,10 @@ impl Outside for Machine {
         self.ask(Request::Take).unwrap_or_default()
     }
 
+    fn pending(&self, some: bool) {
+        crate::process().set_due(some);
+    }
+
     fn by_default(&self, signal: u8) {
         // It ends the process, or the service is gone.
         let _ = self.ask(Request::Default { signal });

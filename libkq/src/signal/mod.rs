@@ -5,9 +5,9 @@
 //! a thread that waits for what is pending and interrupts a thread that waits and lets it through.
 //!
 //! **Where handlers run**: at the library's calls, and nowhere else. When a call that waits is interrupted (`EINTR`, never
-//! restarted: R49) or over, on entering `read` and `write`, when a signal that was pending is unblocked, in [`raise`], and
+//! restarted: R49) or over, after a look that does not wait, on entering `read` and `write`, when a signal that was pending is unblocked, in [`raise`], and
 //! where the program says [`boundary`]. A program that computes is not interrupted, so a handler may do whatever the program
-//! may. Looks that do not wait (a timeout of zero) run none: they are meant to cost nothing. See `docs/signals.md`.
+//! may. See `docs/signals.md`.
 
 mod action;
 mod machine;

@@ -30,6 +30,9 @@ pub trait Outside: Send + Sync + 'static {
     /// Has a signal's default action done.
     fn by_default(&self, signal: u8);
 
+    /// Signals are pending, perhaps: said after they are, and before it is looked whether they are.
+    fn pending(&self, _some: bool) {}
+
     /// Waits while the word is `seen`. `ETIMEDOUT` at the deadline.
     fn sleep(&self, word: &AtomicU32, seen: u32, deadline: u64) -> Result<()>;
 
@@ -257,6 +260,9 @@ impl<O: Outside> Signals<O> {
             }
         }
         self.pending.post(kept);
+        if !kept.is_empty() {
+            self.outside.pending(true);
+        }
         drop(lock);
         // Again: a thread that began its first wait meanwhile has not seen what is pending now.
         let threads: Vec<Arc<Thread>> = self.threads.lock().clone();
@@ -290,8 +296,13 @@ impl<O: Outside> Signals<O> {
     }
 
     fn deliver_to(&self, thread: &Thread) {
+        self.outside.pending(false);
         while let Some(signal) = self.pending.take(self.effective().without(thread.gate.mask())) {
             self.run(thread, signal);
+        }
+        // What this thread blocks is another's, or its own later.
+        if !self.pending.get().is_empty() {
+            self.outside.pending(true);
         }
     }
 
@@ -387,6 +398,10 @@ impl<O: Outside> Interruption for Signals<O> {
 
     fn is_due(&self) -> bool {
         self.is_due_for(&self.current())
+    }
+
+    fn run_handlers(&self) {
+        self.deliver_to(&self.current());
     }
 
     fn leave(&self, before: SignalMask) {

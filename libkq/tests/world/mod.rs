@@ -50,6 +50,7 @@ struct Shared {
     session: Region<Memory>,
     seats: Seats,
     now: AtomicU64,
+    ends: Mutex<Vec<(u64, Box<dyn FnOnce() + Send>)>>,
 }
 
 struct Server {
@@ -73,6 +74,8 @@ struct Server {
     fail_next: Option<i32>,
     late: u64,
     at_parking: Option<(String, i64)>,
+    /// Threads that never run again, once they sleep.
+    killed: Vec<u64>,
 }
 
 struct FakeSource {
@@ -140,11 +143,13 @@ impl World {
                 fail_next: None,
                 late: 0,
                 at_parking: None,
+                killed: Vec::new(),
             }),
             signalled: Condvar::new(),
             session: memory(SESSION_SIZE),
             seats: Seats::new(),
             now: AtomicU64::new(1_000_000),
+            ends: Mutex::new(Vec::new()),
         }))
     }
 
@@ -228,6 +233,21 @@ impl World {
         let cell = World::cell_of(&server, name);
         server.post(cell);
         server.shard(&self.0);
+    }
+
+    /// A thread that sleeps, or will, never runs again.
+    pub fn kill(&self, thread: u64) {
+        self.lock().killed.push(thread);
+    }
+
+    /// The kernel tells that a thread is gone: what was to be done then is done.
+    pub fn thread_ends(&self, thread: u64) {
+        let mut ends = self.0.ends.lock().unwrap();
+        let (own, others) = ends.drain(..).partition(|&(number, _)| number == thread);
+        *ends = others;
+        drop(ends);
+        let own: Vec<(u64, Box<dyn FnOnce() + Send>)> = own;
+        own.into_iter().for_each(|(_, then)| then());
     }
 
     /// The event server dies: every call fails, every sleeper is told.
@@ -467,6 +487,11 @@ impl Platform for World {
         self.0.now.load(Ordering::SeqCst)
     }
 
+    fn when_thread_ends(&self, then: Box<dyn FnOnce() + Send>) -> Result<()> {
+        self.0.ends.lock().unwrap().push((thread_number(), then));
+        Ok(())
+    }
+
     fn cpu(&self) -> u32 {
         // Asked as part of the announcement.
         let arrival = self.lock().at_parking.take();
@@ -487,6 +512,9 @@ impl Platform for World {
     fn sleep(&self, number: u32, deadline: u64) -> Result<()> {
         let mut server = self.lock();
         loop {
+            while server.killed.contains(&thread_number()) {
+                server = self.0.signalled.wait(server).unwrap();
+            }
             if server.dead {
                 return Err(Error::new(abi::error::ENOTCONN));
             }

@@ -12,7 +12,7 @@ pub const COMMAND: Command = Command {
     name: "bench",
     help: "bench [NAME] [--smp N] [--twice]
     Boots the guest program `bench` with one instruction per ns and shows its figures, `name value unit`. Fails when a
-    figure is above its budget (qemu/budgets.toml), or one with a budget is missing.
+    figure is above its budget (qemu/budgets.toml), figures that must be flat are not, or one with a demand is missing.
     NAME             only figures with this in their names
     --smp N          CPUs, 1 to 16 (1)
     --twice          measure twice; fails unless both give the same numbers",

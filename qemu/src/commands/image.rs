@@ -1,11 +1,13 @@
 //! `cargo xtask image`.
 
-use init_protocol::manifest::Manifest;
+use std::ffi::OsString;
+
+use init_protocol::manifest::{Kind, Manifest};
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::{Command, text};
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     software::{
         self,
         archive::BootImage,
@@ -29,7 +31,7 @@ fn run(mut parser: Parser) -> Result<u8> {
     let mut recipe = Recipe::default();
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("app") => recipe.application.program = text(parser.value()?)?,
+            Arg::Long("app") => recipe.application.program = application(parser.value()?)?,
             Arg::Long("manifest") => recipe.manifest = parser.value()?.string()?,
             other => return Err(other.unexpected().into()),
         }
@@ -37,6 +39,19 @@ fn run(mut parser: Parser) -> Result<u8> {
     let image = recipe.make(&Workspace::find()?)?;
     println!("{}\n{}", image.kernel.display(), image.archive.display());
     Ok(0)
+}
+
+/// The value of `--app`.
+pub fn application(value: OsString) -> Result<String> {
+    let name = text(value)?;
+    if name.is_empty() {
+        return Err(Failure::new(
+            "run an application",
+            "its name is empty",
+            "name one, or leave out --app: the manifest has one",
+        ));
+    }
+    Ok(name)
 }
 
 /// What goes into a boot image.
@@ -67,6 +82,19 @@ impl Recipe {
     /// What is started at boot.
     pub fn manifest(&self, workspace: &Workspace) -> Result<Manifest> {
         let mut manifest = manifest::read(workspace, &self.manifest)?;
+        let program = &self.application.program;
+        match manifest.entries.iter().find(|entry| entry.name == *program) {
+            _ if program.is_empty() => {}
+            Some(entry) if entry.kind == Kind::Application => {}
+            Some(_) => {
+                return Err(Failure::new(
+                    format!("run the application {program}"),
+                    format!("the manifest {} has {program} as a part of the system", self.manifest),
+                    "leave out --app, or name an application",
+                ));
+            }
+            None => software::known(workspace, program)?,
+        }
         if !self.application.program.is_empty() || !self.application.arguments.is_empty() {
             manifest::choose(&mut manifest, &self.application)?;
         }

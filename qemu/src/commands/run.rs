@@ -8,7 +8,11 @@ use std::{
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::{Command, cpus, image::Recipe, text};
+use super::{
+    Command, cpus,
+    image::{Recipe, application},
+    text,
+};
 use crate::{
     failure::{Failure, Result},
     machine::{
@@ -82,7 +86,7 @@ impl Options {
                 Arg::Long("mem") => options.memory = parser.value()?.parse()?,
                 Arg::Long("accel") => options.accelerator = accelerator(&text(parser.value()?)?)?,
                 Arg::Long("icount") => icount = true,
-                Arg::Long("app") => options.recipe.application.program = text(parser.value()?)?,
+                Arg::Long("app") => options.recipe.application.program = application(parser.value()?)?,
                 Arg::Long("arg") => options.recipe.application.arguments.push(text(parser.value()?)?),
                 Arg::Long("manifest") => options.recipe.manifest = text(parser.value()?)?,
                 Arg::Long("no-build") => options.recipe.build = false,
@@ -253,6 +257,7 @@ mod tests {
             &["--fast"],
             &["--smp"],
             &["hello"],
+            &["--app", ""],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }

@@ -11,9 +11,12 @@ pub const COMMAND: Command = Command {
     help: "test [FILTER] [--long]
     Runs everything that tells whether the tree is sound: checks (format, lints, documentation), unit and property
     tests, documentation examples, loom models, figures against their budgets, guest programs in QEMU. One line for each
-    test, last `N passed, N failed`; the status is 1 when one failed. Logs of failures are in TARGET/test-logs.
+    test, at the end the failures again with the ends of their logs, last `N passed, N failed`; the status is 1 when one
+    failed or there was none. Logs of failures are in TARGET/test-logs.
     FILTER           only tests with this in their names: check/..., host/..., doc/..., loom/..., bench/..., guest/...
-    --long           the long ones, too",
+    rules, rules/R14 as FILTER: the tests that name a rule of docs/rules.md (r14_...), and a table of rules, tests, results
+    --long           the long ones, too; property tests with 5120 cases (20 times PROPTEST_CASES), loom models with a
+                     preemption more than they have otherwise",
     run,
 };
 

@@ -153,7 +153,7 @@ mod tests {
         let begin = Instant::now();
         let mut child = sh("sleep 600 & echo $!; wait");
         assert_eq!(child.wait(Some(Duration::from_millis(200))), Ok(Ended::TimedOut));
-        assert!(begin.elapsed() < Duration::from_secs(30));
+        assert!(begin.elapsed() < Duration::from_secs(300));
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct Program {
     pub flags: Vec<String>,
 }
 
+/// The folder of object files, among the programs.
+pub const OBJECTS: &str = "objects";
+
 /// Where programs are put, by their names.
 pub fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join(GUEST_TARGET).join("release/c")
@@ -89,7 +92,7 @@ impl<'a> Toolchain<'a> {
     /// Compiles and links a program; returns its file.
     pub fn make(&self, program: &Program) -> Result<PathBuf> {
         let folder = folder(self.workspace);
-        let objects = folder.join("objects").join(&program.name);
+        let objects = folder.join(OBJECTS).join(&program.name);
         fs::create_dir_all(&objects).map_err(|error| {
             Failure::new(format!("make the folder {}", objects.display()), error, "check its permissions")
         })?;
@@ -166,11 +169,11 @@ fn missing(tool: &str, error: &std::io::Error) -> Failure {
 
 fn run(mut command: Command, asked: impl Fn() -> String) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr()));
-    let found = match Child::start(&mut command)?.wait(Some(std::time::Duration::from_secs(120)))? {
+    let found = match Child::start(&mut command)?.wait(Some(std::time::Duration::from_secs(600)))? {
         Ended::Exited(0) => return Ok(()),
         Ended::Exited(status) => format!("it ended with status {status}"),
         Ended::Killed(signal) => format!("it was killed by signal {signal}"),
-        Ended::TimedOut => "it did not end within 120 s".to_owned(),
+        Ended::TimedOut => "it did not end within 600 s".to_owned(),
     };
     Err(Failure::new(asked(), found, "see the messages above; docs/c.md says what the library has"))
 }

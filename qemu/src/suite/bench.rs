@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use super::{Plan, report::Report};
 use crate::{
-    budget,
+    budget::{self, Budgets},
     failure::{Failure, Result},
     measure,
     workspace::Workspace,
@@ -16,22 +16,43 @@ const CPUS: [u32; 2] = [1, 2];
 /// The test that two boots give the same figures.
 const REPEATS: &str = "repeats";
 
-/// Measures on each number of CPUs twice.
-pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
+/// The test that the figures of a group are about the same.
+fn flat(group: &str) -> String {
+    format!("flat/{group}")
+}
+
+/// What is measured on one number of CPUs.
+struct Wanted {
+    /// What the report calls it.
+    name: String,
+    cpus: u32,
+    budgets: Budgets,
+}
+
+fn wanted(workspace: &Workspace, plan: &Plan) -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
     for cpus in CPUS {
         let name = format!("bench/smp-{cpus}");
         let budgets = budget::read(workspace, cpus)?;
         let wants = |part: &str| plan.wants(&format!("{name}/{part}"));
-        if wants(REPEATS) || budgets.keys().any(|figure| wants(figure)) {
-            wanted.push((name, cpus, budgets));
+        let flat = budgets.flat.keys().map(|group| flat(group));
+        if wants(REPEATS) || budgets.most.keys().cloned().chain(flat).any(|part| wants(&part)) {
+            wanted.push(Wanted { name, cpus, budgets });
         }
     }
-    if wanted.is_empty() {
-        return Ok(());
-    }
+    Ok(wanted)
+}
+
+/// Whether there may be a figure that the plan wants.
+pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
+    Ok(!wanted(workspace, plan)?.is_empty())
+}
+
+/// Measures on each number of CPUs twice.
+pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     let image = measure::recipe(Vec::new()).make(workspace)?;
-    for (name, cpus, budgets) in wanted {
+    for Wanted { name, cpus, budgets } in wanted(workspace, plan)? {
+        let _running = report.running(&name);
         let machine = measure::machine(image.clone(), cpus);
         let (begin, mut said) = (Instant::now(), Vec::new());
         let mut boot = || {
@@ -64,9 +85,13 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
                 }
             }
         };
-        for (figure, most) in &budgets {
-            let one = [(figure.clone(), *most)].into();
+        for (figure, most) in &budgets.most {
+            let one = Budgets { most: [(figure.clone(), *most)].into(), ..Budgets::default() };
             tell(figure, budget::exceeded(&first, &one, ""));
+        }
+        for (group, figures) in &budgets.flat {
+            let one = Budgets { flat: [(group.clone(), figures.clone())].into(), ..Budgets::default() };
+            tell(&flat(group), budget::exceeded(&first, &one, ""));
         }
         tell(REPEATS, budget::differences(&first, &second));
         if sound {

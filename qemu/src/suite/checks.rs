@@ -60,10 +60,16 @@ const CHECKS: &[Check] = &[
     },
 ];
 
+/// Whether there may be a check that the plan wants.
+pub fn may(_: &Workspace, plan: &Plan) -> Result<bool> {
+    Ok(CHECKS.iter().any(|check| plan.wants(check.name)))
+}
+
 /// Runs the checks.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     for check in CHECKS.iter().filter(|check| plan.wants(check.name)) {
         eprintln!("xtask: {} ...", check.name);
+        let _running = report.running(check.name);
         let log = report.begin_log(check.name);
         let begin = Instant::now();
         let mut cargo = Cargo::new(workspace).arguments(check.arguments.iter().copied());

@@ -11,8 +11,9 @@ use super::{
     Plan,
     harness::Said,
     jobs::{self, Job},
+    names::Words,
     report::Report,
-    table::{self, Mode, Test},
+    table::{self, Mode, Table, Test},
     twin,
 };
 use crate::{
@@ -41,23 +42,39 @@ struct Boot<'a> {
     mode: Mode,
 }
 
+/// Whether there may be a boot, or a test that it tells of, that the plan wants.
+pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
+    Ok(!wanted(workspace, plan, &read(workspace)?).is_empty())
+}
+
+fn read(workspace: &Workspace) -> Result<Table> {
+    let path = workspace.root().join("tests/guest.toml");
+    let table = fs::read_to_string(&path).map_err(|error| error.to_string());
+    table
+        .and_then(|text| table::parse(&text))
+        .map_err(|error| Failure::new(format!("read {}", path.display()), error, "correct the file"))
+}
+
+fn wanted<'a>(workspace: &Workspace, plan: &Plan, table: &'a Table) -> Vec<Boot<'a>> {
+    let mut wanted = Vec::new();
+    for test in table.tests.iter().filter(|test| plan.long || !test.long) {
+        let words = Words::of_program(workspace, &test.program);
+        let last = plan.filter.rsplit('/').next().unwrap_or_default();
+        wanted.extend(boots(test).filter(|Boot { name, .. }| {
+            // What a program calls its tests at run time is known when it tells of them.
+            plan.filter.starts_with(&format!("{name}/"))
+                || plan.wants(name)
+                || test.harness && plan.wants(&format!("{name}/{last}")) && words.can_begin(last)
+                || test.harness && words.iter().any(|word| plan.wants(&format!("{name}/{word}")))
+        }));
+    }
+    wanted
+}
+
 /// Boots all that the plan wants.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
-    let path = workspace.root().join("tests/guest.toml");
-    let table = fs::read_to_string(&path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| table::parse(&text))
-        .map_err(|error| Failure::new(format!("read {}", path.display()), error, "correct the file"))?;
-    let boots: Vec<Boot> = table
-        .tests
-        .iter()
-        .filter(|test| plan.long || !test.long)
-        .flat_map(boots)
-        .filter(|boot| plan.wants(&boot.name) || plan.filter.starts_with(&format!("{}/", boot.name)))
-        .collect();
-    if boots.is_empty() {
-        return Ok(());
-    }
+    let table = read(workspace)?;
+    let boots = wanted(workspace, plan, &table);
     let mut prepared = Vec::new();
     let broken = twin::compile(workspace, boots.iter().map(|boot| boot.test.program.as_str()));
     for boot in &boots {
@@ -70,7 +87,9 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
         }
     }
     let manifests = prepared.iter().flat_map(|(_, manifest, twin)| std::iter::once(manifest).chain(twin));
+    let building = report.running("building the guest's software");
     let software = software::build_named(workspace, &Vec::from_iter(manifests), Output::Stderr)?;
+    drop(building);
     let mut ready = Vec::new();
     for (boot, manifest, twin) in prepared {
         let name = format!("test-{}", boot.test.name());
@@ -84,6 +103,7 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
             }
         };
         let work = move || {
+            let _running = report.running(&boot.name);
             if let Err(failure) = one(boot, image, twin, plan, report) {
                 report.broken(&boot.name, &failure);
             }

@@ -10,23 +10,32 @@ use crate::{
     workspace::Workspace,
 };
 
+/// Whether there may be a test that the plan wants.
+pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
+    Ok(libtest::may(workspace, "host", workspace.host_packages(), plan))
+}
+
 /// Runs the tests of the default members.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     let step = Step::begin("building the host's tests");
+    let running = report.running("building the host's tests");
     let programs = Cargo::new(workspace)
         .arguments(["test", "--no-run", "--lib", "--bins", "--tests"])
         .artifacts(Output::Stderr)?;
+    drop(running);
     step.done();
     libtest::run(workspace, "host", &programs, plan, report, |_, _| true)
 }
 
+/// Whether examples are wanted. Which there are is known only to rustdoc, while it runs them.
+pub fn may_documentation(_: &Workspace, plan: &Plan) -> Result<bool> {
+    Ok(plan.filter.is_empty() || plan.filter.starts_with("doc"))
+}
+
 /// Runs the examples in the documentation of the default members.
 pub fn run_documentation(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
-    // Which examples there are is known only to rustdoc, while it runs them.
-    if !plan.filter.is_empty() && !plan.filter.starts_with("doc") {
-        return Ok(());
-    }
     let name = "doc/all";
+    let _running = report.running(name);
     let step = Step::begin("running the documentation's examples");
     let log = report.begin_log(name);
     let begin = Instant::now();

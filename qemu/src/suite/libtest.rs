@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Plan, jobs, report::Report};
+use super::{Plan, jobs, names::Words, report::Report};
 use crate::{
     failure::{Failure, Result},
     machine::child::{Child, Ended},
@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// Limit of one test, and of listing them.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
+/// Limit of one test with as many cases as [`long`] asks for.
+const LONG_LIMIT: Duration = Duration::from_secs(3600);
 
 /// One test of a test program.
 #[derive(Clone, Debug)]
@@ -26,6 +28,15 @@ struct Test<'a> {
     path: String,
     /// As the report calls it.
     name: String,
+}
+
+/// Whether these packages may have a test that the plan wants, told without building them.
+pub fn may(workspace: &Workspace, kind: &str, packages: Vec<&str>, plan: &Plan) -> bool {
+    let words = Words::of_packages(workspace, kind, packages.into_iter());
+    match plan.rules() {
+        None => words.can_have(&plan.filter),
+        Some(_) => words.iter().any(|word| plan.wants(word)),
+    }
 }
 
 /// Runs the tests of these programs that `wanted` says and the plan wants.
@@ -49,7 +60,7 @@ pub fn run(
         }
     }
     jobs::for_each(jobs::cpus(), tests, |test| {
-        if let Err(failure) = one(workspace, &test, report) {
+        if let Err(failure) = one(workspace, &test, plan.long, report) {
             report.broken(&test.name, &failure);
         }
     });
@@ -82,7 +93,23 @@ fn listed(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
-fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
+/// What sets the number of cases of a property test, whatever the test says itself.
+const CASES: &str = "PROPTEST_CASES";
+
+/// What the tests find in their environment in a long run: many more cases, and what models whose number of preemptions is
+/// bounded add to it.
+fn long() -> [(&'static str, String); 2] {
+    [(CASES, many(std::env::var(CASES).ok().as_deref())), ("KQ_LOOM_DEEPER", "1".to_owned())]
+}
+
+/// Twenty times as many cases as the environment asks for, or as there are otherwise.
+fn many(asked: Option<&str>) -> String {
+    let cases: u32 = asked.and_then(|cases| cases.parse().ok()).unwrap_or(256);
+    cases.saturating_mul(20).to_string()
+}
+
+fn one(workspace: &Workspace, test: &Test, is_long: bool, report: &Report) -> Result<()> {
+    let _running = report.running(&test.name);
     let log = report.begin_log(&test.name);
     let file = || {
         File::options().append(true).open(&log).map(Stdio::from).map_err(|error| {
@@ -92,12 +119,17 @@ fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
     let mut command = Command::new(&test.program.path);
     command
         .args([&test.path, "--exact", "--include-ignored"])
-        .current_dir(folder(workspace, &test.program.package))
+        // As `cargo test` does it.
+        .current_dir(workspace.folder_of(&test.program.package).unwrap_or(workspace.root().to_owned()))
         .stdin(Stdio::null())
         .stdout(file()?)
         .stderr(file()?);
+    if is_long {
+        command.envs(long());
+    }
+    let limit = if is_long { LONG_LIMIT } else { LIMIT };
     let begin = Instant::now();
-    let why = match Child::start(&mut command)?.wait(Some(LIMIT))? {
+    let why = match Child::start(&mut command)?.wait(Some(limit))? {
         Ended::Exited(0) => {
             // With --exact a name that the program does not know is a success of no tests.
             if fs::read_to_string(&log).is_ok_and(|text| text.contains("test result: ok. 1 passed")) {
@@ -108,20 +140,10 @@ fn one(workspace: &Workspace, test: &Test, report: &Report) -> Result<()> {
         }
         Ended::Exited(_) => reason(&fs::read_to_string(&log).unwrap_or_default()),
         Ended::Killed(signal) => format!("killed by signal {signal}"),
-        Ended::TimedOut => format!("hangs: killed after {} s", LIMIT.as_secs()),
+        Ended::TimedOut => format!("hangs: killed after {} s", limit.as_secs()),
     };
     report.failed(&test.name, &why);
     Ok(())
-}
-
-/// Tests run in their package's folder, as `cargo test` does it.
-fn folder(workspace: &Workspace, package: &str) -> std::path::PathBuf {
-    workspace
-        .packages()
-        .into_iter()
-        .find(|found| found.name.as_str() == package)
-        .and_then(|found| found.manifest_path.parent())
-        .map_or_else(|| workspace.root().to_owned(), |folder| folder.as_std_path().to_owned())
 }
 
 /// The first message of a panic, with its place.
@@ -143,6 +165,14 @@ mod tests {
     #[test]
     fn tests_are_listed_and_benches_are_not() {
         assert_eq!(listed("a::b: test\nc: test\nd: benchmark\n\n2 tests, 1 benchmark\n"), ["a::b", "c"]);
+    }
+
+    #[test]
+    fn a_long_run_has_many_cases() {
+        assert_eq!(many(None), "5120");
+        assert_eq!(many(Some("10")), "200");
+        assert_eq!(many(Some("nonsense")), "5120");
+        assert_eq!(many(Some("4294967295")), "4294967295");
     }
 
     #[test]

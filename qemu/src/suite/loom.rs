@@ -12,12 +12,15 @@ use crate::{
     workspace::Workspace,
 };
 
+/// Whether there may be a model that the plan wants.
+pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
+    let packages = workspace.loom_packages();
+    Ok(!packages.is_empty() && libtest::may(workspace, "loom", packages, plan))
+}
+
 /// Runs the models.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     let packages = workspace.loom_packages();
-    if packages.is_empty() {
-        return Ok(());
-    }
     let folder = workspace.target().join("loom");
     let folder = folder.to_str().ok_or_else(|| {
         Failure::new(
@@ -31,12 +34,14 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
         arguments.extend(["-p", package]);
     }
     let step = Step::begin("building the models");
+    let running = report.running("building the models");
     let programs = Cargo::new(workspace)
         .variable("RUSTFLAGS", "--cfg loom")
         .variable("CARGO_PROFILE_RELEASE_LTO", "false")
         .variable("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .arguments(arguments)
         .artifacts(Output::Stderr)?;
+    drop(running);
     step.done();
     libtest::run(workspace, "loom", &programs, plan, report, is_model)
 }

@@ -159,8 +159,9 @@ fn memory() -> u32 {
     512
 }
 
+/// A sound boot takes a minute at most; a host can be many times slower.
 fn timeout() -> u64 {
-    60
+    900
 }
 
 fn once() -> usize {

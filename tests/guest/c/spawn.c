@@ -1,11 +1,14 @@
 /* spawn.h and sys/wait.h: this program starts itself. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/event.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +32,44 @@ static pid_t start(char *role)
 	return posix_spawn(&child, SELF, NULL, NULL, arguments, environment) == 0 ? child : -1;
 }
 
+/* R33: the set that may travel is here with the pipe in it, the other and the kqueue are not. */
+static int has_a_set(char **arguments)
+{
+	int set = atoi(arguments[2]), kept = atoi(arguments[3]), kq = atoi(arguments[4]);
+	struct epoll_event event;
+	struct kevent told;
+	char byte;
+
+	if (epoll_wait(kept, &event, 1, 0) != -1 || errno != EBADF)
+		return 1;
+	if (kevent(kq, NULL, 0, &told, 1, NULL) != -1 || errno != EBADF)
+		return 2;
+	if (epoll_wait(set, &event, 1, 60000) != 1 || event.events != EPOLLIN)
+		return 3;
+	return read(event.data.fd, &byte, 1) == 1 && byte == 'x' ? 7 : 4;
+}
+
+static int sets_travel(void)
+{
+	int set = epoll_create1(0), kept = epoll_create1(EPOLL_CLOEXEC), kq = kqueue(), ends[2], status = 0;
+	char numbers[3][12], *arguments[] = { "child", "set", numbers[0], numbers[1], numbers[2], NULL };
+	struct epoll_event event = { EPOLLIN, { 0 } };
+	pid_t process;
+
+	if (pipe(ends) != 0 || fcntl(kept, F_GETFD) != FD_CLOEXEC || fcntl(set, F_GETFD) != 0)
+		return 0;
+	event.data.fd = ends[0];
+	if (epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event) != 0)
+		return 0;
+	snprintf(numbers[0], sizeof numbers[0], "%d", set);
+	snprintf(numbers[1], sizeof numbers[1], "%d", kept);
+	snprintf(numbers[2], sizeof numbers[2], "%d", kq);
+	if (posix_spawn(&process, SELF, NULL, NULL, arguments, NULL) != 0 || write(ends[1], "x", 1) != 1)
+		return 0;
+	return waitpid(process, &status, 0) == process && WIFEXITED(status) && WEXITSTATUS(status) == 7 &&
+	       fcntl(set, F_SETFD, FD_CLOEXEC) == 0 && fcntl(set, F_GETFD) == FD_CLOEXEC;
+}
+
 static int child(const char *role)
 {
 	if (strcmp(role, "sleeps") == 0)
@@ -43,6 +84,8 @@ int main(int count, char **arguments)
 	int status = 0;
 	pid_t process;
 
+	if (count == 5 && strcmp(arguments[1], "set") == 0)
+		return has_a_set(arguments);
 	if (count == 2 && strcmp(arguments[0], "child") == 0)
 		return child(arguments[1]);
 	process = start("ends");
@@ -56,6 +99,7 @@ int main(int count, char **arguments)
 	tell("no_such_program", posix_spawn(&process, "bin/none", NULL, NULL, arguments, NULL) == ENOENT);
 	tell("no_arguments", posix_spawn(&process, SELF, NULL, NULL, NULL, NULL) == EFAULT &&
 				     posix_spawn(&process, NULL, NULL, NULL, arguments, NULL) == EFAULT);
+	tell("r33_an_epoll_set_travels_and_a_kqueue_does_not", sets_travel());
 	printf("tests done %d\n", tests);
 	return failures > 0;
 }

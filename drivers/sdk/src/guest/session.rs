@@ -5,7 +5,7 @@ use super::mapped::Shared;
 use crate::driver::Opening;
 use crate::files::FileId;
 use crate::link::{Link, SourceKey, Sources};
-use abi::error::{EBADMSG, EINVAL, EMFILE, ENOMEM, EPIPE, Error, Result};
+use abi::error::{EBADMSG, EINVAL, EMFILE, ENOBUFS, ENOMEM, EPIPE, Error, Result};
 use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
@@ -214,8 +214,8 @@ impl Link for Session {
     fn is_alive(&mut self, ticket: &AnyHandle) -> bool {
         match self.prove(ticket) {
             Ok(()) => true,
-            // A quota that is used up says nothing against its owner.
-            Err(error) => error.errno == EMFILE || error.errno == ENOMEM,
+            // A quota that is used up, here or there, says nothing against its owner.
+            Err(error) => [EMFILE, ENOMEM, ENOBUFS].contains(&error.errno),
         }
     }
 

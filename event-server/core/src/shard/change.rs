@@ -23,7 +23,7 @@ impl<M: Mapped> Shard<M> {
         let note = match change {
             Change::Add { source, bank, slot, generation, filters, view } => {
                 let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
-                if !self.adoptions.contains(&(client, index)) {
+                if !self.adoptions.has(client, index) {
                     return Err(Error::new(ENOENT));
                 }
                 check_filters(filters, found.filters)?;
@@ -42,6 +42,10 @@ impl<M: Mapped> Shard<M> {
                     return Err(Error::new(ENOMEM));
                 }
                 self.graph.reserve_note()?;
+                if filters.intersects(Filters::NOTED) {
+                    // What has happened by now is not for this note.
+                    self.graph.activate_all(index, host);
+                }
                 self.graph.add_note(queue, index, |knote| Note {
                     knote,
                     next: NONE,
@@ -69,6 +73,12 @@ impl<M: Mapped> Shard<M> {
                 return Ok(());
             }
         };
+        if let Change::Add { source, filters, .. } = change
+            && filters.intersects(Filters::NOTED)
+        {
+            // What has happened since, unheard because nobody was interested yet, is.
+            self.graph.activate_all(source.index() as u32, host);
+        }
         self.graph.activate_one(note, host).map_err(|fault| {
             let _ = self.graph.liars.push((client, fault));
             Error::from(fault)
@@ -82,10 +92,11 @@ impl<M: Mapped> Shard<M> {
     }
 }
 
-/// Some filters, known ones, and such as the source serves; hang-ups are everybody's (R41).
+/// Some filters, known ones, and such as the source serves. Hang-ups are everybody's (R41), and so are exceptional
+/// conditions: a source that has none tells of its end by them (R47, R57).
 fn check_filters(wanted: Filters, served: Filters) -> Result<()> {
     let known = Filters::all().contains(wanted) && !wanted.is_empty();
-    if known && (served | Filters::HANGUP).contains(wanted) {
+    if known && (served | Filters::HANGUP | Filters::EXCEPT).contains(wanted) {
         return Ok(());
     }
     Err(Error::new(EINVAL))

@@ -10,7 +10,6 @@ use event_protocol::control::limits::MAX_CHANGES;
 use event_protocol::shared::Mapped;
 
 use super::{Client, Shard};
-use crate::arena::NONE;
 use crate::host::Host;
 use crate::queue::Queue;
 use crate::session::{QueueMemory, Session};
@@ -46,7 +45,7 @@ impl<M: Mapped> Shard<M> {
             return Err(Error::new(EACCES));
         }
         let page = self.graph.pages.get(found.page).ok_or(Error::new(ENOENT))?;
-        self.adoptions.insert((slot, index));
+        self.adoptions.add(slot, index)?;
         let adopted = Adopted {
             source,
             page: page.number,
@@ -62,7 +61,7 @@ impl<M: Mapped> Shard<M> {
         let slot = self.client_slot(client)?;
         let Some((index, _)) = self.graph.source(source) else { return Ok(()) };
         self.graph.remove_notes_of_source(index, |queue| queue.client == slot);
-        self.adoptions.remove(&(slot, index));
+        self.adoptions.remove(slot, index);
         Ok(())
     }
 
@@ -158,9 +157,6 @@ impl<M: Mapped> Shard<M> {
             self.drop_queue(slot, index);
         }
         self.clients.remove(slot);
-        let adopted: Vec<_> = self.adoptions.range((slot, 0)..=(slot, NONE)).copied().collect();
-        for pair in adopted {
-            self.adoptions.remove(&pair);
-        }
+        self.adoptions.remove_client(slot);
     }
 }

@@ -3,7 +3,6 @@
 use abi::Handle;
 use abi::error::{EINVAL, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTCONN, Error, Result};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use event_protocol::badge::{ClientId, DriverId, GENERATION_MAX, SourceId};
 use event_protocol::changed::{Drain, memory_size};
 use event_protocol::control::limits::MAX_SOURCES;
@@ -174,10 +173,10 @@ impl<M: Mapped> Shard<M> {
     /// ENODEV.
     pub fn driver_closed<H: Host<Memory = M>>(&mut self, id: DriverId, host: &mut H) {
         let Ok(slot) = self.driver_slot(id) else { return };
-        let sources = self.graph.sources.iter();
-        let sources: Vec<u32> = sources.filter(|(_, s)| s.driver == Some(slot)).map(|(i, _)| i).collect();
-        for index in sources {
-            self.end_source(index, ENODEV as u32, host);
+        for index in 0..self.graph.sources.end() {
+            if self.graph.sources.get(index).is_some_and(|source| source.driver == Some(slot)) {
+                self.end_source(index, ENODEV as u32, host);
+            }
         }
         self.drivers[slot as usize] = None;
         if !self.graph.liars.is_empty() {
@@ -189,7 +188,7 @@ impl<M: Mapped> Shard<M> {
     pub fn watch_closed<H: Host<Memory = M>>(&mut self, id: SourceId, host: &mut H) {
         let Some((index, _)) = self.graph.source(id) else { return };
         self.graph.remove_notes_of_source(index, |_| true);
-        self.adoptions.retain(|&(_, source)| source != index);
+        self.adoptions.remove_source(index);
         if let Some(source) = self.graph.sources.get_mut(index) {
             source.watched = false;
             // A driver whose file has other sources destroys this one when it next looks.

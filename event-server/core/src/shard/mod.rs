@@ -4,7 +4,6 @@ mod change;
 mod clients;
 mod drivers;
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::badge::{ClientId, DriverId};
@@ -18,6 +17,7 @@ use hashbrown::HashMap;
 
 pub use drivers::Created;
 
+use crate::adoptions::Adoptions;
 use crate::arena::Arena;
 use crate::graph::Graph;
 use crate::host::{Host, Peer};
@@ -39,8 +39,8 @@ pub struct Shard<M> {
     driver_generation: u32,
     clients: Arena<Client<M>>,
     client_slots: HashMap<ClientId, u32>,
-    /// (slot of a client, source) pairs: the client may have notes on the source.
-    adoptions: BTreeSet<(u32, u32)>,
+    /// Slots of clients that may have notes on sources.
+    adoptions: Adoptions,
     /// Sources for each client, also those that only it still holds on to.
     made_for: HashMap<Option<ClientId>, u32>,
     /// A page that may have a free cell.
@@ -75,7 +75,7 @@ impl<M: Mapped> Shard<M> {
             driver_generation: 0,
             clients: Arena::default(),
             client_slots: HashMap::new(),
-            adoptions: BTreeSet::new(),
+            adoptions: Adoptions::default(),
             made_for: HashMap::new(),
             roomy: HashMap::new(),
         }

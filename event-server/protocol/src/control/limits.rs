@@ -3,7 +3,7 @@
 /// Shards that the layouts allow for.
 pub const MAX_SHARDS: u32 = 16;
 /// Cells of one driver session.
-pub const MAX_CELLS: u32 = 16384;
+pub const MAX_CELLS: u32 = 1 << 18;
 /// Slots of the smallest bank.
 pub const MIN_BANK_SLOTS: u32 = 64;
 /// Slots of the largest bank.
@@ -13,9 +13,9 @@ pub const MAX_BANKS: usize = 8;
 /// Queues of one session.
 pub const MAX_QUEUES: u32 = 256;
 /// Notes of one session in one shard.
-pub const MAX_NOTES: u32 = 65536;
+pub const MAX_NOTES: u32 = 1 << 18;
 /// Sources for one client in one shard, open or not yet released.
-pub const MAX_SOURCES: u32 = 16384;
+pub const MAX_SOURCES: u32 = 1 << 17;
 /// Client sessions.
 pub const MAX_CLIENTS: u32 = 1024;
 /// Driver sessions of one shard: bits of its doorbell.

@@ -30,6 +30,7 @@ pub struct Body {
     pub name: String,
     pub exit_bits: u64,
     pub handles: Vec<String>,
+    pub data: Vec<u8>,
     pub ended: Option<ExitStatus>,
 }
 
@@ -146,6 +147,7 @@ impl System for World {
             name: plan.name.into(),
             exit_bits: plan.exit_bits,
             handles: handles.iter().map(|(name, _)| name.clone()).collect(),
+            data: plan.data.to_vec(),
             ended: None,
         });
         drop(state);

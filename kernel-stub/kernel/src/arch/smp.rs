@@ -16,8 +16,8 @@ use crate::log;
 
 /// Physical address of the trampoline: free memory on every PC, on a page boundary below 1 MiB.
 pub const TRAMPOLINE: u64 = 0x8000;
-/// How long a CPU may take, in ns.
-const PATIENCE: u64 = 1_000_000_000;
+/// How long a CPU may take, in ns: an emulated one waits for its turn on the host.
+const PATIENCE: u64 = 10_000_000_000;
 
 static ARRIVING: AtomicPtr<PerCpu> = AtomicPtr::new(core::ptr::null_mut());
 static ARRIVED: AtomicU32 = AtomicU32::new(1);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use abi::error::{ETIMEDOUT, Error, Result};
+use abi::error::{ENOBUFS, ENOMEM, ETIMEDOUT, Error, Result};
 use abi::limits::FOREVER;
 use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, MAX_HANDLES, WORDS};
 use abi::{Message, Tag};
@@ -116,7 +116,7 @@ impl Reply {
                 Ok(())
             }
             Err(error) if error.errno == abi::error::ESRCH => Err(error),
-            Err(error) => Endpoint::reply(token, Reply::error(self.label, error).message()),
+            Err(error) => Endpoint::reply(token, Reply::error(self.label, to_caller(error)).message()),
         }
     }
 
@@ -129,12 +129,17 @@ impl Reply {
             Err(error) if error.errno == abi::error::ESRCH => return Err(error),
             Err(error) => {
                 // The caller waits; if it does no longer, it needs no error either.
-                let _ = Endpoint::reply(token, Reply::error(label, error).message());
+                let _ = Endpoint::reply(token, Reply::error(label, to_caller(error)).message());
                 return Err(error);
             }
         }
         Ok(())
     }
+}
+
+/// The error of an answer as its caller knows it: what it cannot pay for is its own affair.
+fn to_caller(error: Error) -> Error {
+    if error.errno == ENOBUFS { Error::new(ENOMEM) } else { error }
 }
 
 /// What a server does with what it hears.

@@ -14,7 +14,7 @@ object! {
 }
 
 object! {
-    /// The machine itself; only init has it.
+    /// The machine itself: init has it, and drivers of buses.
     Hardware
 }
 

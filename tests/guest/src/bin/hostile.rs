@@ -41,27 +41,29 @@ fn main(start: &rt::Start) -> i32 {
     }
     let mut suite = Suite::new(start);
     let seed = Random::seed(start.arg(2));
-    suite.test("a_million_wild_calls", || a_million_wild_calls(seed));
+    let times: u64 = start.arg(3).parse().unwrap_or(1);
+    suite.test("a_million_wild_calls", || a_million_wild_calls(seed, times));
     suite.finish()
 }
 
-fn a_million_wild_calls(seed: u64) -> Outcome {
+fn a_million_wild_calls(seed: u64, times: u64) -> Outcome {
     // Once for the tables to grow.
     (0..3).try_for_each(|round| run(seed ^ round, CALLS_OF_ONE).map(drop))?;
     let ledger = Ledger::open()?;
     let witnesses = Witnesses::start()?;
+    let calls = CALLS * times;
     let mut done = 0;
     let mut round = 0;
     let result = loop {
-        if done >= CALLS {
+        if done >= calls {
             break Ok(());
         }
         round += 1;
-        match run(seed.wrapping_add(round), CALLS_OF_ONE.min(CALLS - done)) {
+        match run(seed.wrapping_add(round), CALLS_OF_ONE.min(calls - done)) {
             Ok(calls) => done += calls,
             Err(failure) => break Err(failure),
         }
-        if round > 20_000 {
+        if round > 20_000 * times {
             break ensure(false, "hostile processes get somewhere");
         }
     };

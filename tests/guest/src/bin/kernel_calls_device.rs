@@ -3,17 +3,17 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-use abi::error::EFAULT;
+use abi::error::{EBUSY, EFAULT, EINVAL};
 use abi::flag::{CLOCK_MONOTONIC, FUTEX_WAIT, MapFlags};
 use abi::number::{SYS_CLOCK_GETTIME, SYS_COUNTERS, SYS_FUTEX, SYS_HANDLE_INFO, SYS_LOG, SYS_PROCESS_STATUS};
 use abi::status::State;
 use abi::thread::ThreadOptions;
 use driver_sdk::Ports;
-use guest_tests::failure::{equal, refused};
+use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::mini::{self, DATA, Plan};
 use guest_tests::{Failure, Outcome, Suite, raw, soon};
 use rt::clock;
-use rt::sys::{Memory, Object, Process, Quota};
+use rt::sys::{Hardware, Memory, Object, Process, Quota};
 use rt::thread::{self, Builder};
 
 rt::entry!(main);
@@ -27,6 +27,9 @@ fn main(start: &rt::Start) -> i32 {
         ("a_pointer_into_device_memory_is_efault", a_pointer_into_device_memory_is_efault),
         ("an_ipc_buffer_in_device_memory_is_efault", an_ipc_buffer_in_device_memory_is_efault),
         ("ports_are_nobody_elses", ports_are_nobody_elses),
+        ("ports_that_are_no_ports_are_refused", no_ports),
+        ("ports_granted_to_oneself_are_there_at_once_and_everywhere", ports_granted_to_oneself),
+        ("ports_are_not_granted_while_others_run", ports_are_not_granted_while_others_run),
     ]);
     suite.finish()
 }
@@ -86,4 +89,80 @@ fn ports_are_nobody_elses() -> Outcome {
             Ok(())
         })?
         .join()?
+}
+
+fn hardware() -> Outcome<&'static Hardware> {
+    static HARDWARE: rt::sync::OnceLock<Option<Hardware>> = rt::sync::OnceLock::new();
+    let hardware = HARDWARE.get_or_init(|| rt::start::start().object("hardware:test"));
+    hardware.as_ref().ok_or_else(|| Failure::new("no hardware handle was granted"))
+}
+
+/// Calls with this process's own handle.
+fn with_oneself<T>(call: impl FnOnce(&Process) -> T) -> T {
+    let own = Process::from_handle(rt::start::start().process());
+    let result = call(&own);
+    // It is not this test's to close.
+    core::mem::forget(own);
+    result
+}
+
+/// Grants ports to this process, whose other threads may be on their way out.
+fn grant(first: u16, count: u16) -> Outcome {
+    with_oneself(|own| {
+        let deadline = soon();
+        while own.status()?.threads > 1 {
+            ensure(clock::now_ns() < deadline, "this process has one thread")?;
+            guest_tests::a_moment();
+        }
+        Ok(hardware()?.grant_ports(own, first, count)?)
+    })
+}
+
+fn no_ports() -> Outcome {
+    with_oneself(|own| {
+        for (first, count) in [(0x80, 0), (0xffff, 2), (0xfff0, u16::MAX)] {
+            refused(hardware()?.grant_ports(own, first, count), EINVAL)?;
+        }
+        // Other handles give no right to it.
+        let other = Hardware::from_handle(registers()?.handle());
+        let result = other.grant_ports(own, 0x84, 1);
+        core::mem::forget(other);
+        refused(result, EINVAL)
+    })
+}
+
+fn ports_granted_to_oneself() -> Outcome {
+    // The page register of the first channel of the DMA controller (Intel data sheet 231466): it keeps what is written.
+    const PAGE_REGISTER: Ports = Ports::new(0x87, 1);
+    let keeps = |value: u8| {
+        PAGE_REGISTER.write(0, value);
+        equal(PAGE_REGISTER.read(0), value)
+    };
+    grant(0x87, 1)?;
+    keeps(0x5a)?;
+    thread::sleep(1_000_000);
+    keeps(0xa5)?;
+    for cpu in 0..clock::cpu_count() {
+        rt::sys::set_affinity(1 << cpu)?;
+        keeps(cpu as u8)?;
+        // A process that has none runs in between, and finds none.
+        let code = guest_tests::instructions!("in al, 0x87", "2: pause", "jmp 2b");
+        let thief = Plan { cpus: 1 << cpu, ..Plan::new(code) }.start()?;
+        let status = thief.ended()?;
+        equal((status.state, status.vector), (State::Faulted as u32, GENERAL_PROTECTION))?;
+        keeps(!cpu as u8)?;
+    }
+    rt::sys::set_affinity((1 << clock::cpu_count()) - 1)?;
+    // Threads that come later have them too.
+    Builder::new().spawn(move || keeps(0x33))?.join()?
+}
+
+fn ports_are_not_granted_while_others_run() -> Outcome {
+    let waiter = Builder::new().spawn_suspended(|| ())?;
+    with_oneself(|own| refused(hardware()?.grant_ports(own, 0x84, 1), EBUSY))?;
+    waiter.start()?;
+    waiter.join()?;
+    grant(0x84, 1)?;
+    Ports::new(0x84, 1).read(0);
+    Ok(())
 }

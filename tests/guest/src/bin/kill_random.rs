@@ -39,10 +39,11 @@ fn main(start: &rt::Start) -> i32 {
     }
     let mut suite = Suite::new(start);
     let seed = Random::seed(start.arg(2));
-    suite.test("small_processes_die_anywhere", || small_processes_die_anywhere(seed));
-    suite.test("threads_die_anywhere", || threads_die_anywhere(seed));
-    suite.test("programs_die_anywhere", || programs_die_anywhere(seed));
-    suite.test("servers_die_under_their_callers", || servers_die_under_their_callers(seed));
+    let times = start.arg(3).parse().unwrap_or(1);
+    suite.test("small_processes_die_anywhere", || small_processes_die_anywhere(seed, times));
+    suite.test("threads_die_anywhere", || threads_die_anywhere(seed, times));
+    suite.test("programs_die_anywhere", || programs_die_anywhere(seed, times));
+    suite.test("servers_die_under_their_callers", || servers_die_under_their_callers(seed, times));
     suite.finish()
 }
 
@@ -150,12 +151,12 @@ fn small_round(random: &mut Random) -> Outcome {
     left.iter().try_for_each(|child| child.ended().map(drop))
 }
 
-fn small_processes_die_anywhere(seed: u64) -> Outcome {
+fn small_processes_die_anywhere(seed: u64, times: u32) -> Outcome {
     let mut random = Random::new(seed);
     small_round(&mut random)?;
     let ledger = Ledger::open()?;
     let witnesses = Witnesses::start()?;
-    let result = (0..40).try_for_each(|_| small_round(&mut random));
+    let result = (0..40 * times).try_for_each(|_| small_round(&mut random));
     witnesses.finish()?;
     result?;
     ledger.balance()
@@ -211,10 +212,10 @@ fn thread_round(random: &mut Random) -> Outcome {
     Ok(())
 }
 
-fn threads_die_anywhere(seed: u64) -> Outcome {
+fn threads_die_anywhere(seed: u64, times: u32) -> Outcome {
     let mut random = Random::new(seed ^ 1);
     let witnesses = Witnesses::start()?;
-    let result = (0..15).try_for_each(|_| thread_round(&mut random));
+    let result = (0..15 * times).try_for_each(|_| thread_round(&mut random));
     let rounds = witnesses.finish()?;
     result?;
     ensure(rounds > 0, "the witnesses went on")
@@ -279,21 +280,21 @@ fn program_round(random: &mut Random) -> Outcome {
     }
 }
 
-fn programs_die_anywhere(seed: u64) -> Outcome {
+fn programs_die_anywhere(seed: u64, times: u32) -> Outcome {
     let mut random = Random::new(seed ^ 2);
     (0..5).try_for_each(|_| program_round(&mut random))?;
     let ledger = Ledger::open()?;
     let witnesses = Witnesses::start()?;
-    let result = (0..20).try_for_each(|_| program_round(&mut random));
+    let result = (0..20 * times).try_for_each(|_| program_round(&mut random));
     witnesses.finish()?;
     result?;
     ledger.balance()
 }
 
-fn servers_die_under_their_callers(seed: u64) -> Outcome {
+fn servers_die_under_their_callers(seed: u64, times: u32) -> Outcome {
     let mut random = Random::new(seed ^ 3);
     // The server of this test is a thread that closes its endpoint; that of a process is in `kernel_calls`.
-    for _ in 0..50 {
+    for _ in 0..50 * times {
         let endpoint = Endpoint::create()?;
         let callers = (0..4u64)
             .map(|badge| {

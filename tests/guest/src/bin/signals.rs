@@ -143,8 +143,10 @@ fn play(role: &str, argument: &str) -> Outcome {
             while !sigpending().contains(TERM as u32) {
                 rt::thread::sleep(1_000_000);
             }
+            sigaction(USR2, Some(Action::handler(catch)))?;
             kill(parent, USR1)?;
-            rt::thread::sleep(50_000_000);
+            // Until its parent has seen that it lives on.
+            said(1)?;
             sigmask(Some((How::Unblock, only(TERM))))?;
             exit(8);
         }
@@ -187,7 +189,7 @@ fn wait(child: &Child) -> Outcome<WaitStatus> {
     }
 }
 
-/// Waits until the child has said that it is ready, by a signal.
+/// Waits until the other side has said that it is ready, by a signal.
 fn said(times: u32) -> Outcome {
     while CAUGHT.load(Ordering::SeqCst) < times {
         refused(sleep(Duration::from_nanos(PATIENCE)), EINTR)?;
@@ -270,6 +272,7 @@ fn a_blocked_default_action_waits() -> Outcome {
     child.kill(TERM)?;
     said(2)?;
     equal(waitpid(child.pid(), WaitFlags::NOHANG)?, None)?;
+    child.kill(USR2)?;
     equal(wait(&child)?, WaitStatus(TERM))
 }
 
@@ -540,7 +543,7 @@ fn a_service_that_dies_comes_back() -> Outcome {
     }
     while caught() == 0 {
         ensure(rt::clock::now_ns() < end, "the handler runs again")?;
-        refused(sleep(Duration::from_millis(1000)), EINTR)?;
+        refused(sleep(Duration::from_nanos(PATIENCE)), EINTR)?;
     }
     // It knows the processes that there are, and new notes have a new stream.
     queue.apply(&[KEvent::process(bomb.pid(), EXIT).add()])?;

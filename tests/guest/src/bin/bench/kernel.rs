@@ -31,7 +31,7 @@ pub fn play(role: &str, start: &rt::Start) -> Outcome {
     match role {
         "echo" => echo(start),
         "partner" => partner(start),
-        "driver" => crate::kevent::driver(start),
+        "driver" => crate::driver::driver(start),
         _ => Err(Failure::new("an unknown part")),
     }
 }

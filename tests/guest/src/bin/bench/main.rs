@@ -5,8 +5,14 @@
 
 extern crate alloc;
 
+mod arrival;
+mod driver;
+mod harvest;
+mod interface;
 mod kernel;
-mod kevent;
+mod pipes;
+mod registration;
+mod scan;
 
 use guest_tests::Outcome;
 use guest_tests::child;
@@ -33,7 +39,8 @@ fn main(start: &rt::Start) -> i32 {
 fn all(filter: &str) -> Outcome {
     // A span is measured on one CPU, and nothing of it may run on another.
     rt::sys::set_affinity(1)?;
-    for (name, figure) in kernel::FIGURES.iter().chain(kevent::FIGURES) {
+    let tables = [kernel::FIGURES, pipes::FIGURES, harvest::FIGURES, scan::FIGURES, registration::FIGURES];
+    for (name, figure) in tables.into_iter().chain([arrival::FIGURES]).flatten() {
         if name.contains(filter) {
             figure(name)?;
         }

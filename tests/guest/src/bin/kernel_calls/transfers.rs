@@ -1,6 +1,6 @@
 //! Handles in messages.
 
-use abi::error::{EBADF, EINVAL, EMSGSIZE, EPERM, EPIPE};
+use abi::error::{EBADF, EINVAL, EMFILE, EMSGSIZE, ENOBUFS, ENOMEM, EPERM, EPIPE, ETIMEDOUT};
 use abi::{Handle, Message, Rights, Tag, TransferSlot};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -28,6 +28,8 @@ pub const TESTS: &[Test] = &[
     ("the_right_to_receive_can_be_moved", the_right_to_receive_can_be_moved),
     ("who_waits_where_the_right_to_receive_has_left_gets_epipe", who_waits_where_the_right_has_left),
     ("a_reply_that_moves_its_own_endpoint_away_receives_no_more", a_reply_that_moves_its_own_endpoint),
+    ("a_receiver_that_cannot_pay_is_enobufs_to_its_sender", a_receiver_that_cannot_pay),
+    ("a_caller_that_cannot_pay_for_the_answer_goes_on_waiting", a_caller_that_cannot_pay),
 ];
 
 /// What a receiver does with the handles of one message: it answers with how they arrived, and closes them.
@@ -247,10 +249,60 @@ fn takes_over() -> &'static [u8] {
     )
 }
 
+/// Instructions that call the endpoint in word 0, and answer each message on the endpoint that arrives in the reply with
+/// the words they got.
+fn serves() -> &'static [u8] {
+    guest_tests::instructions!(
+        "mov ebx, {ipc}",
+        "mov dword ptr [rbx + {accept}], 4",
+        "mov rdi, [rdi]",
+        "mov esi, 0x10000",
+        "mov r12, -1",
+        "mov eax, {call}",
+        "syscall",
+        "mov r15, [rbx]",
+        "2: mov rdi, r15",
+        "mov r12, -1",
+        "mov eax, {recv}",
+        "syscall",
+        "mov rdi, rsi",
+        "mov esi, 0x10000",
+        "mov eax, {reply}",
+        "syscall",
+        "jmp 2b";
+        ipc = const mini::IPC,
+        accept = const core::mem::offset_of!(abi::IpcBuffer, accept),
+        call = const abi::number::SYS_CALL,
+        recv = const abi::number::SYS_RECV,
+        reply = const abi::number::SYS_REPLY,
+    )
+}
+
+/// Instructions that call the endpoint in word 0 and end the process with the first word of the reply as its status.
+fn asks() -> &'static [u8] {
+    guest_tests::instructions!(
+        "mov ebx, {ipc}",
+        "mov dword ptr [rbx + {accept}], 4",
+        "mov rdi, [rdi]",
+        "mov esi, 0x10000",
+        "mov r12, -1",
+        "mov eax, {call}",
+        "syscall",
+        "mov rsi, rdx",
+        "xor edi, edi",
+        "mov eax, {kill}",
+        "syscall";
+        ipc = const mini::IPC,
+        accept = const core::mem::offset_of!(abi::IpcBuffer, accept),
+        call = const abi::number::SYS_CALL,
+        kill = const abi::number::SYS_PROCESS_KILL,
+    )
+}
+
 /// An endpoint that only `child` calls, its call, and the child.
-fn heir() -> Outcome<(Endpoint, rt::sys::Received, mini::Mini)> {
+fn heir(code: &[u8]) -> Outcome<(Endpoint, rt::sys::Received, mini::Mini)> {
     let will = Endpoint::create()?;
-    let child = Plan::new(takes_over()).handles(&[will.handle()]).start()?;
+    let child = Plan::new(code).handles(&[will.handle()]).start()?;
     let asked = will.recv(soon())?;
     Ok((will, asked, child))
 }
@@ -264,7 +316,7 @@ fn part_with(endpoint: &Endpoint) -> Message {
 }
 
 fn who_waits_where_the_right_has_left() -> Outcome {
-    let (_will, asked, child) = heir()?;
+    let (_will, asked, child) = heir(takes_over())?;
     let service = Arc::new(Endpoint::create()?);
     let client = service.duplicate()?;
     let waiters = (0..2)
@@ -287,7 +339,7 @@ fn who_waits_where_the_right_has_left() -> Outcome {
 }
 
 fn a_reply_that_moves_its_own_endpoint() -> Outcome {
-    let (_will, asked, child) = heir()?;
+    let (_will, asked, child) = heir(takes_over())?;
     let service = Endpoint::create()?;
     let client = service.duplicate()?;
     refused(service.reply_recv(asked.token, part_with(&service), soon()), EBADF)?;
@@ -295,4 +347,70 @@ fn a_reply_that_moves_its_own_endpoint() -> Outcome {
     child.process.kill(0)?;
     child.ended()?;
     equal(answer?.words, [1, 2, 3, 4])
+}
+
+/// Fills the handle table of a process to the end of its quota.
+fn use_up(child: &mini::Mini) -> Outcome {
+    let word = Notification::create()?;
+    loop {
+        match child.process.grant(word.handle(), Rights::all()) {
+            Ok(_) => {}
+            Err(error) => return refused_with(Err::<(), _>(error), &[ENOMEM, EMFILE]),
+        }
+    }
+}
+
+fn a_receiver_that_cannot_pay() -> Outcome {
+    let (_will, asked, child) = heir(serves())?;
+    let service = Endpoint::create()?;
+    let client = Arc::new(service.duplicate()?);
+    Endpoint::reply(asked.token, part_with(&service))?;
+    use_up(&child)?;
+    let plain = Message { tag: Tag::words(5), words: [1, 2, 3, 4] };
+    for queued in [false, true] {
+        // It waits already, or finds the caller in the queue.
+        if queued {
+            child.thread.suspend()?;
+        }
+        a_moment();
+        let word = Notification::create()?;
+        let (number, caller) = (word.handle(), client.clone());
+        let gift = move || {
+            let slot = TransferSlot {
+                handle: number,
+                rights: u32::MAX,
+                flags: TransferSlot::MOVE,
+                ..TransferSlot::EMPTY
+            };
+            ipc::set_slot(0, slot);
+            caller.call(Message { tag: Tag::new(1, 0, 1), words: [0; 4] }, soon())
+        };
+        let sender = thread::spawn(gift)?;
+        a_moment();
+        if queued {
+            child.thread.start()?;
+        }
+        refused(sender.join()?, ENOBUFS)?;
+        // Nothing has left, and nobody else is hurt: who brings nothing is served.
+        word.signal(1)?;
+        equal(word.poll()?, 1)?;
+        equal(client.call(plain, soon())?.words, plain.words)?;
+    }
+    child.process.kill(0)?;
+    child.ended()?;
+    Ok(())
+}
+
+fn a_caller_that_cannot_pay() -> Outcome {
+    let (_will, asked, child) = heir(asks())?;
+    use_up(&child)?;
+    let gift = Endpoint::create()?;
+    refused(Endpoint::reply(asked.token, part_with(&gift)), ENOBUFS)?;
+    let client = gift.duplicate()?;
+    // It was not parted with.
+    refused(client.call(Message { tag: Tag::words(1), words: [0; 4] }, 0), ETIMEDOUT)?;
+    // As a server of the run-time's answers: the caller is told that it is its own quota.
+    let reply = ipc::Reply::ok(2).handle(Transfer::moved(gift));
+    reply.send(asked.token)?;
+    equal(child.ended()?.code, i64::from(ENOMEM))
 }

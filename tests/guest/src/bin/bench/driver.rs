@@ -1,12 +1,8 @@
-//! What kevent costs, and an event's way from a driver through the event server to a client that waits.
-//!
-//! All on one CPU; the server above the client above the driver in priority, so that each hands over to the next at once
-//! and the driver runs when the client waits.
+//! A driver of one source that publishes whenever it runs, below its client in priority: so it runs when the client waits.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
-use core::time::Duration;
 
 use abi::Rights;
 use abi::error::{EBADMSG, Error, Result};
@@ -19,119 +15,74 @@ use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::shared::{Kept, KeptChanged, Region};
 use guest_tests::child::{self, Role};
-use guest_tests::measure::{Clock, Stamp, measure, tell};
+use guest_tests::measure::{Clock, Stamp};
 use guest_tests::shared::Shared;
 use guest_tests::{Failure, Outcome, soon};
+use libkq::Descriptor;
 use libkq::flag::O_RDONLY;
 use libkq::machine::SharedMemory;
-use libkq::{Descriptor, KEvent, Queue};
 use rt::init::Child;
 use rt::ipc::{Arrivals, Transfer, call_postcard, set_accept};
 use rt::sys::{Endpoint, Memory, Notification, Object};
 
 use crate::PROGRAM;
-use crate::kernel::{Figure, meet};
+use crate::kernel::meet;
 
-pub const FIGURES: &[Figure] = &[
-    ("kevent_none_ready", none_ready),
-    ("kevent_one_ready", one_ready),
-    ("event_to_blocked_client", event_to_blocked_client),
-];
-
-const NOW: Option<Duration> = Some(Duration::ZERO);
 /// Cells that the driver asks for.
 const CELLS: u32 = 64;
 /// Word 0 of the shared page ends the driver; here it leaves its stamp.
 const STAMP: usize = 1;
 
 /// The driver's process and a descriptor of it.
-struct Partner {
+pub struct Partner {
     child: Child,
     shared: Shared,
     go: Notification,
-    file: Descriptor,
+    lowered: Notification,
+    /// The descriptor.
+    pub file: Descriptor,
 }
 
 impl Partner {
-    fn start() -> Outcome<Partner> {
-        let (meeting, shared, go) = (Endpoint::create()?, Shared::create()?, Notification::create()?);
+    /// Starts it; it waits to [`go`](Partner::go).
+    pub fn start() -> Outcome<Partner> {
+        let (meeting, shared) = (Endpoint::create()?, Shared::create()?);
+        let (go, lowered) = (Notification::create()?, Notification::create()?);
         let handles = vec![
             ("meeting", Transfer::moved(meeting.with_badge(Rights::all(), 1)?)),
             ("shared", Transfer::copy(shared.memory())),
             ("go", Transfer::copy(&go)),
+            ("lowered", Transfer::copy(&lowered)),
         ];
         let below = rt::block::current().priority() - 1;
         let child = Role::new(PROGRAM, "driver").on(1).priority(below).spawn(handles)?;
         let driver = meet(&meeting)?;
         let file = Descriptor::open_at(&driver, "/dev/bench", O_RDONLY)?;
-        Ok(Partner { child, shared, go, file })
+        Ok(Partner { child, shared, go, lowered, file })
     }
 
     /// Lets it publish without end.
-    fn go(&self) -> Result<()> {
+    pub fn go(&self) -> Result<()> {
         self.go.signal(1)
     }
 
-    fn end(self) -> Outcome {
+    /// Waits until what was published is gone. The next event is not published before the caller waits again.
+    pub fn lower(&self) -> Result<()> {
+        self.lowered.poll()?;
+        self.lowered.wait(soon()).map(drop)
+    }
+
+    /// When it began to publish the last time.
+    pub fn began(&self) -> Stamp {
+        Stamp::load(&self.shared, STAMP)
+    }
+
+    /// Ends it.
+    pub fn end(self) -> Outcome {
         self.shared.set(0, 1);
         self.go()?;
         child::ends_well(&self.child)
     }
-}
-
-/// A call that finds nothing: one note, which is not true.
-fn none_ready(name: &str) -> Outcome {
-    let partner = Partner::start()?;
-    looks(name, &partner, 0)?;
-    partner.end()
-}
-
-/// A call that finds one event.
-fn one_ready(name: &str) -> Outcome {
-    let partner = Partner::start()?;
-    // Once round: it publishes, and then it waits for the CPU for ever.
-    partner.go()?;
-    rt::thread::sleep(1_000_000);
-    looks(name, &partner, 1)?;
-    partner.end()
-}
-
-fn looks(name: &str, partner: &Partner, ready: usize) -> Outcome {
-    let clock = Clock::here();
-    let kq = libkq::kqueue()?;
-    let mut events = [KEvent::default(); 8];
-    libkq::kevent(kq, &[KEvent::read(partner.file.number()).add()], &mut [], NOW)?;
-    let cost = measure(|| {
-        let begin = clock.begin();
-        let count = libkq::kevent(kq, &[], &mut events, NOW);
-        let end = clock.end();
-        if count? != ready {
-            return Err(Failure::new("another number of events"));
-        }
-        Ok(end.since(begin))
-    })?;
-    tell(name, cost);
-    Ok(libkq::close(kq)?)
-}
-
-/// From before the driver's publish to the return of the client's call.
-fn event_to_blocked_client(name: &str) -> Outcome {
-    let clock = Clock::here();
-    let partner = Partner::start()?;
-    let queue = Queue::new()?;
-    queue.apply(&[KEvent::read(partner.file.number()).add().clear()])?;
-    partner.go()?;
-    let mut events = [KEvent::default(); 8];
-    let cost = measure(|| {
-        let count = libkq::kevent(queue.number(), &[], &mut events, None);
-        let end = clock.end();
-        if count? != 1 {
-            return Err(Failure::new("another number of events"));
-        }
-        Ok(end.since(Stamp::load(&partner.shared, STAMP)))
-    })?;
-    tell(name, cost);
-    partner.end()
 }
 
 /// The driver: it speaks the protocols itself, for what it does besides publishing must not count.
@@ -141,6 +92,7 @@ pub fn driver(start: &rt::Start) -> Outcome {
     let meeting: Endpoint = start.object("meeting").ok_or_else(missing)?;
     let shared = Shared::open(start.object("shared").ok_or_else(missing)?)?;
     let go: Notification = start.object("go").ok_or_else(missing)?;
+    let lowered: Notification = start.object("lowered").ok_or_else(missing)?;
     let endpoint = Endpoint::create()?;
     let client = endpoint.with_badge(Rights::all(), 7)?;
     rt::ipc::call(&meeting, 1, [0; WORDS], 0, vec![Transfer::moved(client)], soon())?;
@@ -155,8 +107,10 @@ pub fn driver(start: &rt::Start) -> Outcome {
             go.wait(soon())?;
         }
         amount += 1;
+        source.publish(0, false)?;
+        lowered.signal(1)?;
         clock.begin().store(&shared, STAMP);
-        source.publish(amount)?;
+        source.publish(amount, true)?;
     }
 }
 
@@ -211,10 +165,10 @@ impl Source {
     }
 
     #[inline]
-    fn publish(&mut self, amount: i64) -> Result<()> {
+    fn publish(&mut self, amount: i64, arrived: bool) -> Result<()> {
         let level = Level::new(amount);
         let ring = self.ring.get();
-        match self.publisher.publish(ring, &self.cell, self.id, Direction::Read, level, true)? {
+        match self.publisher.publish(ring, &self.cell, self.id, Direction::Read, level, arrived)? {
             Told::Ring => self.doorbell.signal(self.bits),
             Told::Nothing => Ok(()),
         }

@@ -1,0 +1,231 @@
+//! Drivers: each with a session, and files that have a source for each open description that is watched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use abi::error::{ENODEV, Error, Result};
+use event_protocol::badge::{ClientId, DriverId, SourceId};
+use event_protocol::cell::Direction;
+use event_protocol::changed::{Publisher, Told, memory_size};
+use event_protocol::descriptor::Kind;
+use event_protocol::filter::Filters;
+use event_protocol::level::Level;
+use event_protocol::shared::{Owned, Region};
+
+use super::server::{Memory, Server};
+
+const CELLS: u32 = 256;
+
+/// A driver's session.
+struct Session {
+    id: DriverId,
+    memory: Region<Memory>,
+    publisher: Publisher,
+}
+
+/// What a driver has been asked to open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Nature {
+    /// The driver.
+    pub driver: usize,
+    /// What it is.
+    pub kind: Kind,
+    /// The filters that it serves.
+    pub filters: Filters,
+    /// Low-water marks.
+    pub low_water: (u32, u32),
+    /// Whether its sources lie in pages of their own.
+    pub shared: bool,
+}
+
+/// A file of a driver.
+struct File {
+    nature: Nature,
+    levels: [Level; 2],
+    error: u32,
+    gone: bool,
+    /// By the open description that each is of.
+    sources: BTreeMap<u64, Source>,
+}
+
+struct Source {
+    id: SourceId,
+    page: Region<Memory>,
+    cell: u32,
+    /// The driver has destroyed it.
+    destroyed: bool,
+}
+
+/// All drivers and their files.
+#[derive(Default)]
+pub struct Drivers {
+    sessions: Vec<Option<Session>>,
+    files: Vec<File>,
+    /// The doorbell bits that each shard has not heard of.
+    bells: BTreeMap<u32, u64>,
+}
+
+/// Number of a file among all that ever were.
+pub type FileNumber = usize;
+
+fn place(direction: Direction) -> usize {
+    usize::from(direction == Direction::Write)
+}
+
+impl Drivers {
+    /// A driver begins, in a shard.
+    pub fn attach(&mut self, server: &mut Server, shard: u32) -> usize {
+        let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
+        let own = &mut server.shards[shard as usize];
+        let id = own.attach(Default::default(), memory.clone(), Filters::all(), CELLS).unwrap();
+        let session = Session { id, memory: Region::new(memory), publisher: Publisher::new() };
+        self.sessions.push(Some(session));
+        self.sessions.len() - 1
+    }
+
+    /// A file comes to be.
+    pub fn create(&mut self, nature: Nature) -> FileNumber {
+        let levels = [Level::default(); 2];
+        self.files.push(File { nature, levels, error: 0, gone: false, sources: BTreeMap::new() });
+        self.files.len() - 1
+    }
+
+    /// What a file is.
+    pub fn nature(&self, file: FileNumber) -> Nature {
+        self.files[file].nature
+    }
+
+    /// Whether it is no more.
+    pub fn is_gone(&self, file: FileNumber) -> bool {
+        self.files[file].gone
+    }
+
+    /// A source for an open description: where its level is published.
+    pub fn watch(
+        &mut self,
+        server: &mut Server,
+        file: FileNumber,
+        description: u64,
+        client: ClientId,
+    ) -> Result<SourceId> {
+        let found = &mut self.files[file];
+        if found.gone {
+            return Err(Error::new(ENODEV));
+        }
+        let Nature { driver, filters, low_water, shared, .. } = found.nature;
+        let session = self.sessions[driver].as_mut().ok_or(Error::new(ENODEV))?;
+        let Server { shards, kernel, .. } = server;
+        let shard = &mut shards[session.id.shard() as usize];
+        let owner = (!shared).then_some(client);
+        let made = shard.create_source(session.id, filters, owner, low_water, kernel)?;
+        let page = Region::new(kernel.pages[&made.handle].clone());
+        let source = Source { id: made.source, page, cell: made.cell, destroyed: false };
+        let cell = source.page.cell(source.cell)?;
+        cell.set_error(found.error);
+        let changed = session.memory.changed(CELLS)?;
+        for direction in [Direction::Read, Direction::Write] {
+            let level = found.levels[place(direction)];
+            let told = session.publisher.publish(changed, cell, source.id, direction, level, false)?;
+            assert_eq!(told, Told::Nothing, "nobody can be interested yet");
+        }
+        found.sources.insert(description, source);
+        Ok(made.source)
+    }
+
+    /// An open description is closed: its driver hears that its handle is, and the server that the watch handle is.
+    pub fn close(&mut self, server: &mut Server, file: FileNumber, description: u64, driver_first: bool) {
+        let found = &mut self.files[file];
+        let Some(source) = found.sources.remove(&description) else { return };
+        let session = self.sessions[found.nature.driver].as_ref().filter(|_| !source.destroyed);
+        let Server { shards, kernel, .. } = server;
+        let shard = &mut shards[source.id.shard() as usize];
+        if !driver_first {
+            shard.watch_closed(source.id, kernel);
+        }
+        if let Some(session) = session {
+            shard.destroy_source(session.id, source.id, 0, kernel).unwrap();
+        }
+        if driver_first {
+            shard.watch_closed(source.id, kernel);
+        }
+    }
+
+    /// Publishes a level in all sources of a file.
+    pub fn publish(&mut self, file: FileNumber, direction: Direction, level: Level, error: u32, arrived: bool) {
+        let found = &mut self.files[file];
+        found.levels[place(direction)] = level;
+        found.error = error;
+        self.tell(file, |publisher, changed, cell, source| {
+            cell.set_error(error);
+            publisher.publish(changed, cell, source, direction, level, arrived).unwrap()
+        });
+    }
+
+    /// Posts occurrences of a file that counts.
+    pub fn count(&mut self, file: FileNumber, occurrences: u64) {
+        self.tell(file, |publisher, changed, cell, source| {
+            publisher.post(changed, cell, source, occurrences).unwrap()
+        });
+    }
+
+    /// Posts note bits.
+    pub fn note(&mut self, file: FileNumber, bits: u32) {
+        self.tell(file, |publisher, changed, cell, source| {
+            publisher.note(changed, cell, source, bits, 0).unwrap()
+        });
+    }
+
+    fn tell(
+        &mut self,
+        file: FileNumber,
+        mut tell: impl FnMut(
+            &mut Publisher,
+            event_protocol::changed::Changed<'_>,
+            &event_protocol::cell::Cell,
+            SourceId,
+        ) -> Told,
+    ) {
+        let found = &self.files[file];
+        let Some(session) = self.sessions[found.nature.driver].as_mut().filter(|_| !found.gone) else { return };
+        let changed = session.memory.changed(CELLS).unwrap();
+        for source in found.sources.values() {
+            let cell = source.page.cell(source.cell).unwrap();
+            if tell(&mut session.publisher, changed, cell, source.id) == Told::Ring {
+                *self.bells.entry(session.id.shard()).or_default() |= 1 << session.id.index();
+            }
+        }
+    }
+
+    /// The shards hear their doorbells.
+    pub fn ring(&mut self, server: &mut Server) {
+        for (shard, bits) in std::mem::take(&mut self.bells) {
+            let left = server.shards[shard as usize].doorbell(bits, &mut server.kernel);
+            assert_eq!(left, 0, "a ring of {CELLS} entries is drained at once");
+        }
+    }
+
+    /// A device is unplugged: its driver lives on (R57).
+    pub fn detach(&mut self, server: &mut Server, file: FileNumber) {
+        let found = &mut self.files[file];
+        if std::mem::replace(&mut found.gone, true) {
+            return;
+        }
+        let Some(session) = &self.sessions[found.nature.driver] else { return };
+        for source in found.sources.values_mut() {
+            source.destroyed = true;
+            let shard = &mut server.shards[session.id.shard() as usize];
+            shard.destroy_source(session.id, source.id, ENODEV as u32, &mut server.kernel).unwrap();
+        }
+    }
+
+    /// A driver dies (R57).
+    pub fn die(&mut self, server: &mut Server, driver: usize) {
+        let Some(session) = self.sessions[driver].take() else { return };
+        for file in self.files.iter_mut().filter(|file| file.nature.driver == driver) {
+            file.gone = true;
+            file.sources.values_mut().for_each(|source| source.destroyed = true);
+        }
+        self.bells.entry(session.id.shard()).and_modify(|bits| *bits &= !(1 << session.id.index()));
+        server.shards[session.id.shard() as usize].driver_closed(session.id, &mut server.kernel);
+    }
+}
