@@ -115,8 +115,6 @@ impl<P: Platform> DevPoll<P> {
     /// An entry on another set (R37).
     fn put_set(&self, order: &Order<'_>, fd: i32, wanted: Conditions, inner: Arc<dyn Inner>) -> Result<()> {
         nest(&self.description, self.around.clone(), &inner, || {
-            // Only now: what cannot be put leaves what is there.
-            self.remove(order, fd)?;
             self.put_own(order, Entry::on_set(fd, wanted, inner.clone()))
         })?;
         self.set.wake_everybody();
