@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use abi::error::{ECANCELED, ENOBUFS, Error, Result};
+use abi::error::{ECANCELED, EINVAL, ENOBUFS, Error, Result};
 use abi::limits::FOREVER;
 use claim_ring::{Claim, Event, Ring};
 
@@ -25,6 +25,9 @@ use crate::interruption::deadline;
 use crate::kqueue::{Kqueue, POKE};
 use crate::platform::Platform;
 use crate::sync::Mutex;
+
+/// Events that a ring has room for, at most.
+pub const MAX_EVENTS: usize = 65536;
 
 /// A ring.
 pub struct UserRing<P: Platform> {
@@ -71,8 +74,11 @@ pub struct Taken<'a, P: Platform> {
 }
 
 impl<P: Platform> UserRing<P> {
-    /// A ring of so many events over a queue, which can be used without it too.
+    /// A ring of so many events over a queue, which can be used without it too. `EINVAL`: more than [`MAX_EVENTS`].
     pub fn new(queue: Arc<Kqueue<P>>, events: usize) -> Result<UserRing<P>> {
+        if events > MAX_EVENTS {
+            return Err(Error::new(EINVAL));
+        }
         let ring = Arc::new(Ring::new(events.max(1)));
         queue.attach(&ring)?;
         let owners = Mutex::new(Owners::default());

@@ -1,6 +1,7 @@
 //! `sys/epoll.h`.
 
 use core::ffi::c_int;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use abi::error::{EINVAL, Error, Result};
@@ -9,6 +10,9 @@ use libkq::{EpollEvent, EpollFlags, EpollOp, SignalMask};
 use crate::answer::{answer, done};
 use crate::given::{TimeSpec, optional, slice_mut, value};
 use crate::poll::milliseconds;
+
+/// Room for events: some, and not so much that its bytes are no number (`epoll_wait(2)`).
+const ROOM: RangeInclusive<usize> = 1..=c_int::MAX as usize / size_of::<EpollEvent>();
 
 /// `epoll_create(2)`: the size is positive, and otherwise without a meaning.
 #[unsafe(no_mangle)]
@@ -80,7 +84,7 @@ unsafe fn wait(
     timeout: Option<Duration>,
     mask: Option<SignalMask>,
 ) -> Result<c_int> {
-    let room = usize::try_from(room).ok().filter(|&room| room > 0).ok_or(Error::new(EINVAL))?;
+    let room = usize::try_from(room).ok().filter(|room| ROOM.contains(room)).ok_or(Error::new(EINVAL))?;
     // SAFETY: the C program's pointer.
     let events = unsafe { slice_mut(events, room) }?;
     let process = libkq::process();

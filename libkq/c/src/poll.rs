@@ -4,6 +4,7 @@ use core::ffi::{c_int, c_ulong, c_void};
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, Error, Result};
+use libkq::process::MAX_DESCRIPTORS;
 use libkq::{PollFd, SignalMask};
 
 use crate::answer::answer;
@@ -61,7 +62,7 @@ unsafe fn polled(
     timeout: Option<Duration>,
     mask: Option<SignalMask>,
 ) -> Result<c_int> {
-    if count > libkq::process::MAX_DESCRIPTORS as c_ulong {
+    if count > MAX_DESCRIPTORS as c_ulong {
         return Err(Error::new(EINVAL));
     }
     // SAFETY: the C program's pointer.
@@ -90,9 +91,9 @@ pub unsafe fn control(fd: c_int, request: u64, argument: *mut c_void) -> Result<
         let asked: DevicePoll = value(argument.cast())?;
         (asked, if request == DP_PPOLL { optional(asked.mask) } else { None })
     };
-    let length = usize::try_from(asked.length).map_err(|_| Error::new(EINVAL))?;
+    let length = usize::try_from(asked.length).ok().filter(|&length| length <= MAX_DESCRIPTORS);
     // SAFETY: as above.
-    let list = unsafe { slice_mut(asked.list, length) }?;
+    let list = unsafe { slice_mut(asked.list, length.ok_or(Error::new(EINVAL))?) }?;
     process.devpoll_poll(fd, list, milliseconds(asked.timeout), mask).map(|ready| ready as c_int)
 }
 

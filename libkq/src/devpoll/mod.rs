@@ -49,16 +49,17 @@ impl<P: Platform> DevPoll<P> {
     }
 
     /// Adds, widens and removes entries, in order: `write(2)` of a list of `struct pollfd`. `EINVAL`: an entry asks for
-    /// [`Conditions::REMOVE`] and something else; the entries before it are done. Negative numbers are skipped.
+    /// [`Conditions::REMOVE`] and something else, and nothing is done. Negative numbers are skipped.
     pub fn write(&self, files: &impl Files<P>, list: &[PollFd]) -> Result<()> {
+        let wishes = || list.iter().filter(|wish| wish.fd >= 0);
+        let removes = |wish: &PollFd| wish.events.contains(Conditions::REMOVE);
+        if wishes().any(|wish| removes(wish) && wish.events != Conditions::REMOVE) {
+            return Err(Error::new(EINVAL));
+        }
         list.iter().for_each(|wish| files.ask(wish.fd));
         let order = self.set.order();
-        for wish in list.iter().filter(|wish| wish.fd >= 0) {
-            let removes = wish.events.contains(Conditions::REMOVE);
-            if removes && wish.events != Conditions::REMOVE {
-                return Err(Error::new(EINVAL));
-            }
-            if removes {
+        for wish in wishes() {
+            if removes(wish) {
                 self.remove(&order, wish.fd)?;
             } else {
                 let before = self.wanted(wish.fd)?.unwrap_or_default();

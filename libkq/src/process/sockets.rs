@@ -11,6 +11,7 @@ use event_protocol::descriptor::names::{ACCEPT, DATAGRAM_SOCKET, PEER, RECORD_SO
 use event_protocol::descriptor::{Control, ControlReply, NONBLOCK, Setting};
 
 use super::Process;
+use super::pipes::kept_flags;
 use crate::conditions::Conditions;
 use crate::file::{File, Files};
 use crate::platform::Platform;
@@ -66,15 +67,15 @@ pub struct Message {
 }
 
 impl<P: Platform> Process<P> {
-    /// A local socket. `socket(2)`: `O_NONBLOCK` or nothing.
+    /// A local socket. `socket(2)`: flags as [`pipe`](Process::pipe) has them.
     pub fn socket(&self, kind: SocketType, flags: u64) -> Result<i32> {
-        let flags = flags & O_NONBLOCK as u64 | O_RDWR as u64;
+        let flags = kept_flags(flags)? | O_RDWR as u64;
         self.insert(self.platform.open(kind.path(), flags)?, flags)
     }
 
     /// Two sockets that are each other's peer. `socketpair(2)`.
     pub fn socketpair(&self, kind: SocketType, flags: u64) -> Result<(i32, i32)> {
-        let flags = flags & O_NONBLOCK as u64 | O_RDWR as u64;
+        let flags = kept_flags(flags)? | O_RDWR as u64;
         let first = self.platform.open(kind.path(), flags)?;
         let second = self.platform.open_beside(&first, PEER, flags)?;
         self.insert_pair((first, flags), (second, flags))
@@ -94,7 +95,7 @@ impl<P: Platform> Process<P> {
     /// the new socket's.
     pub fn accept(&self, fd: i32, flags: u64) -> Result<i32> {
         let file = self.file_or_bad(fd)?;
-        let flags = flags & O_NONBLOCK as u64 | O_RDWR as u64;
+        let flags = kept_flags(flags)? | O_RDWR as u64;
         let accepted = self.waiting(fd, &file, false, Conditions::IN, |wait| {
             let wait = if wait & NONBLOCK != 0 { O_NONBLOCK as u64 } else { 0 };
             self.platform.open_beside(file.handle(), ACCEPT, O_RDWR as u64 | wait)

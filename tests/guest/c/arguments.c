@@ -1,4 +1,5 @@
-/* What is not there: every call is given null pointers, impossible counts and closed numbers, and says so. */
+/* Bad input: every call is given null pointers, impossible counts, times, flags and numbers that are closed or of something
+   else. It says so, and changes nothing. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -57,61 +58,317 @@ static void tell(const char *name)
 
 #define CLOSED 999
 
-static void events(void)
-{
-	struct kevent event;
-	struct pollfd entry = { .fd = -1 };
-	struct epoll_event item = { 0 };
-	struct timespec wrong = { 0, -1 };
-	struct timeval wrong_too = { -1, 0 };
-	struct dvpoll ask = { .dp_nfds = 1 };
-	fd_set bits;
-	int queue = kqueue(), set = epoll_create1(0), device = open("/dev/poll", O_RDWR);
+/* Two pipes, of which the first can be read, watched through every interface. */
+struct scene {
+	int ready[2], idle[2];
+	int queue, set, device;
+};
 
-	FD_ZERO(&bits);
+/* What the interfaces say of it. */
+struct picture {
+	struct kevent kevents[8];
+	struct epoll_event items[8];
+	struct pollfd entries[8], polled[2], asked[2];
+	fd_set readable;
+	int counts[6];
+};
+
+static void begin(struct scene *scene)
+{
+	struct kevent changes[4];
+	struct epoll_event item = { EPOLLIN, { .u64 = 1 } };
+	struct pollfd entries[2];
+
+	ANSWERS(0, pipe(scene->ready));
+	ANSWERS(0, pipe(scene->idle));
+	ANSWERS(1, write(scene->ready[1], "x", 1));
+	scene->queue = kqueue();
+	scene->set = epoll_create1(0);
+	scene->device = open("/dev/poll", O_RDWR);
+	EV_SET(&changes[0], scene->ready[0], EVFILT_READ, EV_ADD, 0, 0, &tests);
+	EV_SET(&changes[1], scene->idle[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, &tests);
+	EV_SET(&changes[2], 7, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, &tests);
+	EV_SET(&changes[3], 8, EVFILT_USER, EV_ADD | EV_DISABLE, NOTE_TRIGGER, 0, &tests);
+	ANSWERS(0, kevent(scene->queue, changes, 4, NULL, 0, NULL));
+	ANSWERS(0, epoll_ctl(scene->set, EPOLL_CTL_ADD, scene->ready[0], &item));
+	item.events |= EPOLLONESHOT;
+	ANSWERS(0, epoll_ctl(scene->set, EPOLL_CTL_ADD, scene->idle[0], &item));
+	entries[0] = (struct pollfd){ scene->ready[0], POLLIN, 0 };
+	entries[1] = (struct pollfd){ scene->idle[0], POLLIN, 0 };
+	ANSWERS((long)sizeof(entries), write(scene->device, entries, sizeof(entries)));
+}
+
+/* Levels alone are told, so that looking changes nothing but their order: of each kind there is one. */
+static void look(const struct scene *scene, struct picture *picture)
+{
+	struct timespec now = { 0, 0 };
+	struct timeval at_once = { 0, 0 };
+	struct dvpoll ask = { picture->entries, 8, 0, NULL };
+	struct kevent swap;
+
+	memset(picture, 0, sizeof(*picture));
+	picture->counts[0] = kevent(scene->queue, NULL, 0, picture->kevents, 8, &now);
+	if (picture->counts[0] == 2 && picture->kevents[0].filter == EVFILT_USER) {
+		swap = picture->kevents[0];
+		picture->kevents[0] = picture->kevents[1];
+		picture->kevents[1] = swap;
+	}
+	picture->counts[1] = epoll_wait(scene->set, picture->items, 8, 0);
+	picture->counts[2] = ioctl(scene->device, DP_POLL, &ask);
+	picture->polled[0] = (struct pollfd){ scene->ready[0], POLLIN, 0 };
+	picture->polled[1] = (struct pollfd){ scene->idle[0], POLLIN, 0 };
+	picture->counts[3] = poll(picture->polled, 2, 0);
+	FD_SET(scene->ready[0], &picture->readable);
+	FD_SET(scene->idle[0], &picture->readable);
+	picture->counts[4] = select(FD_SETSIZE, &picture->readable, NULL, NULL, &at_once);
+	memcpy(picture->asked, picture->polled, sizeof(picture->asked));
+	picture->counts[5] = ioctl(scene->device, DP_ISPOLLED, &picture->asked[0]) +
+			     ioctl(scene->device, DP_ISPOLLED, &picture->asked[1]);
+}
+
+/* All is as it was, and what has waited for something is told of it. */
+static void end(const struct scene *scene, const struct picture *before)
+{
+	struct picture after;
+	struct kevent enable;
+	int patience = 20000, edges = 0, items = 0;
+
+	look(scene, &after);
+	ANSWERS(0, memcmp(before, &after, sizeof(after)));
+	ANSWERS(1, write(scene->idle[1], "x", 1));
+	/* An edge and a one-shot, which the event server tells in its own time. */
+	do {
+		usleep(1000);
+		look(scene, &after);
+		edges += after.counts[0] - 2;
+		items += after.counts[1] - 1;
+	} while ((edges < 1 || items < 1) && --patience > 0);
+	ANSWERS(1, edges);
+	ANSWERS(1, items);
+	look(scene, &after);
+	ANSWERS(2, after.counts[0]);
+	ANSWERS(1, after.counts[1]);
+	ANSWERS(2, after.counts[2]);
+	EV_SET(&enable, 8, EVFILT_USER, EV_ENABLE, 0, 0, &tests);
+	ANSWERS(0, kevent(scene->queue, &enable, 1, NULL, 0, NULL));
+	look(scene, &after);
+	ANSWERS(3, after.counts[0]);
+	close(scene->queue);
+	close(scene->set);
+	close(scene->device);
+	close(scene->ready[0]);
+	close(scene->ready[1]);
+	close(scene->idle[0]);
+	close(scene->idle[1]);
+}
+
+static struct timespec wrong_times[] = {
+	{ 0, -1 }, { -1, 0 }, { 0, 1000000000 }, { LONG_MIN, 0 }, { 0, LONG_MAX }, { LONG_MAX, LONG_MIN },
+};
+#define TIMES (sizeof(wrong_times) / sizeof(wrong_times[0]))
+
+static void sys_event(const struct scene *scene)
+{
+	struct kevent change, event;
+	int queue = scene->queue;
+	size_t at;
+	static const struct {
+		short filter;
+		unsigned short flags;
+		unsigned fflags;
+		long data;
+		int error;
+	} bad[] = {
+		{ 0, EV_ADD, 0, 0, EINVAL },
+		{ 1, EV_ADD, 0, 0, EINVAL },
+		{ SHRT_MIN, EV_ADD, 0, 0, EINVAL },
+		{ EVFILT_READ, EV_ADD | EV_DELETE, 0, 0, EINVAL },
+		{ EVFILT_READ, EV_ENABLE | EV_DISABLE, 0, 0, EINVAL },
+		{ EVFILT_READ, EV_ADD, 0x8000, 0, EINVAL },
+		{ EVFILT_EXCEPT, EV_ADD, NOTE_OOB, 0, EINVAL },
+		{ EVFILT_VNODE, EV_ADD, NOTE_WRITE, 0, EINVAL },
+		{ EVFILT_WRITE, EV_ADD, 0, 0, EINVAL },
+		{ EVFILT_TIMER, EV_ADD, 0, -1, EINVAL },
+		{ EVFILT_TIMER, EV_ADD, 0x8000, 1, EINVAL },
+		{ EVFILT_WRITE, EV_DELETE, 0, 0, ENOENT },
+		{ EVFILT_USER, EV_ENABLE, 0, 0, ENOENT },
+	};
+
 	REFUSED(EBADF, kevent(CLOSED, NULL, 0, NULL, 0, NULL));
 	REFUSED(EBADF, kevent(-1, NULL, 0, NULL, 0, NULL));
-	REFUSED(EBADF, kevent(set, NULL, 0, NULL, 0, NULL));
-	REFUSED(EINVAL, kevent(queue, NULL, INT_MIN, NULL, 0, NULL));
-	REFUSED(EINVAL, kevent(queue, NULL, 0, &event, -1, NULL));
+	REFUSED(EBADF, kevent(INT_MIN, NULL, 0, NULL, 0, NULL));
+	REFUSED(EBADF, kevent(scene->set, NULL, 0, NULL, 0, NULL));
+	REFUSED(EBADF, kevent(scene->ready[0], NULL, 0, NULL, 0, NULL));
+	EV_SET(&change, scene->ready[0], EVFILT_READ, EV_DELETE, 0, 0, NULL);
+	REFUSED(EINVAL, kevent(queue, &change, INT_MIN, NULL, 0, NULL));
+	REFUSED(EINVAL, kevent(queue, &change, -1, &event, 1, NULL));
+	REFUSED(EINVAL, kevent(queue, &change, 1, &event, -1, NULL));
 	REFUSED(EFAULT, kevent(queue, NULL, 1, NULL, 0, NULL));
-	REFUSED(EFAULT, kevent(queue, NULL, 0, NULL, INT_MAX, NULL));
-	REFUSED(EINVAL, kevent(queue, NULL, 0, &event, 1, &wrong));
+	REFUSED(EFAULT, kevent(queue, &change, 1, NULL, INT_MAX, NULL));
+	for (at = 0; at < TIMES; at++)
+		REFUSED(EINVAL, kevent(queue, &change, 1, &event, 1, &wrong_times[at]));
+	for (at = 0; at < sizeof(bad) / sizeof(bad[0]); at++) {
+		EV_SET(&change, scene->ready[0], bad[at].filter, bad[at].flags, bad[at].fflags, bad[at].data, NULL);
+		REFUSED(bad[at].error, kevent(queue, &change, 1, NULL, 0, NULL));
+		/* With room for it the answer is an event. */
+		ANSWERS(1, kevent(queue, &change, 1, &event, 1, NULL));
+		ANSWERS(EV_ERROR, event.flags);
+		ANSWERS(bad[at].error, event.data);
+	}
+	EV_SET(&change, CLOSED, EVFILT_READ, EV_ADD, 0, 0, NULL);
+	REFUSED(EBADF, kevent(queue, &change, 1, NULL, 0, NULL));
+	EV_SET(&change, UINTPTR_MAX, EVFILT_READ, EV_ADD, 0, 0, NULL);
+	REFUSED(EBADF, kevent(queue, &change, 1, NULL, 0, NULL));
+	EV_SET(&change, queue, EVFILT_READ, EV_ADD, 0, 0, NULL);
+	REFUSED(EINVAL, kevent(queue, &change, 1, NULL, 0, NULL));
+}
+
+static void poll_h(const struct scene *scene)
+{
+	struct pollfd entry = { scene->ready[0], POLLIN, 77 };
+	size_t at;
+
 	REFUSED(EFAULT, poll(NULL, 1, 0));
+	REFUSED(EFAULT, ppoll(NULL, 1, NULL, NULL));
 	REFUSED(EINVAL, poll(&entry, ULONG_MAX, 0));
-	REFUSED(EINVAL, ppoll(&entry, 1, &wrong, NULL));
-	REFUSED(EINVAL, select(-1, NULL, NULL, NULL, NULL));
-	REFUSED(EINVAL, select(FD_SETSIZE + 64, &bits, NULL, NULL, NULL));
-	REFUSED(EINVAL, select(1, &bits, NULL, NULL, &wrong_too));
-	REFUSED(EINVAL, pselect(1, &bits, NULL, NULL, &wrong, NULL));
+	REFUSED(EINVAL, poll(&entry, 65537, 0));
+	REFUSED(EINVAL, ppoll(&entry, ULONG_MAX, NULL, NULL));
+	for (at = 0; at < TIMES; at++)
+		REFUSED(EINVAL, ppoll(&entry, 1, &wrong_times[at], NULL));
+	ANSWERS(77, entry.revents);
+	ANSWERS(0, poll(NULL, 0, 0));
+	/* A number that is not open is no error. */
+	entry.fd = CLOSED;
+	ANSWERS(1, poll(&entry, 1, -1));
+	ANSWERS(POLLNVAL, entry.revents);
+	entry.fd = INT_MIN;
+	ANSWERS(0, poll(&entry, 1, 0));
+	ANSWERS(0, entry.revents);
+}
+
+static void sys_select(const struct scene *scene)
+{
+	struct timeval wrong[] = { { -1, 0 }, { 0, -1 }, { 0, 1000000 }, { LONG_MIN, 0 }, { 0, LONG_MAX } };
+	fd_set bits, before;
+	size_t at;
+
+	FD_ZERO(&bits);
+	FD_SET(scene->idle[0], &bits);
+	before = bits;
+	REFUSED(EINVAL, select(-1, &bits, NULL, NULL, NULL));
+	REFUSED(EINVAL, select(INT_MIN, &bits, &bits, &bits, NULL));
+	REFUSED(EINVAL, select(FD_SETSIZE + 1, &bits, NULL, NULL, NULL));
+	REFUSED(EINVAL, select(INT_MAX, &bits, NULL, NULL, NULL));
+	REFUSED(EINVAL, pselect(-1, &bits, NULL, NULL, NULL, NULL));
+	for (at = 0; at < sizeof(wrong) / sizeof(wrong[0]); at++)
+		REFUSED(EINVAL, select(FD_SETSIZE, &bits, NULL, NULL, &wrong[at]));
+	for (at = 0; at < TIMES; at++)
+		REFUSED(EINVAL, pselect(FD_SETSIZE, &bits, NULL, NULL, &wrong_times[at], NULL));
+	ANSWERS(0, memcmp(&bits, &before, sizeof(bits)));
+	FD_SET(CLOSED, &bits);
+	before = bits;
+	REFUSED(EBADF, select(FD_SETSIZE, &bits, NULL, NULL, NULL));
+	REFUSED(EBADF, select(FD_SETSIZE, NULL, NULL, &bits, NULL));
+	ANSWERS(0, memcmp(&bits, &before, sizeof(bits)));
+}
+
+static void sys_epoll(const struct scene *scene)
+{
+	struct epoll_event item = { EPOLLOUT, { .u64 = 99 } }, exclusive = { EPOLLIN | EPOLLEXCLUSIVE, { .u64 = 99 } };
+	int set = scene->set, ready = scene->ready[0];
+	size_t at;
+
 	REFUSED(EINVAL, epoll_create(0));
+	REFUSED(EINVAL, epoll_create(INT_MIN));
 	REFUSED(EINVAL, epoll_create1(-1));
-	REFUSED(EBADF, epoll_ctl(CLOSED, EPOLL_CTL_ADD, queue, &item));
+	REFUSED(EINVAL, epoll_create1(1));
+	REFUSED(EBADF, epoll_ctl(CLOSED, EPOLL_CTL_ADD, ready, &item));
+	REFUSED(EBADF, epoll_ctl(-1, EPOLL_CTL_DEL, ready, NULL));
 	REFUSED(EBADF, epoll_ctl(set, EPOLL_CTL_ADD, CLOSED, &item));
-	REFUSED(EINVAL, epoll_ctl(set, 0, queue, &item));
-	REFUSED(EFAULT, epoll_ctl(set, EPOLL_CTL_ADD, queue, NULL));
+	REFUSED(EBADF, epoll_ctl(set, EPOLL_CTL_MOD, INT_MIN, &item));
+	REFUSED(EINVAL, epoll_ctl(set, 0, ready, &item));
+	REFUSED(EINVAL, epoll_ctl(set, 4, ready, &item));
+	REFUSED(EINVAL, epoll_ctl(set, -1, ready, &item));
+	REFUSED(EFAULT, epoll_ctl(set, EPOLL_CTL_ADD, scene->queue, NULL));
+	REFUSED(EFAULT, epoll_ctl(set, EPOLL_CTL_MOD, ready, NULL));
+	REFUSED(EEXIST, epoll_ctl(set, EPOLL_CTL_ADD, ready, &item));
+	REFUSED(ENOENT, epoll_ctl(set, EPOLL_CTL_MOD, scene->idle[1], &item));
+	REFUSED(ENOENT, epoll_ctl(set, EPOLL_CTL_DEL, scene->idle[1], NULL));
+	REFUSED(EINVAL, epoll_ctl(set, EPOLL_CTL_ADD, set, &item));
+	REFUSED(EINVAL, epoll_ctl(ready, EPOLL_CTL_ADD, scene->idle[1], &item));
+	REFUSED(EINVAL, epoll_ctl(set, EPOLL_CTL_MOD, ready, &exclusive));
+	exclusive.events |= EPOLLONESHOT;
+	REFUSED(EINVAL, epoll_ctl(set, EPOLL_CTL_ADD, scene->ready[1], &exclusive));
 	REFUSED(EFAULT, epoll_wait(set, NULL, 1, 0));
+	REFUSED(EFAULT, epoll_pwait(set, NULL, 1, 0, NULL));
+	REFUSED(EFAULT, epoll_pwait2(set, NULL, 1, NULL, NULL));
 	REFUSED(EINVAL, epoll_wait(set, &item, 0, 0));
 	REFUSED(EINVAL, epoll_wait(set, &item, -1, 0));
-	REFUSED(EINVAL, epoll_wait(queue, &item, 1, 0));
+	REFUSED(EINVAL, epoll_wait(set, &item, INT_MAX, 0));
+	REFUSED(EINVAL, epoll_pwait(set, &item, INT_MIN, 0, NULL));
+	REFUSED(EINVAL, epoll_pwait2(set, &item, 0, NULL, NULL));
+	REFUSED(EINVAL, epoll_wait(scene->queue, &item, 1, 0));
+	REFUSED(EINVAL, epoll_wait(ready, &item, 1, 0));
+	REFUSED(EBADF, epoll_wait(CLOSED, &item, 1, 0));
 	REFUSED(EBADF, epoll_pwait(CLOSED, &item, 1, 0, NULL));
-	REFUSED(EINVAL, epoll_pwait2(set, &item, 1, &wrong, NULL));
+	REFUSED(EBADF, epoll_pwait2(-1, &item, 1, NULL, NULL));
+	for (at = 0; at < TIMES; at++)
+		REFUSED(EINVAL, epoll_pwait2(set, &item, 1, &wrong_times[at], NULL));
+	ANSWERS(99, item.data.u64);
+}
+
+static void sys_devpoll(const struct scene *scene)
+{
+	struct pollfd entry = { scene->ready[0], POLLOUT, 0 };
+	struct pollfd entries[3] = {
+		{ scene->ready[0], POLLREMOVE, 0 }, { scene->ready[1], POLLOUT, 0 }, { scene->idle[0], POLLREMOVE | POLLIN, 0 },
+	};
+	struct dvpoll nowhere = { NULL, 1, 0, NULL }, too_many = { &entry, 65537, 0, NULL };
+	struct dvpoll far_too_many = { &entry, ULONG_MAX, 0, NULL };
+	int device = scene->device;
+
 	REFUSED(EFAULT, ioctl(device, DP_POLL, NULL));
-	REFUSED(EFAULT, ioctl(device, DP_POLL, &ask));
+	REFUSED(EFAULT, ioctl(device, DP_PPOLL, NULL));
+	REFUSED(EFAULT, ioctl(device, DP_POLL, &nowhere));
+	REFUSED(EINVAL, ioctl(device, DP_POLL, &too_many));
+	REFUSED(EINVAL, ioctl(device, DP_POLL, &far_too_many));
 	REFUSED(EFAULT, ioctl(device, DP_ISPOLLED, NULL));
-	REFUSED(EINVAL, ioctl(queue, DP_ISPOLLED, &entry));
+	REFUSED(EINVAL, ioctl(scene->queue, DP_ISPOLLED, &entry));
+	REFUSED(EBADF, ioctl(CLOSED, DP_ISPOLLED, &entry));
+	nowhere.dp_fds = &entry;
+	REFUSED(EBADF, ioctl(CLOSED, DP_POLL, &nowhere));
+	REFUSED(EINVAL, ioctl(scene->set, DP_POLL, &nowhere));
 	REFUSED(EINVAL, write(device, &entry, 7));
+	REFUSED(EINVAL, write(device, entries, sizeof(entries) - 1));
+	REFUSED(EINVAL, write(device, entries, sizeof(entries)));
 	REFUSED(EFAULT, write(device, NULL, sizeof(entry)));
-	close(queue);
-	close(set);
-	close(device);
-	tell("events");
+	entry.fd = device;
+	REFUSED(EINVAL, write(device, &entry, sizeof(entry)));
+}
+
+static void events(const char *name, void (*refuse)(const struct scene *))
+{
+	struct scene scene;
+	struct picture before;
+
+	begin(&scene);
+	look(&scene, &before);
+	/* Nothing is compared with nothing. */
+	ANSWERS(2, before.counts[0]);
+	ANSWERS(1, before.counts[1]);
+	ANSWERS(1, before.counts[2]);
+	ANSWERS(1, before.counts[3]);
+	ANSWERS(1, before.counts[4]);
+	ANSWERS(2, before.counts[5]);
+	refuse(&scene);
+	end(&scene, &before);
+	tell(name);
 }
 
 static void descriptors(void)
 {
 	char byte;
-	int number;
+	int number, ends[2];
 
 	REFUSED(EBADF, read(CLOSED, &byte, 1));
 	REFUSED(EBADF, write(-1, &byte, 1));
@@ -132,6 +389,8 @@ static void descriptors(void)
 	REFUSED(EBADF, ioctl(CLOSED, FIONREAD, &number));
 	REFUSED(EFAULT, ioctl(1, FIONBIO, NULL));
 	REFUSED(EFAULT, pipe(NULL));
+	REFUSED(EFAULT, pipe2(NULL, O_NONBLOCK));
+	REFUSED(EINVAL, pipe2(ends, 1));
 	REFUSED(EBADF, lseek(CLOSED, 0, SEEK_SET));
 	REFUSED(EINVAL, lseek(1, 0, 9));
 	REFUSED(EINVAL, pread(1, &byte, 1, -1));
@@ -259,7 +518,11 @@ static void threads_and_signals(void)
 
 int main(void)
 {
-	events();
+	events("sys_event", sys_event);
+	events("poll", poll_h);
+	events("sys_select", sys_select);
+	events("sys_epoll", sys_epoll);
+	events("sys_devpoll", sys_devpoll);
 	descriptors();
 	paths();
 	sockets();

@@ -10,7 +10,7 @@ use libkq::flag::O_RDWR;
 use libkq::{Conditions, Descriptor, PollFd, process};
 
 use super::poll::entry;
-use super::{Interface, Trigger, Wish};
+use super::{Interface, Numbered, Trigger, Wish};
 use crate::told::Told;
 
 struct DevPoll(Descriptor);
@@ -20,7 +20,7 @@ pub fn make() -> Outcome<Arc<dyn Interface>> {
 }
 
 /// The same with its number.
-pub fn make_numbered() -> Outcome<(Arc<dyn Interface>, i32)> {
+pub fn make_numbered() -> Outcome<Numbered> {
     let set = Descriptor::open("/dev/poll", O_RDWR)?;
     let number = set.number();
     Ok((Arc::new(DevPoll(set)), number))

@@ -7,7 +7,7 @@ use core::time::Duration;
 use guest_tests::{Failure, Outcome};
 use libkq::{EpollEvent, EpollFlags, EpollSet};
 
-use super::{Interface, Trigger, Wish};
+use super::{Interface, Numbered, Trigger, Wish};
 use crate::source::Condition;
 use crate::told::Told;
 
@@ -18,7 +18,7 @@ pub fn make() -> Outcome<Arc<dyn Interface>> {
 }
 
 /// The same with its number.
-pub fn make_numbered() -> Outcome<(Arc<dyn Interface>, i32)> {
+pub fn make_numbered() -> Outcome<Numbered> {
     let set = EpollSet::new()?;
     let number = set.number();
     Ok((Arc::new(Epoll(set)), number))

@@ -10,7 +10,7 @@ use guest_tests::{Failure, Outcome};
 use libkq::event::note;
 use libkq::{Filter, KEvent, Queue};
 
-use super::{Interface, Trigger, Wish};
+use super::{Interface, Numbered, Trigger, Wish};
 use crate::source::Condition;
 use crate::told::Told;
 
@@ -21,7 +21,7 @@ pub fn make() -> Outcome<Arc<dyn Interface>> {
 }
 
 /// The same with its number.
-pub fn make_numbered() -> Outcome<(Arc<dyn Interface>, i32)> {
+pub fn make_numbered() -> Outcome<Numbered> {
     let queue = Queue::new()?;
     let number = queue.number();
     Ok((Arc::new(Kevent(queue)), number))

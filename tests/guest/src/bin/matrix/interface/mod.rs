@@ -67,6 +67,9 @@ pub trait Interface: Send + Sync {
     fn look(&self, timeout: Option<Duration>) -> Outcome<Vec<Told>>;
 }
 
+/// An interface whose set has a number.
+pub type Numbered = (Arc<dyn Interface>, i32);
+
 /// Whose words it has for ends and hang-ups.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Words {

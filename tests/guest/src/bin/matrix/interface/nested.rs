@@ -9,7 +9,7 @@ use guest_tests::failure::equal;
 use guest_tests::{Failure, Outcome};
 use rt::sync::Mutex;
 
-use super::{Interface, Trigger, Wish};
+use super::{Interface, Numbered, Trigger, Wish};
 use crate::NOW;
 use crate::source::Condition;
 use crate::told::{Told, What};
@@ -25,7 +25,7 @@ struct Nested {
 /// A set in another.
 pub fn make(
     outer: fn() -> Outcome<Arc<dyn Interface>>,
-    inner: fn() -> Outcome<(Arc<dyn Interface>, i32)>,
+    inner: fn() -> Outcome<Numbered>,
 ) -> Outcome<Arc<dyn Interface>> {
     let (outer, (inner, number)) = (outer()?, inner()?);
     let within = Wish { number, condition: Condition::Read };
