@@ -108,7 +108,7 @@ impl Interest {
             return filters.union(Filters::HANGUP);
         }
         // Of a source that has nothing of it, the end concerns select, and a mere hang-up does not: that is what
-        // exceptional conditions are of one that never has any.
+        // exceptional conditions are of one that never has any: what has urgent data has both directions.
         if filters.is_empty() { Filters::EXCEPT } else { filters }
     }
 
@@ -187,10 +187,16 @@ mod tests {
             read in (-1i64..9, 0u16..32), write in (-1i64..9, 0u16..32), wanted in 0u16..0x400,
             select: bool, rdhup: bool, served in 1u32..8
         ) {
-            let served = Filters::from_bits_truncate(served);
+            let mut served = Filters::from_bits_truncate(served);
+            // What has urgent data has both directions.
+            if served.contains(Filters::EXCEPT) {
+                served |= Filters::READ | Filters::WRITE;
+            }
             let (mut read, mut write) = (level(read.0, read.1), level(write.0, write.1));
             // What has no urgent data shows none, and what is gone is so in both directions.
-            read.flags.set(LevelFlags::EXCEPT, read.flags.contains(LevelFlags::EXCEPT) && served.contains(Filters::EXCEPT));
+            if !served.contains(Filters::EXCEPT) {
+                read.flags.remove(LevelFlags::EXCEPT);
+            }
             let gone = (read.flags | write.flags) & LevelFlags::GONE;
             (read.flags, write.flags) = (read.flags | gone, write.flags | gone);
             let world = crate::conditions::tests::cell(read, write);

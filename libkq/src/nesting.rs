@@ -13,8 +13,9 @@
 //!   at the inner ones; nothing: wait
 //! ```
 //! What comes chooses one waiter, who may be one that has no use for it: an edge that its set has told, a note that is
-//! off. So who was chosen, and finds that something has come since before it parked, wakes all others that are parked
-//! there: each of them parked before that, or has seen it. Whoever finds nothing new wakes nobody, and that ends it.
+//! off. So who was chosen, and finds that something has come since before it parked, or was handed on, wakes all others
+//! that are parked there: each of them parked before that, or has seen it. Whoever finds nothing new wakes nobody, and that
+//! ends it.
 //!
 //! An edge-triggered set around another tells each arrival in it once, also at a level note that is true and was not
 //! told. Such a note is queued already, so the shard is told to wake for it all the same
@@ -53,6 +54,9 @@ pub trait Inner: Send + Sync {
     /// Its word of parked waiters.
     fn parked(&self) -> &AtomicU64;
 
+    /// How often somebody who had taken what he wanted woke another one for the rest (R13).
+    fn handed_on(&self) -> u64;
+
     /// From now on whoever waits for it, or for a set around it, is woken for every arrival.
     fn tell_every_arrival(&self);
 
@@ -66,18 +70,33 @@ pub trait Inner: Send + Sync {
 /// The sets within the one that a thread waits for: it announces itself in each, and takes itself out of the very same
 /// ones, whatever has changed meanwhile.
 pub(crate) struct Within {
-    /// With what had come before it parked.
-    sets: Vec<(Arc<dyn Inner>, u64)>,
+    /// With what there had been before it parked.
+    sets: Vec<(Arc<dyn Inner>, Past)>,
     bit: u64,
+}
+
+/// What there has been in a set.
+#[derive(PartialEq, Eq)]
+struct Past {
+    handed_on: u64,
+    arrivals: u64,
+}
+
+impl Past {
+    /// In this order: who hands on counts and chooses in one step, as seen by a look.
+    fn of(set: &dyn Inner) -> Past {
+        let handed_on = set.handed_on();
+        Past { handed_on, arrivals: set.look().1 }
+    }
 }
 
 impl Within {
     /// Parks the waiter with this bit in the sets and all that are in them.
     pub fn park(sets: Vec<Arc<dyn Inner>>, bit: u64) -> Within {
         let park = |set: Arc<dyn Inner>| {
-            let (_, arrivals) = set.look();
+            let before = Past::of(&*set);
             set.parked().fetch_or(bit, Ordering::AcqRel);
-            (set, arrivals)
+            (set, before)
         };
         Within { sets: with_nested(sets).into_iter().map(park).collect(), bit }
     }
@@ -85,8 +104,8 @@ impl Within {
     /// Those in which a thread that is no more may have parked: whatever is there has come since.
     pub fn of_dead(sets: Vec<Arc<dyn Inner>>, bit: u64) -> Within {
         let since = |set: Arc<dyn Inner>| {
-            let (_, arrivals) = set.look();
-            (set, arrivals.wrapping_sub(1))
+            let Past { handed_on, arrivals } = Past::of(&*set);
+            (set, Past { handed_on, arrivals: arrivals.wrapping_sub(1) })
         };
         Within { sets: with_nested(sets).into_iter().map(since).collect(), bit }
     }
@@ -95,7 +114,7 @@ impl Within {
     pub fn leave(&self, end: End) {
         for (set, before) in &self.sets {
             set.parked().fetch_and(!self.bit, Ordering::AcqRel);
-            if end == End::Chosen && set.look().1 != *before {
+            if end == End::Chosen && Past::of(&**set) != *before {
                 set.wake_everybody();
             }
         }

@@ -285,6 +285,10 @@ impl<P: Platform> Inner for Epoll<P> {
         self.set.parked()
     }
 
+    fn handed_on(&self) -> u64 {
+        self.set.handed_on()
+    }
+
     fn tell_every_arrival(&self) {
         self.set.tell_every_arrival();
     }

@@ -70,6 +70,8 @@ pub struct Set<P: Platform, V: Member> {
     core: Mutex<Core<P, V>>,
     /// Shards that have seen a note of this set.
     shards: AtomicU64,
+    /// How often a wake-up was handed on: counted with the core lock held.
+    handed_on: AtomicU64,
 }
 
 /// What the core lock guards.
@@ -116,6 +118,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             order: Mutex::new(()),
             core: Mutex::new(core),
             shards: AtomicU64::new(0),
+            handed_on: AtomicU64::new(0),
         })
     }
 
@@ -247,6 +250,11 @@ impl<P: Platform, V: Member> Set<P, V> {
     /// Its word of parked waiters.
     pub fn parked(&self) -> &AtomicU64 {
         self.header.parked()
+    }
+
+    /// How often a wake-up was handed on (R13).
+    pub fn handed_on(&self) -> u64 {
+        self.handed_on.load(Ordering::Relaxed)
     }
 
     /// Closes the set: notes go, and who waits is woken with an error (R34).

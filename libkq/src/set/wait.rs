@@ -82,9 +82,12 @@ impl<P: Platform, V: Member> Set<P, V> {
     /// woken thread needs next.
     #[inline]
     pub fn hand_on(&self, mut core: MutexGuard<'_, Core<P, V>>) {
-        if self.header.parked().load(Ordering::Relaxed) != 0
-            && let Some(number) = self.choose(&mut core)
-        {
+        if self.header.parked().load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        // Before it is chosen, so that who is knows.
+        self.handed_on.fetch_add(1, Ordering::Relaxed);
+        if let Some(number) = self.choose(&mut core) {
             drop(core);
             self.platform.wake(number);
         }

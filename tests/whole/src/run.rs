@@ -421,7 +421,7 @@ impl Run {
         }
     }
 
-    /// Everything is closed, in the order of `picks`; nothing is left.
+    /// Everything is closed or ends; nothing is left.
     pub fn finish(mut self) {
         self.run();
         for process in 0..PROCESSES {

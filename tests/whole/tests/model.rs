@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 use whole::{run, script};
 
+/// Programs of a run.
+const CASES: u32 = 5000;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
@@ -12,8 +15,8 @@ proptest! {
     }
 }
 
-/// As many as are asked for, or what takes some seconds.
+/// What takes some seconds, or as many times more as `PROPTEST_CASES` is more than its default.
 fn cases() -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    asked.unwrap_or(5000)
+    asked.map_or(CASES, |asked: u32| CASES.saturating_mul(asked) / 256)
 }

@@ -51,6 +51,25 @@ fn r13_waiters_of_a_set_whose_one_shot_on_a_ready_set_is_over_do_not_wake_each_o
 }
 
 #[test]
+fn r13_what_is_handed_on_to_one_who_waits_on_a_set_around_and_has_no_use_for_it_is_not_lost() {
+    let (inner, outer) = (Call::Set(0, 8), Call::Set(1, 8));
+    does([
+        acts([
+            Act::Open(URGENT),
+            Act::Make(SetKind::Kqueue),
+            Act::Make(SetKind::Epoll),
+            Act::Park(inner.clone(), None),
+            Act::Park(inner, None),
+            Act::Park(outer, None),
+            // The third looks again when it has its turn, and is the one that is chosen next.
+            Act::Control(0, EpollOp::Add, 1, EpollFlags::OUT, 0),
+            Act::Kevent(0, vec![KEvent::user(0).add().trigger()], 0),
+        ]),
+        vec![Step::Run],
+    ]);
+}
+
+#[test]
 fn r47_select_for_what_a_file_never_has_sleeps_though_the_file_is_hung_up() {
     let hung_up = Side { eof: true, hung_up: true, ..Side::default() };
     does([
