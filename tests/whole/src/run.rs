@@ -199,7 +199,8 @@ impl Run {
         let own = &mut self.rules.files[file];
         let except = own.filters.contains(Filters::EXCEPT) && direction == Direction::Read;
         let regular = own.kind == Kind::File;
-        let amount = if regular && direction == Direction::Read { side.amount - 2 } else { side.amount.max(0) };
+        let amount =
+            if regular && direction == Direction::Read { side.amount - 2 } else { side.amount.max(0) };
         let side = match regular {
             true => Side { amount, ..Side::default() },
             false => Side { amount, urgent: side.urgent && except, ..side },

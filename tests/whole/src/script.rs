@@ -181,9 +181,8 @@ fn control() -> impl Strategy<Value = Act> {
     use EpollFlags as F;
     let op = prop_oneof![4 => Just(EpollOp::Add), 3 => Just(EpollOp::Modify), 1 => Just(EpollOp::Delete)];
     let flag = |flag: F, weight| prop_oneof![weight => Just(F::empty()), 1 => Just(flag)];
-    let flags = (conditions(), flag(F::ET, 2), flag(F::ONESHOT, 4), flag(F::EXCLUSIVE, 12)).prop_map(
-        |(wanted, a, b, c)| F::from_bits_retain(u32::from(wanted.bits())) | a | b | c,
-    );
+    let flags = (conditions(), flag(F::ET, 2), flag(F::ONESHOT, 4), flag(F::EXCLUSIVE, 12))
+        .prop_map(|(wanted, a, b, c)| F::from_bits_retain(u32::from(wanted.bits())) | a | b | c);
     (0..3usize, op, number(), flags, 0..100u64)
         .prop_map(|(set, op, fd, flags, data)| Act::Control(set, op, fd, flags, data))
 }

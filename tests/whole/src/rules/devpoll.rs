@@ -72,7 +72,11 @@ impl Process {
             let open = self.table.contains_key(&wish.fd);
             let set = self.devpoll(own);
             *set.entries.entry(wish.fd).or_default() |= wish.events;
-            if open { set.stale.remove(&wish.fd) } else { set.stale.insert(wish.fd) };
+            if open {
+                set.stale.remove(&wish.fd)
+            } else {
+                set.stale.insert(wish.fd)
+            };
         }
         Ok(())
     }

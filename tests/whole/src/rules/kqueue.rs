@@ -275,13 +275,7 @@ fn on_descriptor(own: u64, change: &KEvent, process: &Process, files: &Files) ->
 
 impl Process {
     /// Applies a change to a queue of this process. The errors of which it must give one.
-    pub fn change(
-        &mut self,
-        own: u64,
-        change: &KEvent,
-        files: &Files,
-        now: u64,
-    ) -> Result<(), Refusal> {
+    pub fn change(&mut self, own: u64, change: &KEvent, files: &Files, now: u64) -> Result<(), Refusal> {
         refuse(contradictions(change))?;
         let (key, add) = (key(change), change.flags.contains(EventFlags::ADD));
         let Some(mut note) = self.kqueue(own).notes.get(&key).cloned() else {
@@ -366,7 +360,8 @@ impl Note {
             self.udata = change.udata;
         }
         // R7, R8, R9, R16.
-        self.enabled = (self.enabled || flags.contains(EventFlags::ENABLE)) && !flags.contains(EventFlags::DISABLE);
+        self.enabled =
+            (self.enabled || flags.contains(EventFlags::ENABLE)) && !flags.contains(EventFlags::DISABLE);
     }
 
     /// Time has passed.

@@ -175,8 +175,9 @@ pub fn is_due(rules: &Rules, process: usize, call: &Resolved) -> bool {
             !known.is_open(*own) || known.pending(*own, &rules.files) > 0
         }
         Resolved::Poll(questions) => polled(known, questions, &rules.files) > 0,
-        Resolved::Select(questions) => selected(known, questions, &rules.files)
-            .is_none_or(|left| left.iter().any(|set| !set.is_empty())),
+        Resolved::Select(questions) => {
+            selected(known, questions, &rules.files).is_none_or(|left| left.iter().any(|set| !set.is_empty()))
+        }
     }
 }
 

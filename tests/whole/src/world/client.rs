@@ -277,7 +277,8 @@ impl Platform for Client {
         let state = &mut *self.alive()?;
         let memory = state.server.directory.queue(self.id, queue)?;
         let (own, kernel) = (&mut state.server.shards[shard as usize], &mut state.server.kernel);
-        let (processed, failures) = own.change(self.id, queue, &memory, failures_allowed, &changes, kernel)?;
+        let (processed, failures) =
+            own.change(self.id, queue, &memory, failures_allowed, &changes, kernel)?;
         state.settle();
         let failures = failures.iter().map(|failure| {
             let errno = i32::try_from(failure.errno).unwrap();

@@ -151,7 +151,14 @@ impl Drivers {
     }
 
     /// Publishes a level in all sources of a file.
-    pub fn publish(&mut self, file: FileNumber, direction: Direction, level: Level, error: u32, arrived: bool) {
+    pub fn publish(
+        &mut self,
+        file: FileNumber,
+        direction: Direction,
+        level: Level,
+        error: u32,
+        arrived: bool,
+    ) {
         let found = &mut self.files[file];
         found.levels[place(direction)] = level;
         found.error = error;
@@ -186,7 +193,9 @@ impl Drivers {
         ) -> Told,
     ) {
         let found = &self.files[file];
-        let Some(session) = self.sessions[found.nature.driver].as_mut().filter(|_| !found.gone) else { return };
+        let Some(session) = self.sessions[found.nature.driver].as_mut().filter(|_| !found.gone) else {
+            return;
+        };
         let changed = session.memory.changed(CELLS).unwrap();
         for source in found.sources.values() {
             let cell = source.page.cell(source.cell).unwrap();

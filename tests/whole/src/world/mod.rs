@@ -15,8 +15,8 @@ use libkq::process::Process;
 
 pub use client::{Client, OpenFile, signal_path};
 use client::{ClientState, Timer};
-pub use driver::{FileNumber, Nature};
 use driver::Drivers;
+pub use driver::{FileNumber, Nature};
 pub use server::Counts;
 use server::{Server, waiter_of};
 use turns::Turns;
