@@ -184,9 +184,9 @@ fn counts_and_sleeps() -> Outcome {
     for (reader, _) in &pipes {
         device.write(&[entry(reader, Conditions::IN)])?;
     }
-    for count in 0..pipes.len() {
+    for (count, (_, writer)) in pipes.iter().enumerate() {
         equal(device.poll()?.len(), count)?;
-        pipes[count].1.write_all(b"x")?;
+        writer.write_all(b"x")?;
     }
     equal(device.poll()?.len(), 3)?;
     // Without room it is a sleep, whatever is ready.

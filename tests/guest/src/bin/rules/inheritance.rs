@@ -8,14 +8,16 @@ use guest_tests::child::ends_well;
 use guest_tests::failure::{equal, refused};
 use guest_tests::suite::Test;
 use libkq::control::message::MessageFlags;
+use libkq::flag::O_RDWR;
 use libkq::process_calls::Command;
-use libkq::{Descriptor, KEvent, Queue, kevent, process};
+use libkq::{Conditions, Descriptor, KEvent, PollFd, Queue, kevent, process};
 
 use crate::looks::{NOW, only, pair, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r33_a_kqueue_does_not_travel_to_a_child", a_kqueue_stays),
     ("r33_a_kqueue_does_not_travel_in_a_message", a_kqueue_is_not_sent),
+    ("devpoll_is_its_owners_and_nobody_elses", devpoll_stays),
 ];
 
 /// The part of a child that was started with descriptor 5 and finds no others, while its parent has a kqueue as 9.
@@ -49,6 +51,20 @@ fn a_kqueue_stays() -> Outcome {
     ends_well(&child)?;
     // Its end took nothing from its parent's queue.
     equal(only(&queue)?.data, 3)
+}
+
+/// Another process cannot even have it, so none is refused with `EACCES`.
+fn devpoll_stays() -> Outcome {
+    let (device, (reader, writer), (one, _other)) =
+        (Descriptor::open("/dev/poll", O_RDWR)?, pipe()?, pair()?);
+    let entry = PollFd::new(reader.number(), Conditions::IN);
+    process().devpoll_write(device.number(), &[entry])?;
+    refused(Command::new("bin/rules").inherit(device.number(), 5).map(drop), EINVAL)?;
+    refused(libkq::inheritance::give(device.number(), 5).map(drop), EINVAL)?;
+    refused(process().send(one.number(), b"x", "", &[device.number()], MessageFlags::empty()), EINVAL)?;
+    writer.write_all(b"x")?;
+    let mut list = [PollFd::default()];
+    equal(process().devpoll_poll(device.number(), &mut list, NOW, None)?, 1)
 }
 
 fn a_kqueue_is_not_sent() -> Outcome {
