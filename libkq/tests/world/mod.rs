@@ -41,6 +41,9 @@ pub fn thread_number() -> u64 {
 /// The memory that client and server share.
 type Memory = Arc<Owned>;
 
+/// A thread, and what is to be done when it is no more.
+type End = (u64, Box<dyn FnOnce() + Send>);
+
 #[derive(Clone)]
 pub struct World(Arc<Shared>);
 
@@ -50,7 +53,7 @@ struct Shared {
     session: Region<Memory>,
     seats: Seats,
     now: AtomicU64,
-    ends: Mutex<Vec<(u64, Box<dyn FnOnce() + Send>)>>,
+    ends: Mutex<Vec<End>>,
 }
 
 struct Server {
@@ -243,10 +246,9 @@ impl World {
     /// The kernel tells that a thread is gone: what was to be done then is done.
     pub fn thread_ends(&self, thread: u64) {
         let mut ends = self.0.ends.lock().unwrap();
-        let (own, others) = ends.drain(..).partition(|&(number, _)| number == thread);
+        let (own, others): (Vec<End>, Vec<End>) = ends.drain(..).partition(|&(number, _)| number == thread);
         *ends = others;
         drop(ends);
-        let own: Vec<(u64, Box<dyn FnOnce() + Send>)> = own;
         own.into_iter().for_each(|(_, then)| then());
     }
 
