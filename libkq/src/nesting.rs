@@ -18,11 +18,10 @@
 //! Looks go down, from outer to inner sets, and hold the core locks on their way; so rings of sets are refused, and chains
 //! are short (R37).
 
+use abi::error::{EINVAL, ELOOP, Error, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
-
-use abi::error::{EINVAL, ELOOP, Error, Result};
+use event_protocol::parked::Parked;
 
 use crate::description::Description;
 use crate::sync::Mutex;
@@ -41,8 +40,8 @@ pub trait Inner: Send + Sync {
     /// How many of its notes are true, and how often something came. None when it is closed.
     fn look(&self) -> (usize, u64);
 
-    /// Its word of parked waiters.
-    fn parked(&self) -> &AtomicU64;
+    /// Its parked waiters.
+    fn parked(&self) -> &Parked;
 
     /// Wakes a waiter of its own, or of a set around it, if it has something to tell.
     fn hand_on(&self);

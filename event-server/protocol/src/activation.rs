@@ -15,8 +15,9 @@
 //! server to delete, and after the reply (no more pushes) drains the rings before it uses the slot again: what it finds
 //! there has a generation that is not the slot's, and is dropped.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::fault::Fault;
+use crate::parked::Parked;
 use crate::ring::{Consumer, Producer, Ring, RingHeader};
 use crate::slot::{SLOT_SIZE, Slot};
 
@@ -27,9 +28,7 @@ pub struct QueueHeader {
     /// A bit per shard that pushed since the last look.
     pending: AtomicU32,
     reserved: [u32; 15],
-    /// A bit per waiter of the session that is parked on this queue.
-    pub(crate) parked: AtomicU64,
-    reserved_parked: [u64; 7],
+    parked: Parked,
 }
 
 #[cfg(not(loom))]
@@ -64,7 +63,7 @@ impl QueueHeader {
 
     /// The waiters that are parked on the queue.
     #[inline]
-    pub fn parked(&self) -> &AtomicU64 {
+    pub fn parked(&self) -> &Parked {
         &self.parked
     }
 }

@@ -20,6 +20,7 @@ use abi::error::{EAGAIN, EBADF, Error, Result};
 use event_protocol::activation::QueueHeader;
 use event_protocol::control::client::{QueueNumber, View as Interface};
 use event_protocol::filter::Filters;
+use event_protocol::parked::Parked;
 use event_protocol::shared::Kept;
 use event_protocol::slot::Terms;
 use hashbrown::HashMap;
@@ -241,8 +242,8 @@ impl<P: Platform, V: Member> Set<P, V> {
         (count, self.core.lock().queue.arrivals().wrapping_add(within))
     }
 
-    /// Its word of parked waiters.
-    pub fn parked(&self) -> &AtomicU64 {
+    /// Its parked waiters.
+    pub fn parked(&self) -> &Parked {
         self.header.parked()
     }
 

@@ -1,7 +1,5 @@
 //! Sleeping until something is ready, and waking those who sleep.
 
-use core::sync::atomic::Ordering;
-
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -39,7 +37,6 @@ impl<P: Platform, V: Member> Set<P, V> {
         }
         let waiter = waiters.get(number as usize).ok_or(Error::new(ENOMEM))?;
         let parked = self.header.parked();
-        let bit = 1 << (number & 63);
         loop {
             // What comes for a set within may choose this thread too, as soon as it has announced itself.
             let within = match self.is_plain() {
@@ -50,14 +47,14 @@ impl<P: Platform, V: Member> Set<P, V> {
                 }
             };
             for inner in &within {
-                inner.parked().fetch_or(bit, Ordering::AcqRel);
+                inner.parked().add(number);
             }
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(sink);
             // A sink without room has nothing to wait for: its owner makes some, or finds what it waits for there.
             if looked.is_err() || !sink.is_empty() || sink.is_full() {
                 let end = waiter.withdraw(parked, number);
-                leave(&within, bit, end);
+                leave(&within, number, end);
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
                     self.hand_on(self.core.lock());
@@ -75,7 +72,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             let end = waiter.withdraw(parked, number);
             if !within.is_empty() {
-                leave(&within, bit, end);
+                leave(&within, number, end);
             }
             self.collect_news(sink)?;
             match slept {
@@ -91,7 +88,7 @@ impl<P: Platform, V: Member> Set<P, V> {
     /// woken thread needs next.
     #[inline]
     pub fn hand_on(&self, mut core: MutexGuard<'_, Core<P, V>>) {
-        if self.header.parked().load(Ordering::Relaxed) != 0
+        if !self.header.parked().looks_empty()
             && let Some(number) = self.choose(&mut core)
         {
             drop(core);
@@ -117,7 +114,7 @@ impl<P: Platform, V: Member> Set<P, V> {
     #[cold]
     fn choose(&self, core: &mut Core<P, V>) -> Option<u32> {
         let (waiters, _) = self.platform.waiters();
-        let number = choose(self.header.parked(), waiters, u64::MAX, core.last_woken)?;
+        let number = choose(self.header.parked(), waiters, core.last_woken)?;
         core.last_woken = number;
         Some(number)
     }
@@ -125,9 +122,9 @@ impl<P: Platform, V: Member> Set<P, V> {
 
 /// The wait is over for the sets within too.
 #[cold]
-fn leave(within: &[Arc<dyn Inner>], bit: u64, end: End) {
+fn leave(within: &[Arc<dyn Inner>], number: u32, end: End) {
     for inner in within {
-        inner.parked().fetch_and(!bit, Ordering::AcqRel);
+        inner.parked().remove(number);
         if end == End::Chosen {
             // Those who wait for it alone have not heard.
             inner.hand_on();
