@@ -29,10 +29,10 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::error::{EINVAL, ELOOP, Error, Result};
 use event_protocol::park::End;
+use event_protocol::parked::Parked;
 
 use crate::description::Description;
 use crate::sync::Mutex;
@@ -51,8 +51,8 @@ pub trait Inner: Send + Sync {
     /// How many of its notes are true, and a number that moves with each arrival, told or not. None when it is closed.
     fn look(&self) -> (usize, u64);
 
-    /// Its word of parked waiters.
-    fn parked(&self) -> &AtomicU64;
+    /// Its parked waiters.
+    fn parked(&self) -> &Parked;
 
     /// How often somebody who had taken what he wanted woke another one for the rest (R13).
     fn handed_on(&self) -> u64;
@@ -72,7 +72,8 @@ pub trait Inner: Send + Sync {
 pub(crate) struct Within {
     /// With what there had been before it parked.
     sets: Vec<(Arc<dyn Inner>, Past)>,
-    bit: u64,
+    /// The waiter.
+    number: u32,
 }
 
 /// What there has been in a set.
@@ -91,29 +92,29 @@ impl Past {
 }
 
 impl Within {
-    /// Parks the waiter with this bit in the sets and all that are in them.
-    pub fn park(sets: Vec<Arc<dyn Inner>>, bit: u64) -> Within {
+    /// Parks a waiter in the sets and all that are in them.
+    pub fn park(sets: Vec<Arc<dyn Inner>>, number: u32) -> Within {
         let park = |set: Arc<dyn Inner>| {
             let before = Past::of(&*set);
-            set.parked().fetch_or(bit, Ordering::AcqRel);
+            set.parked().add(number);
             (set, before)
         };
-        Within { sets: with_nested(sets).into_iter().map(park).collect(), bit }
+        Within { sets: with_nested(sets).into_iter().map(park).collect(), number }
     }
 
     /// Those in which a thread that is no more may have parked: whatever is there has come since.
-    pub fn of_dead(sets: Vec<Arc<dyn Inner>>, bit: u64) -> Within {
+    pub fn of_dead(sets: Vec<Arc<dyn Inner>>, number: u32) -> Within {
         let since = |set: Arc<dyn Inner>| {
             let Past { handed_on, arrivals } = Past::of(&*set);
             (set, Past { handed_on, arrivals: arrivals.wrapping_sub(1) })
         };
-        Within { sets: with_nested(sets).into_iter().map(since).collect(), bit }
+        Within { sets: with_nested(sets).into_iter().map(since).collect(), number }
     }
 
     /// The wait is over.
     pub fn leave(&self, end: End) {
         for (set, before) in &self.sets {
-            set.parked().fetch_and(!self.bit, Ordering::AcqRel);
+            set.parked().remove(self.number);
             if end == End::Chosen && Past::of(&**set) != *before {
                 set.wake_everybody();
             }

@@ -2,6 +2,8 @@
 
 mod world;
 
+use abi::error::ENOENT;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -53,6 +55,30 @@ fn r10_oneshot_is_delivered_to_exactly_one_of_many_waiters() {
         process.kevent(kq, &[KEvent::user(999).add().trigger()], &mut [], NOW).unwrap();
     });
     assert_eq!(taken.load(Ordering::SeqCst), 200);
+}
+
+/// One thread takes the event while another deletes the note: one of the two has it, and the other hears so.
+#[test]
+fn r10_a_oneshot_that_is_told_during_its_delete_was_not_there_to_delete() {
+    let (world, process, kq) = setting();
+    let process = Arc::new(process);
+    let [told, deleted] = ["a", "b"].map(|name| process.open(name, 0).unwrap());
+    let change = |change| process.kevent(kq, &[change], &mut [], NOW);
+    for fd in [told, deleted] {
+        change(KEvent::read(fd).add().oneshot()).unwrap();
+    }
+    world.readable("a", 1);
+    assert_eq!(wait_one(&process, kq).unwrap().ident, told as usize);
+    world.readable("b", 1);
+    // The delete finds its note, and begins by freeing the one that was told before.
+    let other = process.clone();
+    world.before_next_change(move || {
+        let mut events = [KEvent::default(); 1];
+        assert_eq!(other.kevent(kq, &[], &mut events, NOW), Ok(1));
+    });
+    assert_eq!(change(KEvent::read(deleted).delete()).map_err(|error| error.errno), Err(ENOENT));
+    change(KEvent::read(deleted).add()).unwrap();
+    assert_eq!(wait_one(&process, kq).unwrap().ident, deleted as usize);
 }
 
 #[test]

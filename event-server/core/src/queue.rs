@@ -123,7 +123,7 @@ impl<M: Mapped> Queue<M> {
     /// Chooses a parked waiter to wake, if there is one: policy ONE, in rotation.
     #[inline(always)]
     pub fn choose(&mut self) -> Option<Handle> {
-        let number = choose(self.header.parked(), &self.waiters, u64::MAX, self.last_chosen)?;
+        let number = choose(self.header.parked(), &self.waiters, self.last_chosen)?;
         self.last_chosen = number;
         let notification = self.session.notification(number);
         (!notification.is_none()).then_some(notification)

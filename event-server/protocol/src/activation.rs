@@ -15,8 +15,9 @@
 //! server to delete, and after the reply (no more pushes) drains the rings before it uses the slot again: what it finds
 //! there has a generation that is not the slot's, and is dropped.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::fault::Fault;
+use crate::parked::Parked;
 use crate::ring::{Consumer, Producer, Ring, RingHeader};
 use crate::slot::{SLOT_SIZE, Slot};
 
@@ -29,9 +30,7 @@ pub struct QueueHeader {
     /// 1 when every arrival must be told, also at a note that is true and queued since long.
     every_arrival: AtomicU32,
     reserved: [u32; 14],
-    /// A bit per waiter of the session that is parked on this queue.
-    pub(crate) parked: AtomicU64,
-    reserved_parked: [u64; 7],
+    parked: Parked,
 }
 
 #[cfg(not(loom))]
@@ -72,7 +71,7 @@ impl QueueHeader {
 
     /// The waiters that are parked on the queue.
     #[inline]
-    pub fn parked(&self) -> &AtomicU64 {
+    pub fn parked(&self) -> &Parked {
         &self.parked
     }
 }

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | publish | driver → shard | [`changed`]: one `queued` word per cell, `armed` word per ring |
 //! | activate | shard → client | [`slot`]: one `queued` word per note; [`activation`]: `pending` word |
-//! | park, choose | client ↔ shard | [`park`]: one `state` word per waiter, fences on both sides |
+//! | park, choose | client ↔ shard | [`park`]: one `state` word per waiter, fences on both sides; [`parked`]: bits per queue |
 //! | delete | client → shard | generations in ring entries; the reply promises silence |
 #![cfg_attr(not(any(test, loom)), no_std)]
 
@@ -27,6 +27,7 @@ pub mod fault;
 pub mod filter;
 pub mod level;
 pub mod park;
+pub mod parked;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod shared;

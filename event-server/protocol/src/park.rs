@@ -17,10 +17,11 @@
 //! The kernel's notification remembers a signal, so one may come late, for a wait that is over: a waiter loops until
 //! its state says that it was chosen.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::atomic::{AtomicU32, Ordering, fence};
+use crate::parked::{PARKED_WORDS, Parked};
 
-/// Waiters in a session: bits of a parked word.
-pub const MAX_WAITERS: usize = 64;
+/// Waiters in a session: bits of parked words, of which [`NO_WAITER`](crate::parked::NO_WAITER) is none.
+pub const MAX_WAITERS: usize = 64 * PARKED_WORDS;
 /// Offset of the waiters in a session's memory. The page before them is reserved for leases.
 pub const WAITERS_OFFSET: usize = 4096;
 /// Bytes of a session's memory.
@@ -42,7 +43,7 @@ pub struct Waiter {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Waiter>() == 64);
 #[cfg(not(loom))]
-const _: () = assert!(SESSION_SIZE == 8192);
+const _: () = assert!(SESSION_SIZE == 9 * 4096);
 
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,10 +59,10 @@ impl Waiter {
     /// Client: announces that this thread (its number in the session, below [`MAX_WAITERS`]; the CPU it runs on) sleeps
     /// next. It looks once more before it does.
     #[inline]
-    pub fn announce(&self, parked: &AtomicU64, number: u32, cpu: u32) {
+    pub fn announce(&self, parked: &Parked, number: u32, cpu: u32) {
         self.cpu.store(cpu, Ordering::Relaxed);
         self.state.store(PARKED, Ordering::Release);
-        parked.fetch_or(1 << (number & 63), Ordering::AcqRel);
+        parked.add(number);
         fence(Ordering::SeqCst);
     }
 
@@ -73,11 +74,11 @@ impl Waiter {
 
     /// Client: ends the wait, whatever ended it.
     #[inline]
-    pub fn withdraw(&self, parked: &AtomicU64, number: u32) -> End {
+    pub fn withdraw(&self, parked: &Parked, number: u32) -> End {
         // Who is chosen stays so: only then there is nothing to win.
         let won = !self.is_chosen()
             && self.state.compare_exchange(PARKED, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        parked.fetch_and(!(1 << (number & 63)), Ordering::AcqRel);
+        parked.remove(number);
         if won {
             return End::Withdrawn;
         }
@@ -97,21 +98,8 @@ impl Waiter {
     }
 }
 
-/// Chooses one parked waiter among `allowed`, beginning after number `last` so that none starves. The caller signals it.
+/// Chooses one parked waiter, beginning after number `last` so that none starves. The caller signals it.
 #[inline]
-pub fn choose(parked: &AtomicU64, waiters: &[Waiter], allowed: u64, last: u32) -> Option<u32> {
-    let parked = parked.load(Ordering::Acquire) & allowed;
-    if parked == 0 {
-        return None;
-    }
-    let first = last.wrapping_add(1) & 63;
-    let mut rest = parked.rotate_right(first);
-    while rest != 0 {
-        let number = (rest.trailing_zeros() + first) & 63;
-        rest &= rest - 1;
-        if waiters.get(number as usize).is_some_and(Waiter::try_choose) {
-            return Some(number);
-        }
-    }
-    None
+pub fn choose(parked: &Parked, waiters: &[Waiter], last: u32) -> Option<u32> {
+    parked.find(last, |number| waiters.get(number as usize).is_some_and(Waiter::try_choose))
 }

@@ -30,5 +30,6 @@ pub mod thread;
 pub mod thread_queue;
 pub mod thread_table;
 pub mod transfer;
+pub mod watch;
 
 pub use objects::Objects;

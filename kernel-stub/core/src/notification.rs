@@ -3,7 +3,6 @@
 use crate::{
     Objects,
     arena::Id,
-    object::Watch,
     quota::Charge,
     thread::{Outcome, Wait},
     thread_queue::ThreadQueue,
@@ -18,8 +17,10 @@ pub struct Notification {
     pub waiters: ThreadQueue,
     /// The thread whose receives hear it.
     pub bound: Option<u32>,
-    /// Handles, watches and interrupt lines.
+    /// Handles and interrupt lines.
     pub references: u32,
+    /// First of its exit watches.
+    pub first_watch: u32,
     /// What it costs.
     pub charge: Option<Charge>,
 }
@@ -110,19 +111,13 @@ impl Objects {
             self.cancel_wait(waiter);
             self.wake_later(waiter, Outcome::Error(EINVAL));
         }
+        if let Some(notification) = self.notifications.get(id) {
+            self.drop_watches(notification.first_watch);
+        }
         if let Some(notification) = self.notifications.remove(id)
             && let Some(thread) = notification.bound.and_then(|bound| self.threads.at_mut(bound))
         {
             thread.bound = None;
         }
-    }
-
-    /// Fires a watch: signals its bits and lets go of the notification.
-    pub fn fire(&mut self, watch: Watch) {
-        if let Some((thread, outcome)) = self.signal(watch.notification, watch.bits) {
-            self.wake_later(thread, outcome);
-        }
-        self.release_notification(watch.notification);
-        self.watches -= 1;
     }
 }

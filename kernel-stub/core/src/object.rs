@@ -83,16 +83,6 @@ pub struct Memory {
     pub charge: Option<Charge>,
 }
 
-/// Somebody who wants to know when a thread or process ends.
-pub struct Watch {
-    /// Signalled then. The watch keeps it alive.
-    pub notification: Id<Notification>,
-    /// With these bits.
-    pub bits: u64,
-    /// What it costs.
-    pub charge: Option<Charge>,
-}
-
 /// What nobody refers to any more, for the kernel to free what it holds of it.
 pub enum Garbage {
     /// Pages of a memory object.

@@ -17,6 +17,7 @@ use crate::{
     quota::Charge,
     thread_queue::ThreadQueue,
     thread_table::ThreadTable,
+    watch::Watch,
 };
 use abi::{
     error::{ESRCH, Error, Result},
@@ -58,7 +59,7 @@ pub struct Objects {
     /// Handles in all processes.
     pub handle_count: u64,
     /// Watches that have not fired.
-    pub watches: u64,
+    pub watches: Arena<Watch>,
 }
 
 impl Default for Objects {
@@ -85,7 +86,7 @@ impl Objects {
             unsettled: false,
             calls: 0,
             handle_count: 0,
-            watches: 0,
+            watches: Arena::new(1 << 20),
         }
     }
 

@@ -2,11 +2,10 @@
 
 use crate::{
     handle_table::HandleTable,
-    object::Watch,
     quota::{Account, Charge},
 };
 use abi::status::ProcessStatus;
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 
 /// How far a process has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +40,8 @@ pub struct Process {
     pub status: ProcessStatus,
     /// Handles to it.
     pub references: u32,
-    /// Who is told when it has ended.
-    pub watches: Vec<Watch>,
+    /// First of those who are told when it has ended.
+    pub first_watch: u32,
     /// What it costs its creator.
     pub charge: Option<Charge>,
 }

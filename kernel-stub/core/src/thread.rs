@@ -1,9 +1,9 @@
 //! Threads as the IPC logic sees them.
 
 use crate::{
-    arena::Id, endpoint::Endpoint, notification::Notification, object::Watch, process::Process, quota::Charge,
+    arena::Id, endpoint::Endpoint, notification::Notification, process::Process, quota::Charge,
+    watch::NO_WATCH,
 };
-use alloc::vec::Vec;
 
 /// Names a thread.
 pub type ThreadId = Id<Thread>;
@@ -90,8 +90,8 @@ pub struct Thread {
     pub parked: bool,
     /// Handles to it.
     pub handles: u32,
-    /// Who is told when it ends.
-    pub watches: Vec<Watch>,
+    /// First of those who are told when it has ended.
+    pub first_watch: u32,
     /// The next thread of the process.
     pub sibling: u32,
     /// What it costs.
@@ -125,7 +125,7 @@ impl Thread {
             suspended: true,
             parked: true,
             handles: 0,
-            watches: Vec::new(),
+            first_watch: NO_WATCH,
             sibling: NO_THREAD,
             charge: None,
         }

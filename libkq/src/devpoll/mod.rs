@@ -4,10 +4,10 @@ mod entry;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 
 use abi::error::{EBADF, EINTR, EINVAL, ELOOP, ENOENT, ENOMEM, Error, Result};
+use event_protocol::parked::Parked;
 use hashbrown::HashSet;
 
 use crate::conditions::{Conditions, Interest};
@@ -286,7 +286,7 @@ impl<P: Platform> Inner for DevPoll<P> {
         self.set.pending()
     }
 
-    fn parked(&self) -> &AtomicU64 {
+    fn parked(&self) -> &Parked {
         self.set.parked()
     }
 

@@ -5,21 +5,21 @@
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Records of a session.
-const SEATS: usize = event_protocol::park::MAX_WAITERS;
+use event_protocol::park::MAX_WAITERS;
+use event_protocol::parked::{NO_WAITER, PARKED_WORDS};
 
 /// Which records are lent and to whom, which have their notification, and whose wait was interrupted.
 #[derive(Debug)]
 pub struct Seats {
-    taken: AtomicU64,
-    registered: AtomicU64,
+    taken: [AtomicU64; PARKED_WORDS],
+    registered: [AtomicU64; PARKED_WORDS],
     /// The thread that has the record, 0 for none.
-    threads: [AtomicU64; SEATS],
+    threads: [AtomicU64; MAX_WAITERS],
     /// What the thread waits for: a number of its caller's.
-    places: [AtomicU64; SEATS],
+    places: [AtomicU64; MAX_WAITERS],
     /// How often the record was lent, and in the lowest bit whether that wait was interrupted: in one word, so that an
     /// interruption that comes late is nobody's, and not the next one's.
-    turns: [AtomicU64; SEATS],
+    turns: [AtomicU64; MAX_WAITERS],
 }
 
 /// In a turn: it was interrupted.
@@ -41,12 +41,14 @@ pub struct Seat<'a> {
 impl Seats {
     /// All free, none registered.
     pub const fn new() -> Seats {
+        let mut taken = [const { AtomicU64::new(0) }; PARKED_WORDS];
+        taken[NO_WAITER as usize / 64] = AtomicU64::new(1 << (NO_WAITER % 64));
         Seats {
-            taken: AtomicU64::new(0),
-            registered: AtomicU64::new(0),
-            threads: [const { AtomicU64::new(0) }; SEATS],
-            places: [const { AtomicU64::new(0) }; SEATS],
-            turns: [const { AtomicU64::new(0) }; SEATS],
+            taken,
+            registered: [const { AtomicU64::new(0) }; PARKED_WORDS],
+            threads: [const { AtomicU64::new(0) }; MAX_WAITERS],
+            places: [const { AtomicU64::new(0) }; MAX_WAITERS],
+            turns: [const { AtomicU64::new(0) }; MAX_WAITERS],
         }
     }
 
@@ -54,43 +56,48 @@ impl Seats {
     /// caller looks at afterwards is looked at after an [`interrupt`](Seats::interrupt) of `thread` finds it. `place` says what
     /// it waits for.
     pub fn take(&self, thread: u64, place: u64) -> Option<Seat<'_>> {
-        let mut taken = self.taken.load(Ordering::Relaxed);
-        loop {
-            let number = taken.trailing_ones();
-            if number == u64::BITS {
-                return None;
-            }
-            match self.taken.compare_exchange_weak(
-                taken,
-                taken | 1 << number,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => {
-                    let turn = self.turns[number as usize].load(Ordering::Relaxed);
-                    let next = (turn | INTERRUPTED).wrapping_add(1);
-                    self.places[number as usize].store(place, Ordering::Relaxed);
-                    // Whoever finds this thread finds its turn.
-                    self.turns[number as usize].swap(next, Ordering::AcqRel);
-                    self.threads[number as usize].store(thread, Ordering::Release);
-                    fence(Ordering::SeqCst);
-                    return Some(Seat { seats: self, number });
+        for (word, lent) in self.taken.iter().enumerate() {
+            let mut taken = lent.load(Ordering::Relaxed);
+            while taken != u64::MAX {
+                let bit = taken.trailing_ones();
+                let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+                match lent.compare_exchange_weak(taken, taken | 1 << bit, success, failure) {
+                    Ok(_) => return Some(self.seat(word as u32 * 64 + bit, thread, place)),
+                    Err(now) => taken = now,
                 }
-                Err(now) => taken = now,
             }
         }
+        None
+    }
+
+    #[inline]
+    fn seat(&self, number: u32, thread: u64, place: u64) -> Seat<'_> {
+        let turn = self.turns[number as usize].load(Ordering::Relaxed);
+        let next = (turn | INTERRUPTED).wrapping_add(1);
+        self.places[number as usize].store(place, Ordering::Relaxed);
+        // Whoever finds this thread finds its turn.
+        self.turns[number as usize].swap(next, Ordering::AcqRel);
+        self.threads[number as usize].store(thread, Ordering::Release);
+        fence(Ordering::SeqCst);
+        Seat { seats: self, number }
+    }
+
+    /// Records that may be lent: those of words of which some are. A record is lent before it is its thread's.
+    fn lent(&self) -> impl Iterator<Item = u32> {
+        let words = (0..PARKED_WORDS).filter(|&word| self.taken[word].load(Ordering::Relaxed) != 0);
+        words.flat_map(|word| word as u32 * 64..word as u32 * 64 + 64)
     }
 
     /// Marks the wait of a thread interrupted. Gives the records that must be signalled.
     pub fn interrupt(&self, thread: u64) -> impl Iterator<Item = u32> {
         fence(Ordering::SeqCst);
-        let numbers = 0..SEATS as u32;
-        numbers.filter(move |&number| self.found(number, thread).is_some_and(|turn| self.end(number, turn)))
+        self.lent()
+            .filter(move |&number| self.found(number, thread).is_some_and(|turn| self.end(number, turn)))
     }
 
     /// The records in which a thread that is no more waited for `place`: the caller ends those waits.
     pub fn of_dead(&self, thread: u64, place: u64) -> impl Iterator<Item = Seat<'_>> {
-        (0..SEATS as u32).filter_map(move |number| {
+        self.lent().filter_map(move |number| {
             let at = number as usize;
             let found = self.threads[at].load(Ordering::Acquire) == thread
                 && self.places[at].load(Ordering::Relaxed) == place;
@@ -127,10 +134,17 @@ impl Seat<'_> {
         self.number
     }
 
+    /// The record's word of these, and its bit there.
+    #[inline]
+    fn bit<'a>(&self, words: &'a [AtomicU64; PARKED_WORDS]) -> (&'a AtomicU64, u64) {
+        (&words[self.number as usize / 64 % PARKED_WORDS], 1 << (self.number % 64))
+    }
+
     /// Whether the server knows the record's notification.
     #[inline]
     pub fn is_registered(&self) -> bool {
-        self.seats.registered.load(Ordering::Acquire) & 1 << self.number != 0
+        let (registered, bit) = self.bit(&self.seats.registered);
+        registered.load(Ordering::Acquire) & bit != 0
     }
 
     /// Whether the wait was interrupted.
@@ -140,14 +154,16 @@ impl Seat<'_> {
 
     /// The server knows it from now on.
     pub fn set_registered(&self) {
-        self.seats.registered.fetch_or(1 << self.number, Ordering::Release);
+        let (registered, bit) = self.bit(&self.seats.registered);
+        registered.fetch_or(bit, Ordering::Release);
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.seats.threads[self.number as usize].store(0, Ordering::Release);
-        self.seats.taken.fetch_and(!(1 << self.number), Ordering::Release);
+        let (taken, bit) = self.bit(&self.seats.taken);
+        taken.fetch_and(!bit, Ordering::Release);
     }
 }
 
@@ -161,7 +177,8 @@ mod tests {
         let seats = Seats::new();
         let all: Vec<_> = core::iter::from_fn(|| seats.take(7, 1)).collect();
         let numbers: Vec<u32> = all.iter().map(Seat::number).collect();
-        assert_eq!(numbers, (0..64).collect::<Vec<_>>());
+        let expected = (0..MAX_WAITERS as u32).filter(|&number| number != NO_WAITER);
+        assert_eq!(numbers, expected.collect::<Vec<_>>());
         drop(all);
         let seat = seats.take(7, 1).unwrap();
         assert_eq!(seat.number(), 0);
@@ -179,6 +196,9 @@ mod tests {
         drop(first);
         assert_eq!(seats.interrupt(7).count(), 0);
         assert!(!seats.take(7, 1).unwrap().is_interrupted());
+        let all: Vec<_> = core::iter::from_fn(|| seats.take(9, 1)).collect();
+        assert_eq!(seats.interrupt(9).count(), all.len(), "in every word");
+        assert!(all.iter().all(Seat::is_interrupted) && !other.is_interrupted());
     }
 
     #[test]

@@ -5,11 +5,12 @@ mod item;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use abi::error::{EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM, Error, Result};
 use event_protocol::filter::Filters;
+use event_protocol::parked::Parked;
 use hashbrown::HashMap;
 
 use crate::description::{Description, Watcher};
@@ -281,7 +282,7 @@ impl<P: Platform> Inner for Epoll<P> {
         self.set.pending()
     }
 
-    fn parked(&self) -> &AtomicU64 {
+    fn parked(&self) -> &Parked {
         self.set.parked()
     }
 

@@ -45,7 +45,9 @@ impl<P: Platform> Kqueue<P> {
             (Some(_), Filter::PROC) if change.flags.contains(EventFlags::DELETE) => {
                 self.unwatch_process(&order, change)
             }
-            (Some(index), _) if change.flags.contains(EventFlags::DELETE) => self.set.delete(&order, index),
+            (Some(index), _) if change.flags.contains(EventFlags::DELETE) => {
+                self.set.delete_live(&order, index)
+            }
             (_, Filter::PROC) => self.watch_process(&order, change),
             (Some(index), Filter::TIMER) => self.restart_timer(index, change),
             (None, Filter::USER) => self.set.make_room(&order).and_then(|()| self.insert_user(change)),

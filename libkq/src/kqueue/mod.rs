@@ -10,10 +10,10 @@ mod user;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicU64;
 
 use abi::error::{EAGAIN, Error, Result};
 use claim_ring::Ring;
+use event_protocol::parked::Parked;
 
 use crate::description::{Description, Watcher};
 use crate::engine::Sink;
@@ -197,7 +197,7 @@ impl<P: Platform> Inner for Kqueue<P> {
         self.set.pending()
     }
 
-    fn parked(&self) -> &AtomicU64 {
+    fn parked(&self) -> &Parked {
         self.set.parked()
     }
 

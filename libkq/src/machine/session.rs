@@ -39,6 +39,8 @@ pub struct Session {
     ticket: Endpoint,
     /// The shards' handles, each from when the first source there was adopted.
     shards: Vec<OnceLock<Endpoint>>,
+    /// Held by whom a reply may bring the handle of a shard.
+    meeting: Mutex<()>,
     /// To be told of its death; `None` when the server does not show itself.
     server: Option<Process>,
     seats: Seats,
@@ -69,6 +71,7 @@ impl Session {
             first: shard,
             ticket,
             shards,
+            meeting: Mutex::new(()),
             server,
             seats: Seats::new(),
             notifications: (0..MAX_WAITERS).map(|_| OnceLock::new()).collect(),
@@ -220,6 +223,11 @@ impl Session {
 
     /// See [`Platform::adopt`](crate::platform::Platform::adopt).
     pub fn adopt(&self, watch: &Endpoint) -> Result<Source<SharedMemory>> {
+        // The handle comes once, to whoever is the first there. Who is the second must find it here.
+        let meeting = match self.shards.iter().all(|shard| shard.get().is_some()) {
+            true => None,
+            false => Some(self.meeting.lock()),
+        };
         let show = Transfer::copy_with(self.shard(self.first)?, Rights::WRITE);
         let (reply, mut handles) =
             call(watch, label::ADOPT, [0; WORDS], 0, vec![show], FOREVER).map_err(dead)?;
@@ -229,6 +237,7 @@ impl Session {
         {
             place.get_or_init(|| handle);
         }
+        drop(meeting);
         let page = self.page(adopted.page, handles.object(0)?)?;
         Ok(Source {
             id: adopted.source,

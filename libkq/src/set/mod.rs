@@ -20,6 +20,7 @@ use abi::error::{EAGAIN, EBADF, ENOMEM, Error, Result};
 use event_protocol::activation::QueueHeader;
 use event_protocol::control::client::{QueueNumber, View as Interface};
 use event_protocol::filter::Filters;
+use event_protocol::parked::Parked;
 use event_protocol::shared::Kept;
 use event_protocol::slot::Terms;
 use hashbrown::HashMap;
@@ -247,8 +248,8 @@ impl<P: Platform, V: Member> Set<P, V> {
         self.header.tell_every_arrival();
     }
 
-    /// Its word of parked waiters.
-    pub fn parked(&self) -> &AtomicU64 {
+    /// Its parked waiters.
+    pub fn parked(&self) -> &Parked {
         self.header.parked()
     }
 

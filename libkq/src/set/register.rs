@@ -137,10 +137,23 @@ impl<P: Platform, V: Member> Set<P, V> {
     }
 
     /// Removes a note that the server knows. R35: it is silent before the server is asked.
-    pub fn delete(&self, _order: &Order<'_>, index: u32) -> Result<()> {
+    pub fn delete(&self, order: &Order<'_>, index: u32) -> Result<()> {
+        self.delete_if(order, index, |_| true)
+    }
+
+    /// Removes a note that may still be told. R10: one that was told for the last time is gone, though it was there a
+    /// moment ago: `ENOENT`.
+    pub fn delete_live(&self, order: &Order<'_>, index: u32) -> Result<()> {
+        self.delete_if(order, index, |retired| !retired)
+    }
+
+    fn delete_if(&self, _order: &Order<'_>, index: u32, may: impl FnOnce(bool) -> bool) -> Result<()> {
         let (name, shard) = {
             let mut core = self.core.lock();
             let Some(note) = core.queue.note(index) else { return Ok(()) };
+            if !may(note.is_retired()) {
+                return Err(Error::new(ENOENT));
+            }
             if note.cell.is_none() {
                 return core.remove_own(index);
             }

@@ -36,14 +36,13 @@ impl<P: Platform, V: Member> Set<P, V> {
         }
         let waiter = waiters.get(number as usize).ok_or(Error::new(ENOMEM))?;
         let parked = self.header.parked();
-        let bit = 1 << (number & 63);
         loop {
             // What comes for a set within may choose this thread too, as soon as it has announced itself.
             let within = match self.is_plain() {
                 true => None,
                 false => {
                     self.free_retired()?;
-                    Some(Within::park(self.nested(), bit))
+                    Some(Within::park(self.nested(), number))
                 }
             };
             waiter.announce(parked, number, self.platform.cpu());
@@ -82,7 +81,7 @@ impl<P: Platform, V: Member> Set<P, V> {
     /// woken thread needs next.
     #[inline]
     pub fn hand_on(&self, mut core: MutexGuard<'_, Core<P, V>>) {
-        if self.header.parked().load(Ordering::Relaxed) == 0 {
+        if self.header.parked().looks_empty() {
             return;
         }
         // Before it is chosen, so that who is knows.
@@ -101,7 +100,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             let Some(waiter) = waiters.get(number as usize) else { continue };
             let end = waiter.withdraw(self.header.parked(), number);
             // It may have announced itself in sets that have been taken out since: those were to wake it, and look.
-            Within::of_dead(self.nested(), 1 << (number & 63)).leave(end);
+            Within::of_dead(self.nested(), number).leave(end);
             if end == End::Chosen {
                 self.hand_on(self.core.lock());
             }
@@ -126,7 +125,7 @@ impl<P: Platform, V: Member> Set<P, V> {
     #[cold]
     fn choose(&self, core: &mut Core<P, V>) -> Option<u32> {
         let (waiters, _) = self.platform.waiters();
-        let number = choose(self.header.parked(), waiters, u64::MAX, core.last_woken)?;
+        let number = choose(self.header.parked(), waiters, core.last_woken)?;
         core.last_woken = number;
         Some(number)
     }

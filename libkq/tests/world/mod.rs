@@ -15,7 +15,8 @@ use event_protocol::descriptor::message::MessageFlags;
 use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, NONBLOCK, PathReply, PathRequest};
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
-use event_protocol::park::{SESSION_SIZE, Waiter, choose};
+use event_protocol::park::{MAX_WAITERS, SESSION_SIZE, Waiter, choose};
+use event_protocol::parked::Parked;
 use event_protocol::ring::Producer;
 use event_protocol::shared::{Owned, Region};
 use libkq::engine::Seats;
@@ -65,7 +66,7 @@ struct Server {
     queues: BTreeMap<QueueNumber, FakeQueue>,
     next_queue: u32,
     next_generation: u32,
-    signals: [u64; 64],
+    signals: [u64; MAX_WAITERS],
     last_chosen: u32,
     timers: BTreeMap<u32, Timer>,
     /// Whether a sleeper moves the clock to what it waits for.
@@ -79,6 +80,7 @@ struct Server {
     at_parking: Option<(String, i64)>,
     /// Threads that never run again, once they sleep.
     killed: Vec<u64>,
+    before_change: Option<Box<dyn FnOnce() + Send>>,
 }
 
 struct FakeSource {
@@ -136,7 +138,7 @@ impl World {
                 queues: BTreeMap::new(),
                 next_queue: 0,
                 next_generation: 0,
-                signals: [0; 64],
+                signals: [0; MAX_WAITERS],
                 last_chosen: 0,
                 timers: BTreeMap::new(),
                 clock_runs: true,
@@ -147,6 +149,7 @@ impl World {
                 late: 0,
                 at_parking: None,
                 killed: Vec::new(),
+                before_change: None,
             }),
             signalled: Condvar::new(),
             session: memory(SESSION_SIZE),
@@ -268,6 +271,11 @@ impl World {
         self.lock().at_parking = Some((String::from(name), bytes));
     }
 
+    /// Done by another thread at the moment in which the server is asked for the next change.
+    pub fn before_next_change(&self, act: impl FnOnce() + Send + 'static) {
+        self.lock().before_change = Some(Box::new(act));
+    }
+
     /// The next timer is armed only when so much time has passed.
     pub fn arm_late(&self, ns: u64) {
         self.lock().late = ns;
@@ -333,7 +341,7 @@ impl World {
     pub fn parked(&self) -> u32 {
         let server = self.lock();
         let parked = server.queues.values().map(|queue| queue.banks[0].0.queue_header().unwrap().parked());
-        parked.map(|parked| parked.load(Ordering::SeqCst).count_ones()).sum()
+        parked.map(Parked::count).sum()
     }
 
     /// The source has these levels in both directions, with an arrival in each.
@@ -416,7 +424,7 @@ impl Server {
             return;
         }
         let waiters = shared.session.waiters().unwrap();
-        if let Some(chosen) = choose(header.parked(), waiters, u64::MAX, self.last_chosen) {
+        if let Some(chosen) = choose(header.parked(), waiters, self.last_chosen) {
             self.last_chosen = chosen;
             self.signals[chosen as usize] |= 1;
             self.wakes += 1;
@@ -586,6 +594,10 @@ impl Platform for World {
     ) -> Result<Changed> {
         assert_eq!(shard, 0);
         assert!(changes.len() <= event_protocol::control::limits::MAX_CHANGES);
+        let before = self.lock().before_change.take();
+        if let Some(act) = before {
+            std::thread::spawn(act).join().unwrap();
+        }
         let mut server = self.lock();
         server.ask()?;
         let mut done = Changed::default();

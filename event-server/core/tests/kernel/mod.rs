@@ -13,6 +13,7 @@ use event_protocol::cell::Direction;
 use event_protocol::changed::{Changed, ChangedHeader, Publisher};
 use event_protocol::fault::Fault;
 use event_protocol::level::Level;
+use event_protocol::parked::NO_WAITER;
 use event_protocol::shared::{Owned, Region};
 
 pub type Memory = Arc<Owned>;
@@ -78,7 +79,11 @@ pub fn poke(region: &Region<Memory>, at: usize, word: u64, source: SourceId) {
             header.take_pending();
             header.put_back_pending(word as u32 % 32);
         }
-        2 => header.parked().store(word, std::sync::atomic::Ordering::Relaxed),
+        2 => {
+            let parked = header.parked();
+            let bits = (0..NO_WAITER).map(|number| (number, word & 1 << number != 0));
+            bits.for_each(|(number, set)| if set { parked.add(number) } else { parked.remove(number) });
+        }
         kind => {
             let (other, entries) = (ChangedHeader::default(), [AtomicU64::new(0)]);
             let entry = Level::unpack(if kind == 3 { word } else { source.0 });

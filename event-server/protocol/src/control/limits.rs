@@ -11,7 +11,7 @@ pub const MAX_BANK_SLOTS: u32 = 65536;
 /// Banks of a queue.
 pub const MAX_BANKS: usize = 8;
 /// Queues of one session.
-pub const MAX_QUEUES: u32 = 256;
+pub const MAX_QUEUES: u32 = 1024;
 /// Notes of one session in one shard.
 pub const MAX_NOTES: u32 = 1 << 18;
 /// Sources for one client in one shard, open or not yet released.

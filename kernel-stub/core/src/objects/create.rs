@@ -11,6 +11,7 @@ use crate::{
     quota::{Account, Charge},
     thread::{NO_THREAD, Outcome, Thread, Wait},
     thread_queue::ThreadQueue,
+    watch::NO_WATCH,
 };
 use abi::{
     Handle, Rights,
@@ -18,7 +19,7 @@ use abi::{
     limits::cost,
     status::ProcessStatus,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 
 impl Objects {
     /// Makes an endpoint that `process` owns.
@@ -47,6 +48,7 @@ impl Objects {
             waiters: ThreadQueue::new(),
             bound: None,
             references: 0,
+            first_watch: NO_WATCH,
             charge: Some(charge),
         };
         let id = self.notifications.insert(notification).ok_or(Error::new(ENOMEM))?;
@@ -96,7 +98,7 @@ impl Objects {
             life: Life::Alive,
             status: ProcessStatus::default(),
             references: 0,
-            watches: Vec::new(),
+            first_watch: NO_WATCH,
             charge,
         };
         self.processes.insert(process).ok_or(Error::new(EAGAIN))
@@ -124,7 +126,7 @@ impl Objects {
             suspended: true,
             parked: true,
             handles: 0,
-            watches: Vec::new(),
+            first_watch: NO_WATCH,
             sibling,
             charge: Some(charge),
         };

@@ -4,17 +4,13 @@ use super::Objects;
 use crate::{
     arena::Id,
     handle_table::HandleTable,
-    notification::Notification,
-    object::{Garbage, Memory, Object, Watch},
+    object::{Garbage, Memory},
     process::{Life, Process},
     quota::Account,
     thread::{Outcome, Thread, Wait},
+    watch::NO_WATCH,
 };
-use abi::{
-    error::{EINVAL, EPIPE, Error, Result},
-    limits::cost,
-    status::State,
-};
+use abi::{error::EPIPE, status::State};
 
 impl Objects {
     /// Drops one reference to a memory object; the last one makes it garbage.
@@ -37,13 +33,11 @@ impl Objects {
         thread.ended = true;
         let (process, block, sibling, bound) =
             (thread.process, thread.block, thread.sibling, thread.bound.take());
-        let watches = core::mem::take(&mut thread.watches);
+        let watches = core::mem::replace(&mut thread.first_watch, NO_WATCH);
         if let Some(notification) = bound.and_then(|bound| self.notifications.get_mut(bound)) {
             notification.bound = None;
         }
-        for watch in watches {
-            self.fire(watch);
-        }
+        self.fire_watches(watches);
         self.discard(Garbage::ThreadBlock { block, index });
         self.unlink_sibling(process, index, sibling);
         let last = match self.processes.get_mut(process) {
@@ -113,16 +107,14 @@ impl Objects {
     pub fn finish_process(&mut self, id: Id<Process>) {
         let Some(process) = self.processes.get_mut(id) else { return };
         process.life = Life::Dead;
-        let watches = core::mem::take(&mut process.watches);
+        let watches = core::mem::replace(&mut process.first_watch, NO_WATCH);
         // A table without chunks on an account of nothing: the process's own account is let go now.
         let empty = Account::root(0);
         if let Ok(charge) = empty.charge(0) {
             process.handles = HandleTable::new(charge);
         }
         process.account = empty;
-        for watch in watches {
-            self.fire(watch);
-        }
+        self.fire_watches(watches);
         self.forget_process(id);
     }
 
@@ -156,32 +148,5 @@ impl Objects {
         if self.threads.get(id).is_some_and(|thread| thread.handles == 0 && thread.ended) {
             self.threads.remove(id);
         }
-    }
-
-    /// Arranges that `bits` are signalled when the target ends; at once when it has.
-    pub fn watch(
-        &mut self,
-        watcher: Id<Process>,
-        target: Object,
-        notification: Id<Notification>,
-        bits: u64,
-    ) -> Result<()> {
-        let charge = self.charge(watcher, cost::WATCH)?;
-        let word = self.notifications.get_mut(notification).ok_or(Error::new(EINVAL))?;
-        word.references += 1;
-        self.watches += 1;
-        let watch = Watch { notification, bits, charge: Some(charge) };
-        let list = match target {
-            Object::Process(id) => {
-                self.processes.get_mut(id).filter(|p| p.life != Life::Dead).map(|p| &mut p.watches)
-            }
-            Object::Thread(id) => self.threads.get_mut(id).filter(|t| !t.ended).map(|t| &mut t.watches),
-            _ => None,
-        };
-        match list {
-            Some(list) => list.push(watch),
-            None => self.fire(watch),
-        }
-        Ok(())
     }
 }

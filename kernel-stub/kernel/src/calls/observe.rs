@@ -50,7 +50,7 @@ pub extern "C" fn counters(mut call: Call<'_>) -> Outcome {
             notifications: objects.notifications.len() as u64,
             memory_objects: objects.memories.len() as u64,
             mappings: crate::space::mapping_count(),
-            watches: objects.watches,
+            watches: objects.watches.len() as u64,
         };
         user::write(call.owner(), call.frame.rdi, &counters, objects.token())?;
         Ok(0)

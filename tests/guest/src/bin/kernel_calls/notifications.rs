@@ -8,6 +8,7 @@ use abi::message::LABEL_NOTIFICATION;
 use abi::{Message, Tag};
 use alloc::sync::Arc;
 use guest_tests::failure::{ensure, equal, refused};
+use guest_tests::ledger::Ledger;
 use guest_tests::mini::{self, Plan};
 use guest_tests::{Outcome, a_moment, soon};
 use rt::clock;
@@ -31,7 +32,7 @@ pub const TESTS: &[Test] = &[
     ("signal_and_wait_does_nothing_when_refused", signal_and_wait_does_nothing_when_refused),
     ("an_exit_watch_fires_once", an_exit_watch_fires_once),
     ("an_exit_watch_on_a_dead_one_fires_at_once", an_exit_watch_on_a_dead_one_fires_at_once),
-    ("an_exit_watch_keeps_the_notification_alive", an_exit_watch_keeps_the_notification_alive),
+    ("an_exit_watch_goes_with_its_notification", an_exit_watch_goes_with_its_notification),
 ];
 
 fn bits_are_ored_and_taken_at_once() -> Outcome {
@@ -261,11 +262,16 @@ fn an_exit_watch_on_a_dead_one_fires_at_once() -> Outcome {
     refused(word.watch_exit(&child.process, 0), EINVAL)
 }
 
-fn an_exit_watch_keeps_the_notification_alive() -> Outcome {
+/// Whoever is watched may live for ever.
+fn an_exit_watch_goes_with_its_notification() -> Outcome {
     let child = Plan::new(mini::spins()).start()?;
-    let word = Notification::create()?;
-    word.watch_exit(&child.process, 1)?;
-    drop(word);
+    let ledger = Ledger::open()?;
+    for _ in 0..100 {
+        let word = Notification::create()?;
+        word.watch_exit(&child.process, 1)?;
+        word.watch_exit(&child.thread, 2)?;
+    }
+    ledger.balance()?;
     child.process.kill(0)?;
     equal(child.ended()?.code, 0)
 }
