@@ -1,7 +1,7 @@
 //! The rules of the five interfaces (`docs/rules.md`) against the tests whose names name them.
 //!
 //! `r14_no_event_lost` is a test of rule R14, `r10_r36_one_delivery` of two. A rule is tested when a guest test of it passed
-//! on each of [`CPUS`] and none of its tests failed, on the host, in a model or in the guest.
+//! on 1, 2 and 4 CPUs and none of its tests failed, on the host, in a model or in the guest.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
