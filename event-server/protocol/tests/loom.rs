@@ -365,7 +365,7 @@ fn r37_an_arrival_at_a_queued_note_chooses_who_waits_for_it_or_is_seen() {
                 assert!(drain.pop(session.changed()).unwrap().is_some());
                 session.cell.begin_look();
                 assert!(queue.look(&mut producer, &session.cell, NOTE));
-                choose(queue.header.parked(), &queue.waiters, u64::MAX, 0)
+                choose(queue.header.parked(), &queue.waiters, 0)
             })
         };
         queue.waiters[1].announce(queue.header.parked(), 1, 0);

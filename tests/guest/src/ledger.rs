@@ -1,6 +1,8 @@
 //! The kernel's books before and after: what a test made must be gone when it ends.
 
 use alloc::format;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::counters::KernelCounters;
 use rt::sys::counters;
@@ -71,8 +73,19 @@ fn settle() -> Outcome<KernelCounters> {
 
 /// Waits until each CPU has had nothing to do: what cleans up there is better than a thread of the lowest priority.
 fn all_idle() -> Outcome {
+    let ran = Arc::new(AtomicU32::new(0));
     for cpu in 0..rt::clock::cpu_count() {
-        Builder::new().cpus(1 << cpu).priority(0).spawn(|| ())?.join()?;
+        let mark = ran.clone();
+        let idle = Builder::new().cpus(1 << cpu).priority(0);
+        let thread = idle.spawn(move || drop(mark.fetch_add(1, Ordering::Relaxed)))?;
+        let deadline = soon();
+        while ran.load(Ordering::Relaxed) <= cpu {
+            if rt::clock::now_ns() > deadline {
+                return Err(Failure::new(format!("CPU {cpu} is never idle: what is left running there?")));
+            }
+            a_moment();
+        }
+        thread.join()?;
     }
     Ok(())
 }

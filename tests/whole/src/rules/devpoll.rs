@@ -48,12 +48,15 @@ impl Process {
         })
     }
 
-    /// A write to a /dev/poll set, whose entries before the one that is refused are done.
+    /// A write to a /dev/poll set. An entry that asks for removal and more spoils the whole list; where a set cannot lie in this
+    /// one, the entries before it are done.
     pub fn devpoll_write(&mut self, own: u64, list: &[PollFd]) -> Result<(), Refusal> {
+        let spoils = |wish: &PollFd| {
+            wish.fd >= 0 && wish.events.contains(Conditions::REMOVE) && wish.events != Conditions::REMOVE
+        };
+        refuse(if list.iter().any(spoils) { vec![EINVAL] } else { vec![] })?;
         for wish in list.iter().filter(|wish| wish.fd >= 0) {
-            let removes = wish.events.contains(Conditions::REMOVE);
-            if removes {
-                refuse(if wish.events == Conditions::REMOVE { vec![] } else { vec![EINVAL] })?;
+            if wish.events == Conditions::REMOVE {
                 self.devpoll(own).entries.remove(&wish.fd);
                 continue;
             }

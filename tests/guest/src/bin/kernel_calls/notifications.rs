@@ -264,7 +264,8 @@ fn an_exit_watch_on_a_dead_one_fires_at_once() -> Outcome {
 
 /// Whoever is watched may live for ever.
 fn an_exit_watch_goes_with_its_notification() -> Outcome {
-    let child = Plan::new(mini::spins()).start()?;
+    let never = Notification::create()?;
+    let child = Plan::new(mini::waits()).handles(&[never.handle()]).start()?;
     let ledger = Ledger::open()?;
     for _ in 0..100 {
         let word = Notification::create()?;
