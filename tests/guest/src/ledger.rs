@@ -2,7 +2,7 @@
 
 use alloc::format;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::counters::KernelCounters;
 use rt::sys::counters;
@@ -73,7 +73,7 @@ fn settle() -> Outcome<KernelCounters> {
 
 /// Waits until each CPU has had nothing to do: what cleans up there is better than a thread of the lowest priority.
 fn all_idle() -> Outcome {
-    let ran = Arc::new(AtomicU32::new(0));
+    let ran = Arc::new(AtomicUsize::new(0));
     for cpu in 0..rt::clock::cpu_count() {
         let mark = ran.clone();
         let idle = Builder::new().cpus(1 << cpu).priority(0);
