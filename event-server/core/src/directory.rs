@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::activation::BankLayout;
 use event_protocol::badge::ClientId;
-use event_protocol::control::limits::{MAX_CLIENTS, MAX_QUEUES};
+use event_protocol::control::limits::{MAX_CLIENTS, MAX_QUEUES, MAX_SHARDS};
 use event_protocol::park::{MAX_WAITERS, SESSION_SIZE};
 use event_protocol::shared::{Mapped, Region};
 
@@ -25,7 +25,11 @@ pub struct Directory<M> {
 struct Member<M> {
     session: Arc<Session<M>>,
     queues: BTreeMap<u32, Arc<QueueMemory<M>>>,
+    /// Shards whose session handle the client got: a bit for each.
+    met: u32,
 }
+
+const _: () = assert!(MAX_SHARDS <= u32::BITS);
 
 impl<M: Mapped> Directory<M> {
     /// A directory without clients, of a server with so many shards.
@@ -61,6 +65,7 @@ impl<M: Mapped> Directory<M> {
         let index = self.members.insert(|index, generation| Member {
             session: Arc::new(Session::new(ClientId::new(0, index, generation), memory)),
             queues: BTreeMap::new(),
+            met: 0,
         });
         self.members.get(index).map(|member| member.session.clone()).ok_or(Error::new(EMFILE))
     }
@@ -80,6 +85,26 @@ impl<M: Mapped> Directory<M> {
     /// A session that is not over. ENOTCONN otherwise.
     pub fn session(&self, client: ClientId) -> Result<Arc<Session<M>>> {
         self.member(client).map(|member| member.session.clone())
+    }
+
+    /// Makes the session handle of a shard for a client, once: with the last of them closed the session ends, and a client
+    /// cannot have the server make handles without end. EEXIST: it was made; EINVAL: no such shard.
+    pub fn introduce<T>(
+        &mut self,
+        client: ClientId,
+        shard: u32,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if shard >= self.shards {
+            return Err(Error::new(EINVAL));
+        }
+        let member = self.member_mut(client)?;
+        if member.met & 1 << shard != 0 {
+            return Err(Error::new(EEXIST));
+        }
+        let made = make()?;
+        member.met |= 1 << shard;
+        Ok(made)
     }
 
     /// Replaces a waiter's notification ([`Handle::NONE`] takes it back); the old one is the caller's to close.

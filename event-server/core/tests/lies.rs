@@ -4,12 +4,12 @@ mod kernel;
 
 use std::sync::Arc;
 
-use abi::error::{EACCES, EEXIST, EINVAL, EMFILE, ENODEV, ENOENT, ENOTCONN};
+use abi::error::{EACCES, EBADF, EEXIST, EINVAL, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTCONN, Error};
 use event_core::directory::Directory;
 use event_core::session::Session;
 use event_core::shard::Shard;
 use event_protocol::activation::{BankLayout, take};
-use event_protocol::badge::{DriverId, SourceId};
+use event_protocol::badge::{Badge, DriverId, SourceId};
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Publisher, memory_size};
 use event_protocol::control::client::{Change, View};
@@ -119,7 +119,7 @@ fn a_client_that_never_consumes_and_clears_its_words_is_ended_alone() {
     let (liar, mut honest, mut driver) = (world.client(), world.client(), world.driver());
     let (source, cell) = world.shared_source(&driver);
     for client in [&liar, &honest] {
-        world.shard.adopt(client.session.id(), source).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
         world.add(client, source, &cell, 0).unwrap();
     }
     for round in 0..200 {
@@ -148,7 +148,7 @@ fn a_driver_that_speaks_for_another_is_ended_and_its_sources_with_it() {
     let (theirs, other_cell) = world.shared_source(&honest);
     let (own, cell) = world.shared_source(&liar);
     for (slot, source, cell) in [(0, own, &cell), (1, theirs, &other_cell)] {
-        world.shard.adopt(client.session.id(), source).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
         world.add(&client, source, cell, slot).unwrap();
     }
     let false_cell = Cell::default();
@@ -171,7 +171,7 @@ fn r57_after_the_end_a_new_note_is_refused() {
     let mut world = World::new();
     let (client, driver) = (world.client(), world.driver());
     let (source, cell) = world.shared_source(&driver);
-    world.shard.adopt(client.session.id(), source).unwrap();
+    world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
     world.shard.driver_closed(driver.id, &mut world.kernel);
     assert_eq!(world.add(&client, source, &cell, 0), Err(ENODEV));
 }
@@ -183,10 +183,10 @@ fn r56_every_wrong_change_has_its_error() {
     let id = client.session.id();
     let made = world.shard.create_source(driver.id, Filters::READ, Some(id), (1, 1), &mut world.kernel);
     let source = made.unwrap().source;
-    let denied = world.shard.adopt(stranger.session.id(), source).map_err(|error| error.errno);
+    let denied = world.shard.adopt(stranger.session.id(), Badge::Source(source)).map_err(|error| error.errno);
     assert_eq!(denied, Err(EACCES));
     assert_eq!(world.change(&client, add(source, 0, 0, Filters::READ)), Err(ENOENT), "not adopted");
-    world.shard.adopt(id, source).unwrap();
+    world.shard.adopt(id, Badge::Source(source)).unwrap();
     let unserved = Filters::READ | Filters::WRITE;
     let unknown = Filters::from_bits_retain(1 << 20);
     for (change, errno) in [
@@ -210,6 +210,51 @@ fn r56_every_wrong_change_has_its_error() {
 }
 
 #[test]
+fn r56_only_a_watch_handle_of_this_shard_is_adopted() {
+    let mut world = World::new();
+    let (client, driver) = (world.client(), world.driver());
+    let id = client.session.id();
+    let (source, cell) = world.shared_source(&driver);
+    let (index, generation) = (source.index() as u32, source.generation());
+    for (shown, errno) in [
+        (Badge::Lobby, EBADF),
+        (Badge::Client(id), EBADF),
+        (Badge::Ticket(id.ticket()), EBADF),
+        (Badge::Driver(driver.id), EBADF),
+        (Badge::Source(SourceId::new(1, index, generation)), ENOENT),
+        (Badge::Source(SourceId::new(0, index + 1, generation)), ENOENT),
+        (Badge::Source(SourceId::new(0, index, generation + 1)), ENOENT),
+        (Badge::Source(SourceId(u64::MAX)), ENOENT),
+    ] {
+        let refused = world.shard.adopt(id, shown).map_err(|error| error.errno);
+        assert_eq!(refused, Err(errno), "{shown:?}");
+    }
+    assert_eq!(world.add(&client, source, &cell, 0), Err(ENOENT), "nothing was adopted");
+    let unknown = world.directory.open(Arc::new(Owned::new(SESSION_SIZE))).unwrap().id();
+    let refused = world.shard.adopt(unknown, Badge::Source(source)).map_err(|error| error.errno);
+    assert_eq!(refused, Err(ENOTCONN), "not in this shard");
+    world.shard.adopt(id, Badge::Source(source)).unwrap();
+    assert_eq!(world.add(&client, source, &cell, 0), Ok(()));
+}
+
+#[test]
+fn a_session_handle_of_each_shard_is_made_once() {
+    let mut directory = Directory::<Memory>::new(2);
+    let id = directory.open(Arc::new(Owned::new(SESSION_SIZE))).unwrap().id();
+    let introduce = |directory: &mut Directory<Memory>, shard, made: Result<u32, i32>| {
+        let made = directory.introduce(id, shard, || made.map_err(Error::new));
+        made.map_err(|error| error.errno)
+    };
+    assert_eq!(introduce(&mut directory, 1, Err(ENOMEM)), Err(ENOMEM));
+    assert_eq!(introduce(&mut directory, 1, Ok(7)), Ok(7), "what was not made can be asked for again");
+    assert_eq!(introduce(&mut directory, 1, Ok(8)), Err(EEXIST));
+    assert_eq!(introduce(&mut directory, 0, Ok(9)), Ok(9));
+    assert_eq!(introduce(&mut directory, 2, Ok(1)), Err(EINVAL));
+    directory.end(id);
+    assert_eq!(introduce(&mut directory, 1, Ok(1)), Err(ENOTCONN));
+}
+
+#[test]
 fn r2_processing_stops_after_the_failures_that_have_room() {
     let mut world = World::new();
     let client = world.client();
@@ -230,7 +275,7 @@ fn r53_notes_of_many_queues_on_one_source_come_and_go_in_any_order() {
     let (source, cell) = world.shared_source(&driver);
     let mut clients: Vec<Client> = (0..5).map(|_| world.client()).collect();
     for client in &clients {
-        world.shard.adopt(client.session.id(), source).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
         world.add(client, source, &cell, 0).unwrap();
     }
     let mut there = [true; 5];
@@ -252,7 +297,7 @@ fn r11_what_is_not_true_activates_nothing() {
     let mut world = World::new();
     let (mut client, mut driver) = (world.client(), world.driver());
     let (source, cell) = world.shared_source(&driver);
-    world.shard.adopt(client.session.id(), source).unwrap();
+    world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
     world.add(&client, source, &cell, 0).unwrap();
     world.publish(&mut driver, source, &cell, 0);
     assert_eq!((client.take(), world.shard.stats().activations), (None, 0));
@@ -308,7 +353,7 @@ fn r34_a_queue_closes_with_its_notes_whatever_went_before() {
     for gone in 0..4 {
         for slot in 0..4 {
             let (source, cell) = world.shared_source(&driver);
-            world.shard.adopt(id, source).unwrap();
+            world.shard.adopt(id, Badge::Source(source)).unwrap();
             world.add(&client, source, &cell, slot).unwrap();
         }
         world.change(&client, Change::Delete { bank: 0, slot: gone, generation: 1 }).unwrap();
@@ -324,7 +369,7 @@ fn a_queue_whose_number_is_used_again_has_no_notes_of_the_old_one() {
     let (client, driver) = (world.client(), world.driver());
     let id = client.session.id();
     let (source, cell) = world.shared_source(&driver);
-    world.shard.adopt(id, source).unwrap();
+    world.shard.adopt(id, Badge::Source(source)).unwrap();
     world.add(&client, source, &cell, 0).unwrap();
     // Closed through another shard: this one has not heard of it.
     world.directory.close_queue(id, 0).unwrap();
@@ -341,7 +386,7 @@ fn a_cell_used_again_finds_room_in_the_ring() {
     let region = Region::new(driver.memory.clone());
     for _ in 0..3 * CELLS {
         let (source, cell) = world.shared_source(&driver);
-        world.shard.adopt(client.session.id(), source).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
         world.add(&client, source, &cell, 0).unwrap();
         let changed = region.changed(CELLS).unwrap();
         let told = driver.publisher.publish(changed, &cell, source, Direction::Read, Level::new(1), true);

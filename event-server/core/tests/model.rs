@@ -11,7 +11,7 @@ use event_core::directory::Directory;
 use event_core::session::Session;
 use event_core::shard::Shard;
 use event_protocol::activation::{BankLayout, take};
-use event_protocol::badge::{ClientId, DriverId, SourceId};
+use event_protocol::badge::{Badge, ClientId, DriverId, SourceId};
 use event_protocol::cell::Direction;
 use event_protocol::changed::{Publisher, Told, memory_size};
 use event_protocol::control::client::{Change, View};
@@ -162,7 +162,7 @@ impl World {
     fn open(&mut self) {
         let memory = Arc::new(Owned::new(SESSION_SIZE));
         let session = self.directory.open(memory.clone()).unwrap();
-        assert!(self.shard.enter(session.clone()).unwrap());
+        self.shard.enter(session.clone()).unwrap();
         let (id, number) = (session.id(), self.clients.len());
         let mut queues = BTreeMap::new();
         for queue in 0..QUEUES {
@@ -415,7 +415,7 @@ impl World {
                 if !found.watched {
                     return;
                 }
-                let adopted = self.shard.adopt(member.id, found.id);
+                let adopted = self.shard.adopt(member.id, Badge::Source(found.id));
                 let allowed = found.owner.is_none_or(|owner| owner == client);
                 assert_eq!(adopted.is_ok(), allowed);
                 if allowed {

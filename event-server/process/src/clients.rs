@@ -1,11 +1,11 @@
 //! Requests of clients.
 
 use abi::Handle;
-use abi::error::{EACCES, EINVAL, Error, Result};
+use abi::error::{EINVAL, Error, Result};
 use abi::handle::Kind;
 use alloc::vec;
 use event_protocol::activation::BankLayout;
-use event_protocol::badge::{Badge, ClientId, SourceId};
+use event_protocol::badge::{Badge, ClientId};
 use event_protocol::control::client::{Reply, Request};
 use rt::ipc::{Arrivals, Transfer, decode};
 use rt::sys::{Memory, Notification, Object, close};
@@ -47,6 +47,8 @@ impl ShardThread {
                 self.shard.close_queue(client, queue)?;
                 Reply::Done
             }
+            Request::Meet { shard } => return self.meet(client, shard),
+            Request::Adopt => return self.adopt(client, arrivals.badge(0)?),
             Request::Release { source } => {
                 self.shard.release(client, source)?;
                 Reply::Done
@@ -77,27 +79,19 @@ impl ShardThread {
         Pages::map(&memory, layout.size())
     }
 
-    /// Serves a request on a watch handle, from the client whose session handle came with it.
-    pub fn adopt(&mut self, source: SourceId, mut arrivals: Arrivals) -> Result<Answer> {
-        let Badge::Client(client) = Badge::decode(arrivals.badge(0)?) else {
-            return Err(Error::new(EACCES));
-        };
-        let session = self.setup.directory.lock().session(client)?;
-        let new = self.shard.enter(session)?;
-        let answer = self.adopted(client, source, new);
-        if new && answer.is_err() {
-            // Without a handle of this shard nothing would tell of the client's end.
-            self.shard.leave(client);
-        }
-        answer
+    /// A session handle of another shard. That shard gets to know the client when it hears of it through this handle, whose
+    /// closing it then hears too.
+    fn meet(&self, client: ClientId, shard: u32) -> Result<Answer> {
+        let setup = &self.setup;
+        let handle = setup.directory.lock().introduce(client, shard, || setup.handle(shard, client.0))?;
+        Ok(Answer::document(&Reply::Done)?.with(vec![Transfer::moved(handle)]))
     }
 
-    fn adopted(&mut self, client: ClientId, source: SourceId, new: bool) -> Result<Answer> {
-        let (adopted, page) = self.shard.adopt(client, source)?;
-        let mut handles = vec![Transfer::Copy(page, rights::LOOK)];
-        if new {
-            handles.push(Transfer::moved(self.setup.handle(self.number, client.0)?));
-        }
-        Ok(Answer::document(&adopted)?.with(handles))
+    /// A watch handle that a client shows, as the badge that nobody can have forged.
+    fn adopt(&mut self, client: ClientId, shown: u64) -> Result<Answer> {
+        let session = self.setup.directory.lock().session(client)?;
+        self.shard.enter(session)?;
+        let (adopted, page) = self.shard.adopt(client, Badge::decode(shown))?;
+        Ok(Answer::document(&Reply::Adopted(adopted))?.with(vec![Transfer::Copy(page, rights::LOOK)]))
     }
 }

@@ -50,12 +50,14 @@ impl ShardThread {
         let session = self.setup.directory.lock().open(memory)?;
         let client = session.id();
         let handles = || -> Result<_> {
-            let own = self.setup.handle(self.number, client.0)?;
+            let setup = &self.setup;
+            let handle = || setup.handle(self.number, client.0);
+            let own = setup.directory.lock().introduce(client, self.number, handle)?;
             let ticket = self.setup.handle(self.number, client.ticket().0)?;
             let server = Transfer::Copy(self.setup.process, Rights::READ);
             Ok(vec![Transfer::moved(own), Transfer::moved(ticket), server])
         };
-        let handles = handles().and_then(|handles| self.shard.enter(session).map(|_| handles));
+        let handles = handles().and_then(|handles| self.shard.enter(session).map(|()| handles));
         let handles = handles.inspect_err(|_| self.setup.end_client(client))?;
         let shards = self.setup.gates.len() as u32;
         let reply = Reply::Session { client, shards, shard: self.number };

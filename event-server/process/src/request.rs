@@ -49,9 +49,8 @@ impl ShardThread {
         let answer = match (Badge::decode(received.badge), received.tag.label()) {
             (Badge::Lobby, label::LOBBY) => self.lobby(bytes, arrivals),
             (Badge::Client(client), label::CLIENT) => self.client(client, bytes, arrivals),
-            (Badge::Source(source), label::ADOPT) => self.adopt(source, arrivals),
             (Badge::Driver(driver), label::DRIVER) => self.driver(driver, bytes, arrivals),
-            (Badge::Ticket(_), _) => Err(Error::new(EACCES)),
+            (Badge::Ticket(_) | Badge::Source(_), _) => Err(Error::new(EACCES)),
             _ => Err(Error::new(EBADF)),
         };
         match answer {

@@ -8,12 +8,12 @@
 //!
 //! | label | on | request | reply |
 //! |---|---|---|---|
-//! | OPEN | service | words: 0, flags; bytes: [`Open`]; handle 0 = ticket | bytes: [`Opened`]; handle 0 = descriptor, handle 1 = watch handle, if it can be watched |
+//! | OPEN | service | words: 0, flags; bytes: [`Open`]; handle 0 = ticket | words: 0, [home](words::HOME); bytes: [`Opened`]; handle 0 = descriptor, handle 1 = watch handle, if it can be watched |
 //! | OPEN | descriptor | the same: opens what the path means beside this file | the same |
 //! | READ | descriptor | words: length, flags, offset | words: 0, count, [arrival time](words::ARRIVAL); the bytes. Count 0 is end of file |
 //! | WRITE | descriptor | words: 0, flags, offset; the bytes | words: 0, count |
 //! | CONTROL | descriptor | words: 0, flags; bytes: [`Control`] | bytes: [`ControlReply`] |
-//! | WATCH | descriptor | handle 0 = ticket | bytes: [`Opened`]; handle 0 = watch handle. EPERM: it cannot be watched |
+//! | WATCH | descriptor | handle 0 = ticket | words: 0, [home](words::HOME); bytes: [`Opened`]; handle 0 = watch handle. EPERM: it cannot be watched |
 //! | SEND | descriptor | words: length of the address, [flags](message::MessageFlags); bytes: [address](message), payload; up to 3 handles | words: 0, count |
 //! | RECEIVE | descriptor | words: length, flags, most handles | words: 0, count, [flags and length of the address](message), whole length; bytes: address, payload; handles |
 //! | PATH | service | bytes: [`PathRequest`] | bytes: [`PathReply`] |
@@ -73,6 +73,9 @@ pub mod words {
     pub const HANDLES: usize = 2;
     /// Replies: 0 or an errno.
     pub const ERRNO: usize = 0;
+    /// Replies to OPEN and WATCH, with a watch handle: the event server's shard to show it to. Another shard does not know
+    /// it, so who lies here is only not watched.
+    pub const HOME: usize = 1;
     /// Replies to READ, WRITE, SEND and RECEIVE: bytes moved.
     pub const COUNT: usize = 1;
     /// Reply to READ: monotonic time in ns of the interrupt that brought the last of these bytes, 0 when there was none.

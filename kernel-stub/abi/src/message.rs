@@ -99,8 +99,9 @@ impl TransferSlot {
     pub const MOVE: u16 = 1;
     /// A new handle in the receiver's table.
     pub const ARRIVED_HANDLE: u16 = 1;
-    /// A badged handle to an endpoint that the receiver owns: it arrives as its badge, takes no slot in the table,
-    /// and cannot have been forged. (An unbadged one arrives as badge 0.)
+    /// A badged handle to an endpoint that the receiver made and owns: it arrives as its badge, takes no slot in the table,
+    /// and cannot have been forged. (An unbadged one arrives as badge 0; one to an endpoint that the receiver owns but was
+    /// sent arrives as a handle.)
     pub const ARRIVED_BADGE: u16 = 2;
 }
 

@@ -14,6 +14,8 @@ use abi::error::{EINVAL, EPIPE, ESRCH, Error, Result};
 pub struct Endpoint {
     /// The process that holds the receive right; `None` when it is closed for good.
     pub owner: Option<Id<Process>>,
+    /// The process that made it: whoever can mint badges has that right from there.
+    pub maker: Id<Process>,
     /// Threads with a message that nobody has taken.
     pub callers: ThreadQueue,
     /// Threads that wait for a message. Not both queues have threads at a time.

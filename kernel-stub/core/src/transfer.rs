@@ -108,11 +108,13 @@ impl Objects {
     }
 
     /// The badge as which a handle arrives at the owner of its endpoint. The right to receive always arrives as a handle:
-    /// unwrapped it would be lost.
+    /// unwrapped it would be lost. So does everything of an endpoint that the owner has not made but was sent: who made it can
+    /// have minted any badge, and would give the owner's own out that way.
     fn unwrapped(&self, entry: Entry, to: Id<Process>) -> Option<u64> {
         match entry.object {
             Object::Endpoint { id, badge, .. } if !entry.rights.contains(Rights::RECEIVE) => {
-                self.endpoints.get(id).filter(|endpoint| endpoint.owner == Some(to)).map(|_| badge)
+                let endpoint = self.endpoints.get(id)?;
+                (endpoint.owner == Some(to) && endpoint.maker == to).then_some(badge)
             }
             _ => None,
         }

@@ -300,9 +300,16 @@ fn the_receive_right_travels_by_move_and_the_owner_follows() {
     w.transfer(first, second, &mut moved, 4).unwrap();
     assert_eq!(errno(w.objects.lookup(first, handle)), EBADF);
     assert_eq!(w.objects.receive(b, second, endpoint).unwrap(), Received::Blocked);
-    let mut unwrapped = [slot(keep, 0)];
-    w.transfer(first, second, &mut unwrapped, 4).unwrap();
-    assert_eq!(unwrapped[0].arrived, TransferSlot::ARRIVED_BADGE);
+    // Its badges prove nothing to the new owner: the old one minted what it liked.
+    let mut kept = [slot(keep, 0)];
+    w.transfer(first, second, &mut kept, 4).unwrap();
+    assert_eq!((kept[0].arrived, kept[0].badge), (TransferSlot::ARRIVED_HANDLE, 0));
+    // Back where it was made they do again.
+    let mut back = [slot(moved[0].handle, TransferSlot::MOVE)];
+    w.transfer(second, first, &mut back, 4).unwrap();
+    let mut shown = [slot(kept[0].handle, 0)];
+    w.transfer(second, first, &mut shown, 4).unwrap();
+    assert_eq!((shown[0].arrived, shown[0].badge), (TransferSlot::ARRIVED_BADGE, 5));
 }
 
 #[test]

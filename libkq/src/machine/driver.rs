@@ -18,11 +18,26 @@ use rt::sys::Endpoint;
 use super::unpaid;
 use crate::platform::Read;
 
+/// What a driver gives out as the right to be told about a source.
+#[derive(Debug)]
+pub struct Watch {
+    /// To be shown to the event server. Nobody has looked at it: it is not to be called.
+    pub handle: Endpoint,
+    /// The shard that knows it, as the driver says.
+    pub home: u64,
+}
+
+impl Watch {
+    fn of(reply: &Message, handle: Endpoint) -> Watch {
+        Watch { handle, home: reply.words[words::HOME] }
+    }
+}
+
 /// The descriptor handle and the watch handle.
 #[derive(Debug)]
 pub struct OpenFile {
     descriptor: Endpoint,
-    watch: OnceLock<Endpoint>,
+    watch: OnceLock<Watch>,
     kind: Kind,
 }
 
@@ -41,7 +56,7 @@ impl OpenFile {
         let Opened { kind } = decode(reply.tag.bytes())?;
         let (descriptor, watch) = (handles.object(0)?, OnceLock::new());
         if let Ok(handle) = handles.object(1) {
-            watch.get_or_init(|| handle);
+            watch.get_or_init(|| Watch::of(&reply, handle));
         }
         Ok(OpenFile { descriptor, watch, kind })
     }
@@ -74,13 +89,14 @@ impl OpenFile {
     }
 
     /// The right to be told about its source, asked for the first time that it is needed. `EPERM`: it has none.
-    pub fn watch(&self, ticket: &Endpoint) -> Result<&Endpoint> {
+    pub fn watch(&self, ticket: &Endpoint) -> Result<&Watch> {
         self.watch.get_or_try_init(|| {
             let send = vec![Transfer::copy_with(ticket, SHOW)];
-            let (_, mut handles) = call(&self.descriptor, label::WATCH, [0; WORDS], 0, send, FOREVER)
+            let (reply, mut handles) = call(&self.descriptor, label::WATCH, [0; WORDS], 0, send, FOREVER)
                 .map_err(unpaid)
                 .map_err(dead)?;
-            handles.object(0).map_err(|_| Error::new(EPERM))
+            let handle = handles.object(0).map_err(|_| Error::new(EPERM))?;
+            Ok(Watch::of(&reply, handle))
         })
     }
 

@@ -5,21 +5,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Rights;
-use abi::error::{EBADMSG, EINVAL, EMFILE, ENOTCONN, EPIPE, Error, Result};
+use abi::error::{EACCES, EBADF, EBADMSG, EINVAL, EMFILE, ENOENT, ENOTCONN, EPERM, EPIPE, Error, Result};
 use abi::limits::FOREVER;
-use abi::message::WORDS;
 use event_protocol::activation::BankLayout;
 use event_protocol::badge::SourceId;
-use event_protocol::control::client::{Adopted, Change, QueueNumber, Reply, Request};
+use event_protocol::control::client::{Change, QueueNumber, Reply, Request};
 use event_protocol::control::limits::MAX_QUEUES;
 use event_protocol::control::{SERVICE, label, lobby};
 use event_protocol::park::{MAX_WAITERS, SESSION_SIZE, Waiter};
 use event_protocol::shared::Region;
 use hashbrown::HashMap;
-use rt::ipc::{Transfer, call, call_postcard, decode};
+use rt::ipc::{Arrivals, Transfer, call_postcard};
 use rt::sync::{Mutex, OnceLock};
 use rt::sys::{Endpoint, Memory, Notification, Process};
 
+use super::driver::Watch;
 use super::memory::SharedMemory;
 use super::unpaid;
 use crate::engine::Seats;
@@ -37,10 +37,9 @@ pub struct Session {
     first: u32,
     /// Who this process is, to be shown to drivers.
     ticket: Endpoint,
-    /// The shards' handles, each from when the first source there was adopted.
+    /// The shards' handles, each from when the first source there was to be adopted. The first shard's came from the server
+    /// that init knows, the others from that shard: nothing is asked of a handle that a driver gave.
     shards: Vec<OnceLock<Endpoint>>,
-    /// Held by whom a reply may bring the handle of a shard.
-    meeting: Mutex<()>,
     /// To be told of its death; `None` when the server does not show itself.
     server: Option<Process>,
     seats: Seats,
@@ -71,7 +70,6 @@ impl Session {
             first: shard,
             ticket,
             shards,
-            meeting: Mutex::new(()),
             server,
             seats: Seats::new(),
             notifications: (0..MAX_WAITERS).map(|_| OnceLock::new()).collect(),
@@ -90,10 +88,22 @@ impl Session {
         self.shards.get(shard as usize).and_then(OnceLock::get).ok_or(Error::new(EBADMSG))
     }
 
+    /// Asks the first shard for the handle of another one, once: others who need it wait for the answer.
+    fn meet(&self, shard: u32) -> Result<()> {
+        let place = self.shards.get(shard as usize).ok_or(Error::new(EBADMSG))?;
+        let handle = || match self.ask_for(self.first, &Request::Meet { shard }, Vec::new())? {
+            (Reply::Done, mut handles) => handles.object(0),
+            _ => nonsense(),
+        };
+        place.get_or_try_init(handle).map(drop)
+    }
+
+    fn ask_for(&self, shard: u32, request: &Request, send: Vec<Transfer>) -> Result<(Reply, Arrivals)> {
+        call_postcard(self.shard(shard)?, label::CLIENT, request, send, FOREVER).map_err(dead)
+    }
+
     fn ask(&self, shard: u32, request: &Request, send: Vec<Transfer>) -> Result<Reply> {
-        call_postcard(self.shard(shard)?, label::CLIENT, request, send, FOREVER)
-            .map(|(reply, _)| reply)
-            .map_err(dead)
+        self.ask_for(shard, request, send).map(|(reply, _)| reply)
     }
 
     fn done(&self, shard: u32, request: &Request, send: Vec<Transfer>) -> Result<()> {
@@ -221,23 +231,14 @@ impl Session {
         Ok(Changed { processed: processed as usize, failures: failures.collect() })
     }
 
-    /// See [`Platform::adopt`](crate::platform::Platform::adopt).
-    pub fn adopt(&self, watch: &Endpoint) -> Result<Source<SharedMemory>> {
-        // The handle comes once, to whoever is the first there. Who is the second must find it here.
-        let meeting = match self.shards.iter().all(|shard| shard.get().is_some()) {
-            true => None,
-            false => Some(self.meeting.lock()),
-        };
-        let show = Transfer::copy_with(self.shard(self.first)?, Rights::WRITE);
-        let (reply, mut handles) =
-            call(watch, label::ADOPT, [0; WORDS], 0, vec![show], FOREVER).map_err(dead)?;
-        let adopted: Adopted = decode(reply.tag.bytes())?;
-        if let Ok(handle) = handles.object(1)
-            && let Some(place) = self.shards.get(adopted.source.shard() as usize)
-        {
-            place.get_or_init(|| handle);
-        }
-        drop(meeting);
+    /// See [`Platform::adopt`](crate::platform::Platform::adopt). A driver may have given any handle and any number: the
+    /// handle is only shown to the server, who knows its own, and the server alone says what it stands for (R56).
+    pub fn adopt(&self, watch: &Watch) -> Result<Source<SharedMemory>> {
+        let shard = u32::try_from(watch.home).map_err(|_| Error::new(EBADMSG))?;
+        self.meet(shard)?;
+        let show = Transfer::copy_with(&watch.handle, Rights::WRITE);
+        let (reply, mut handles) = self.ask_for(shard, &Request::Adopt, vec![show]).map_err(untrue)?;
+        let Reply::Adopted(adopted) = reply else { return nonsense() };
         let page = self.page(adopted.page, handles.object(0)?)?;
         Ok(Source {
             id: adopted.source,
@@ -263,6 +264,14 @@ impl Session {
     pub fn release(&self, source: SourceId) {
         // It fails only when the server, and with it the source, is gone.
         let _ = self.done(source.shard(), &Request::Release { source }, Vec::new());
+    }
+}
+
+/// The server refuses what a driver gave out as a watch handle, or the kernel to show it: not the program's mistake (R56).
+fn untrue(error: Error) -> Error {
+    match error.errno {
+        EINVAL | EBADF | ENOENT | EACCES | EPERM => Error::new(EBADMSG),
+        _ => error,
     }
 }
 

@@ -261,8 +261,10 @@ impl Link for Session {
         opened: Opened,
     ) -> Result<()> {
         let source = source.and_then(|source| self.sources.get_mut(source.index())?.as_mut());
+        let home = source.as_ref().map_or(0, |source| source.id.shard());
         let watch = source.and_then(|source| source.watch.take());
-        let reply = ipc::Reply::document(descriptor::label::REPLY, &opened);
+        let reply = ipc::Reply::document(descriptor::label::REPLY, &opened)
+            .word(descriptor::words::HOME, u64::from(home));
         let handles = descriptor.into_iter().chain(watch).map(Transfer::moved);
         handles.fold(reply, ipc::Reply::handle).deliver(token)
     }

@@ -1,10 +1,10 @@
 //! What a shard does for clients: adoption, changes, queues (R2, R31, R34).
 
 use abi::Handle;
-use abi::error::{EACCES, EINVAL, ENOENT, ENOMEM, ENOTCONN, Error, Result};
+use abi::error::{EACCES, EBADF, EINVAL, ENOENT, ENOMEM, ENOTCONN, Error, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use event_protocol::badge::{ClientId, SourceId};
+use event_protocol::badge::{Badge, ClientId, SourceId};
 use event_protocol::control::client::{Adopted, Change, Failure};
 use event_protocol::control::limits::MAX_CHANGES;
 use event_protocol::shared::Mapped;
@@ -15,12 +15,12 @@ use crate::queue::Queue;
 use crate::session::{QueueMemory, Session};
 
 impl<M: Mapped> Shard<M> {
-    /// Makes a client known here; true when it was not before: it needs a session handle of this shard, whose closing
-    /// tells the shard of its end.
-    pub fn enter(&mut self, session: Arc<Session<M>>) -> Result<bool> {
+    /// Makes a client known here, if it is not. It has a session handle of this shard, whose closing tells the shard of its
+    /// end.
+    pub fn enter(&mut self, session: Arc<Session<M>>) -> Result<()> {
         let id = session.id();
         if self.client_slots.contains_key(&id) {
-            return Ok(false);
+            return Ok(());
         }
         self.clients.reserve()?;
         let held = &mut self.graph.held;
@@ -29,17 +29,19 @@ impl<M: Mapped> Shard<M> {
         let slot = self.clients.insert(|_, _| Client { session, queues: Vec::new() });
         self.client_slots.insert(id, slot);
         held.resize(held.len().max(slot as usize + 1), 0);
-        Ok(true)
+        Ok(())
     }
 
     fn client_slot(&self, id: ClientId) -> Result<u32> {
         self.client_slots.get(&id).copied().ok_or(Error::new(ENOTCONN))
     }
 
-    /// A client that holds the watch handle may have notes on the source from here on. Returns the page's memory
-    /// object besides, which stays the shard's. EACCES: the source is another client's.
-    pub fn adopt(&mut self, client: ClientId, source: SourceId) -> Result<(Adopted, Handle)> {
+    /// A client that shows a watch handle may have notes on the source from here on. Returns the page's memory object
+    /// besides, which stays the shard's. The client has the handle from a driver, who may have given it any (R56). EBADF:
+    /// no watch handle; ENOENT: no source of this shard; EACCES: the source is another client's.
+    pub fn adopt(&mut self, client: ClientId, shown: Badge) -> Result<(Adopted, Handle)> {
         let slot = self.client_slot(client)?;
+        let Badge::Source(source) = shown else { return Err(Error::new(EBADF)) };
         let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
         if found.client.is_some_and(|owner| owner != client) {
             return Err(Error::new(EACCES));
@@ -146,11 +148,6 @@ impl<M: Mapped> Shard<M> {
         if let Some(client) = self.client_slots.get(&id).and_then(|&slot| self.clients.get(slot)) {
             client.session.end();
         }
-        self.leave(id);
-    }
-
-    /// Undoes [`Shard::enter`]: this shard forgets the client and all that it has here.
-    pub fn leave(&mut self, id: ClientId) {
         let Some(slot) = self.client_slots.remove(&id) else { return };
         let queues = self.clients.get(slot).map(|client| client.queues.clone()).unwrap_or_default();
         for (_, index) in queues {

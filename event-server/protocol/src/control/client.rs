@@ -44,6 +44,18 @@ pub enum Request {
         /// Which queue.
         queue: QueueNumber,
     },
+    /// The session handle of another shard, whose sources the client is about to adopt. → [`Reply::Done`], handle 0 = that
+    /// handle. EEXIST: it was given already, each comes once; EINVAL: no such shard.
+    Meet {
+        /// 0 to `shards - 1`.
+        shard: u32,
+    },
+    /// From here on notes on a source of this shard may be made. Handle 0 = the watch handle, wherever it came from: it is
+    /// the server's own, and arrives as its badge, or it is refused. → [`Reply::Adopted`], handle 0 = the page of cells,
+    /// read-only; the same object each time for the same `page`, so a client that has it mapped closes the duplicate.
+    /// EINVAL: no handle of the server's; EBADF: one of another kind; ENOENT: the source is another shard's; EACCES: it is
+    /// another session's.
+    Adopt,
     /// Gives up a source of this shard (R31): its notes are deleted in every queue of the session, and it cannot be
     /// used until adopted again. Before the watch handle is closed. → [`Reply::Done`].
     Release {
@@ -132,6 +144,8 @@ pub enum Reply {
         /// The new bank's number.
         bank: u8,
     },
+    /// Answer to [`Request::Adopt`].
+    Adopted(Adopted),
     /// Answer to [`Request::Change`].
     Changed {
         /// Changes that were looked at, from the first on.
@@ -152,13 +166,10 @@ pub struct Failure {
     pub errno: u32,
 }
 
-/// Answer to [`label::ADOPT`](super::label::ADOPT), sent on a watch handle with a session handle (of any shard) as
-/// handle 0. Handle 0 of the reply = the page of cells, read-only; the same object each time for the same `page`, so a
-/// client that has it mapped closes the duplicate. Handle 1, only when the session was not known to that shard yet: the
-/// session handle of that shard. EACCES: the source is another session's.
+/// A source and its cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Adopted {
-    /// The source; its home shard is [`SourceId::shard`].
+    /// The source; its home is the shard that was asked.
     pub source: SourceId,
     /// Number of the page, unique among all shards' pages that live.
     pub page: u64,

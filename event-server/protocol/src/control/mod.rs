@@ -3,11 +3,13 @@
 //! A request's tag has one of [`label`]'s numbers, its bytes are the request. The reply has word 0 = 0 and the reply's
 //! bytes, or word 0 = an errno and nothing else. The documented handles travel in transfer slots, in that order.
 //!
+//! Tickets and watch handles are shown, not called: the server knows its own by the badge as which they arrive, and a caller
+//! that has one from a stranger gives it to the server that it knows.
+//!
 //! | sent on | label | request | reply |
 //! |---|---|---|---|
 //! | the handle that init gives out for service [`SERVICE`], or [`lobby`] of a shard | LOBBY | [`lobby::Request`] | [`lobby::Reply`] |
 //! | a client's session handle | CLIENT | [`client::Request`] | [`client::Reply`] |
-//! | a watch handle, with the session handle | ADOPT | no bytes | [`client::Adopted`] |
 //! | a driver's session handle | DRIVER | [`driver::Request`] | [`driver::Reply`] |
 
 pub mod client;
@@ -24,10 +26,8 @@ pub mod label {
     pub const LOBBY: u32 = 0x4501;
     /// [`client::Request`](super::client::Request).
     pub const CLIENT: u32 = 0x4502;
-    /// On a watch handle, with the client's session handle: [`client::Adopted`](super::client::Adopted).
-    pub const ADOPT: u32 = 0x4503;
     /// [`driver::Request`](super::driver::Request).
-    pub const DRIVER: u32 = 0x4504;
+    pub const DRIVER: u32 = 0x4503;
     /// Every reply.
     pub const REPLY: u32 = 0x4500;
 }

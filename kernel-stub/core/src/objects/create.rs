@@ -28,6 +28,7 @@ impl Objects {
         let charge = self.charge(process, cost::ENDPOINT)?;
         let endpoint = Endpoint {
             owner: Some(process),
+            maker: process,
             callers: ThreadQueue::new(),
             receivers: ThreadQueue::new(),
             notices: (None, None),

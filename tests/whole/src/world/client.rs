@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use abi::error::{EAGAIN, EINVAL, EMFILE, ENOENT, ENOMEM, ENOTCONN, EPERM, ETIMEDOUT, Error, Result};
 use event_protocol::activation::BankLayout;
-use event_protocol::badge::{ClientId, SourceId};
+use event_protocol::badge::{Badge, ClientId, SourceId};
 use event_protocol::control::client::{Change, QueueNumber};
 use event_protocol::control::limits::MAX_QUEUES;
 use event_protocol::descriptor::message::MessageFlags;
@@ -135,7 +135,7 @@ impl Client {
         let memory = Arc::new(Owned::new(SESSION_SIZE));
         let session = state.server.directory.open(memory.clone()).unwrap();
         let id = session.id();
-        assert!(state.server.shards[first as usize].enter(session).unwrap());
+        state.server.shards[first as usize].enter(session).unwrap();
         let number = state.clients.len();
         let queues = vec![false; MAX_QUEUES as usize];
         state.clients.push(ClientState { id, alive: true, queues, open: BTreeMap::new() });
@@ -296,7 +296,7 @@ impl Platform for Client {
         let session = state.server.directory.session(self.id)?;
         let shard = &mut state.server.shards[id.shard() as usize];
         shard.enter(session)?;
-        let (adopted, page) = shard.adopt(self.id, id)?;
+        let (adopted, page) = shard.adopt(self.id, Badge::Source(id))?;
         let page = Arc::new(Region::new(state.server.kernel.pages[&page].clone()));
         Ok(Source {
             id,

@@ -10,7 +10,7 @@ use abi::message::WORDS;
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Publisher, Told, memory_size};
 use event_protocol::control::{self, SERVICE, driver, lobby};
-use event_protocol::descriptor::{Kind, Opened, label};
+use event_protocol::descriptor::{Kind, Opened, label, words};
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::shared::{Kept, KeptChanged, Region};
@@ -150,6 +150,7 @@ impl Source {
         let page = Arc::new(Region::new(SharedMemory::writable(&handles.object::<Memory>(0)?)?));
         let descriptor = endpoint.with_badge(Rights::all(), 8)?;
         let opened = rt::ipc::Reply::document(label::REPLY, &Opened { kind: Kind::Device })
+            .word(words::HOME, u64::from(source.shard()))
             .handle(Transfer::moved(descriptor))
             .handle(Transfer::moved(handles.object::<Endpoint>(1)?));
         opened.send(opening.token)?;

@@ -13,7 +13,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Rights;
-use abi::error::{EACCES, EBADF, EBADMSG, EINVAL, ENODEV, ENOTCONN, Error};
+use abi::error::{EACCES, EBADF, EBADMSG, EEXIST, EINVAL, ENODEV, ENOENT, ENOTCONN, ETIMEDOUT, Error};
 use abi::message::WORDS;
 use abi::{Message, Tag};
 use event_protocol::cell::Direction;
@@ -26,9 +26,9 @@ use guest_tests::failure::{ensure, equal, refused, refused_with};
 use guest_tests::ledger::Ledger;
 use guest_tests::random::Random;
 use guest_tests::{Failure, Outcome, Suite, a_moment, soon};
-use peers::{Client, Driver, ask, living, lobby, shards, stats};
+use peers::{Client, Driver, ask, living, lobby, shards, show, stats};
 use rt::ipc::{Transfer, call_postcard, write_bytes};
-use rt::sys::{Endpoint, Memory, Notification};
+use rt::sys::{Endpoint, Memory, Notification, Object};
 
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
 
@@ -53,6 +53,8 @@ fn main(start: &rt::Start) -> i32 {
         ("a_destroyed_source_fires_its_notes_once", a_source_is_destroyed),
         ("the_dead_leave_nothing", the_dead),
         ("a_ticket_is_no_session", a_ticket_is_no_session),
+        ("a_watch_handle_is_known_or_refused", a_watch_handle),
+        ("a_session_handle_of_each_shard_comes_once", a_session_handle_of_each_shard),
         ("a_private_source_is_its_clients_alone", a_private_source),
         ("wrong_memory_is_refused", wrong_memory),
         ("a_driver_that_lies_is_ended", a_lying_driver),
@@ -179,20 +181,71 @@ fn the_dead() -> Outcome {
 fn a_ticket_is_no_session() -> Outcome {
     let client = Client::new()?;
     refused(ask(&client.ticket, &client::Request::Stats, Vec::new()), EACCES)?;
-    let driver = Driver::new(0)?;
-    let source = driver.create(None)?;
-    let adopt = |show| rt::ipc::call(&source.watch, label::ADOPT, [0; WORDS], 0, show, soon()).map(drop);
-    refused(adopt(vec![Transfer::copy_with(&client.ticket, Rights::WRITE)]), EACCES)?;
-    refused(adopt(Vec::new()), EINVAL)?;
+    refused(show(&client.ticket, &Driver::new(0)?.create(None)?.watch).map(drop), EACCES)?;
     // A session handle is no ticket either.
-    refused(driver.create(Some(&client.session)).map(drop), EACCES)
+    refused(Driver::new(0)?.create(Some(&client.session)).map(drop), EACCES)
+}
+
+/// What a client has from a driver may be anything; the server knows its own.
+fn a_watch_handle() -> Outcome {
+    let (mut client, other, driver) = (Client::new()?, Client::new()?, Driver::new(0)?);
+    let source = driver.create(None)?;
+    // It is to be shown, not called.
+    let request = client::Request::Adopt;
+    refused(ask(&source.watch, &request, vec![Transfer::copy_with(&client.session, Rights::WRITE)]), EACCES)?;
+    refused(ask(&client.session, &request, Vec::new()).map(drop), EINVAL)?;
+    let strange = Endpoint::create()?;
+    let badged = strange.with_badge(Rights::all(), source.id.0)?;
+    for endpoint in [&strange, &badged] {
+        refused(show(&client.session, endpoint).map(drop), EINVAL)?;
+    }
+    refused(show(&client.session, &Notification::create()?).map(drop), EINVAL)?;
+    refused(show(&client.session, &Memory::create(4096)?).map(drop), EINVAL)?;
+    let (lobby, shards) = lobby(0)?;
+    for endpoint in [&lobby, &client.session, &other.session, &other.ticket, &driver.session] {
+        refused(show(&client.session, endpoint).map(drop), EBADF)?;
+    }
+    let met = (1..shards).map(|shard| client.meet(shard)).collect::<Result<Vec<_>, _>>()?;
+    for (shard, session) in (1..).zip(&met) {
+        let there = Driver::new(shard)?.create(None)?;
+        refused(show(&client.session, &there.watch).map(drop), ENOENT)?;
+        refused(show(session, &source.watch).map(drop), ENOENT)?;
+    }
+    client.watch(&source, 0).map(drop)?;
+    // The stranger heard of none of it but that the badge is gone.
+    drop(badged);
+    let heard = strange.recv(soon())?;
+    equal(heard.closed(), Some(source.id.0))?;
+    refused(strange.recv(0).map(drop), ETIMEDOUT)
+}
+
+/// The handle of each shard comes once, from the server, and each of them is the session.
+fn a_session_handle_of_each_shard() -> Outcome {
+    let shards = shards()?;
+    for last in 1..shards {
+        let before = living(last)?;
+        let (client, driver) = (Client::new()?, Driver::new(last)?);
+        refused(client.meet(0).map(drop), EEXIST)?;
+        refused(client.meet(shards).map(drop), EINVAL)?;
+        let source = driver.create(None)?;
+        let met = client.meet(last)?;
+        refused(client.meet(last).map(drop), EEXIST)?;
+        show(&met, &source.watch).map(drop)?;
+        drop(met);
+        // Heard before what is asked of that shard next.
+        equal(living(last)?[0], before[0])?;
+        refused(ask(&client.session, &client::Request::CloseQueue { queue: 0 }, Vec::new()), ENOTCONN)?;
+        drop((client, driver, source));
+        settled(last, before)?;
+    }
+    Ok(())
 }
 
 fn a_private_source() -> Outcome {
     let (client, mut stranger, driver) = (Client::new()?, Client::new()?, Driver::new(0)?);
     let source = driver.create(Some(&client.ticket))?;
     refused(stranger.adopt(&source).map(drop), EACCES)?;
-    refused(stranger.add(source.id, 0), abi::error::ENOENT)
+    refused(stranger.add(source.id, 0), ENOENT)
 }
 
 fn wrong_memory() -> Outcome {
@@ -262,7 +315,7 @@ fn nonsense(seed: u64) -> Outcome {
         let (lobby, _) = lobby(0)?;
         let ends: [&Endpoint; 5] = [&lobby, &client.session, &client.ticket, &source.watch, &driver.session];
         for _ in 0..5000 {
-            let own = [label::LOBBY, label::CLIENT, label::ADOPT, label::DRIVER];
+            let own = [label::LOBBY, label::CLIENT, label::DRIVER];
             let label = match random.below(4) {
                 0 => random.below(1 << 31) as u32,
                 _ => *random.pick(&own),

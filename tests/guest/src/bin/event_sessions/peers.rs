@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use abi::Rights;
 use abi::error::{EBADMSG, Error, Result};
-use abi::message::WORDS;
 use event_protocol::activation::{BankLayout, take};
 use event_protocol::badge::SourceId;
 use event_protocol::cell::{Cell, Direction};
@@ -21,8 +20,8 @@ use event_protocol::ring::Consumer;
 use event_protocol::shared::{Kept, Region};
 use event_protocol::slot::{Control, Slot, Terms};
 use guest_tests::soon;
-use rt::ipc::{Transfer, call, call_postcard, decode};
-use rt::sys::{Endpoint, Memory, Notification};
+use rt::ipc::{Transfer, call_postcard};
+use rt::sys::{Endpoint, Memory, Notification, Object};
 
 use crate::region::{Pages, readable, writable};
 
@@ -64,11 +63,20 @@ pub fn ask(session: &Endpoint, request: &client::Request, send: Vec<Transfer>) -
     call_postcard(session, label::CLIENT, request, send, soon()).map(|(reply, _)| reply)
 }
 
+/// Shows a shard what may be a watch handle: the source and its page.
+pub fn show(session: &Endpoint, handle: &impl Object) -> Result<(Adopted, Memory)> {
+    let send = vec![Transfer::copy_with(handle, Rights::WRITE)];
+    match call_postcard(session, label::CLIENT, &client::Request::Adopt, send, soon())? {
+        (client::Reply::Adopted(adopted), mut handles) => Ok((adopted, handles.object(0)?)),
+        _ => nonsense(),
+    }
+}
+
 /// A client with one waiter and one queue.
 pub struct Client {
     pub session: Endpoint,
     pub ticket: Endpoint,
-    /// Session handle of the shard of the last source.
+    /// Session handle of the shard of the last source, where that is not the first.
     pub there: Option<Endpoint>,
     pub memory: Arc<Region<Pages>>,
     pub notification: Notification,
@@ -108,14 +116,21 @@ impl Client {
     }
 
     pub fn adopt(&mut self, source: &Source) -> Result<(Adopted, Kept<Pages, Cell>)> {
-        let show = vec![Transfer::copy_with(&self.session, Rights::WRITE)];
-        let (reply, mut handles) = call(&source.watch, label::ADOPT, [0; WORDS], 0, show, soon())?;
-        let adopted: Adopted = decode(reply.tag.bytes())?;
-        let page = readable(&handles.object(0)?)?;
-        if let Ok(there) = handles.object(1) {
-            self.there = Some(there);
+        let shard = source.id.shard();
+        if shard != 0 && self.there.is_none() {
+            self.there = Some(self.meet(shard)?);
         }
-        Ok((adopted, page.keep_cell(adopted.cell)?))
+        let (adopted, page) = show(self.there.as_ref().unwrap_or(&self.session), &source.watch)?;
+        Ok((adopted, readable(&page)?.keep_cell(adopted.cell)?))
+    }
+
+    /// The session handle of another shard.
+    pub fn meet(&self, shard: u32) -> Result<Endpoint> {
+        let request = client::Request::Meet { shard };
+        match call_postcard(&self.session, label::CLIENT, &request, Vec::new(), soon())? {
+            (client::Reply::Done, mut handles) => handles.object(0),
+            _ => nonsense(),
+        }
     }
 
     pub fn add(&self, source: SourceId, slot: u32) -> Result<()> {

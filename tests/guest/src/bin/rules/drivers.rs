@@ -5,9 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use abi::error::{EBUSY, EIO, ENODEV, ENOTCONN, Error};
+use abi::error::{EBADMSG, EBUSY, EIO, ENODEV, Error};
 use abi::flag::{O_NONBLOCK, O_RDWR};
-use guest_tests::failure::{ensure, equal, refused, refused_with};
+use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome, a_moment, soon};
 use libkq::control::Control;
@@ -19,7 +19,7 @@ use rt::thread;
 
 use crate::books;
 use crate::crew::{Crew, until};
-use crate::liar::LIES;
+use crate::liar::{Given, LIES, Lie};
 use crate::looks::{NOW, PATIENTLY, drain, next, only, only_told, pipe, polled, ready, told};
 use crate::odd::{BUSY, DESK, MOUSE, STORM, order};
 
@@ -177,7 +177,7 @@ fn a_driver_lies() -> Outcome {
         let outcome = match Descriptor::open(&path, O_RDWR | O_NONBLOCK) {
             Ok(file) => {
                 believed += 1;
-                believe(&file, &queue, &set)
+                watched(&file, *lie, &queue).and_then(|()| believe(&file, &queue, &set))
             }
             Err(_) => Ok(()),
         };
@@ -191,7 +191,24 @@ fn a_driver_lies() -> Outcome {
         drain(&reader, 1)?;
         equal((ready(&queue)?, told(&set)?), (vec![], vec![]))?;
     }
-    ensure(believed > 5, "some of the lies were found out late")
+    ensure(believed > 5, "some of the lies were found out late")?;
+    // All that it ever got from anybody is what says who they are, and nobody took it for the event server.
+    let mut told = [[0; 8]; 3];
+    equal(Descriptor::open("/dev/liar/loot", O_RDWR)?.read(told.as_flattened_mut())?, 24)?;
+    let [handles, powers, misled] = told.map(u64::from_le_bytes);
+    ensure(handles >= LIES.len() as u64, "it was told who opens it")?;
+    equal((powers, misled), (0, 0))
+}
+
+/// What is no watch handle of this client's is found out before anything is believed of it.
+fn watched(file: &Descriptor, lie: Lie, queue: &Queue) -> Outcome {
+    let Lie::Watch(given) = lie else { return Ok(()) };
+    // Once the shard said no, and once that is known.
+    for _ in 0..2 {
+        let errno = if given == Given::Destroyed { ENODEV } else { EBADMSG };
+        refused(queue.apply(&[KEvent::read(file.number()).add()]), errno)?;
+    }
+    Ok(())
 }
 
 fn a_driver_is_silent() -> Outcome {
@@ -223,12 +240,11 @@ fn a_driver_is_silent() -> Outcome {
     }
     ensure(!adds.is_finished() && !adds_too.is_finished(), "they wait for an answer")?;
     kill("liar")?;
-    // Who poses as the event server is taken for it, also when it dies.
-    refused_with(adds.join()?, &[ENODEV, ENOTCONN])?;
-    refused_with(adds_too.join()?, &[ENODEV, ENOTCONN])?;
+    refused(adds.join()?, ENODEV)?;
+    refused(adds_too.join()?, ENODEV)?;
     notes_are(before)?;
     drop(file);
-    served("/dev/liar/12").map(drop)
+    served("/dev/liar/loot").map(drop)
 }
 
 fn a_driver_blocks() -> Outcome {

@@ -16,7 +16,7 @@ const PROCESSES: u32 = 8;
 /// Threads of each.
 const THREADS: u32 = 8;
 
-/// A shard's handle comes with the first source that is adopted there, whichever of the threads that is.
+/// A shard's handle is asked for once, by whichever of the threads adopts a source there first.
 pub fn many_threads_begin() -> Outcome {
     for _ in 0..PROCESSES {
         let beginner = Role::new(crate::PROGRAM, "beginner").quota(16 << 20).spawn(Vec::new())?;
