@@ -76,6 +76,8 @@ struct Server {
     pub messages: usize,
     pub wakes: usize,
     fail_next: Option<i32>,
+    /// What every growing of a queue fails with.
+    fail_growing: Option<i32>,
     late: u64,
     at_parking: Option<(String, i64)>,
     /// Threads that never run again, once they sleep.
@@ -146,6 +148,7 @@ impl World {
                 messages: 0,
                 wakes: 0,
                 fail_next: None,
+                fail_growing: None,
                 late: 0,
                 at_parking: None,
                 killed: Vec::new(),
@@ -264,6 +267,11 @@ impl World {
     /// The next change fails so.
     pub fn fail_next(&self, errno: i32) {
         self.lock().fail_next = Some(errno);
+    }
+
+    /// From here on queues do not grow.
+    pub fn fail_growing(&self, errno: i32) {
+        self.lock().fail_growing = Some(errno);
     }
 
     /// So many bytes can be read in the moment in which a thread announces that it parks.
@@ -567,6 +575,9 @@ impl Platform for World {
     fn grow_queue(&self, queue: QueueNumber, banks: usize, slots: u32) -> Result<Bank<Memory>> {
         let mut server = self.lock();
         server.ask()?;
+        if let Some(errno) = server.fail_growing {
+            return Err(Error::new(errno));
+        }
         let (region, layout) = bank(slots);
         let queue = server.queues.get_mut(&queue).unwrap();
         assert_eq!(queue.banks.len(), banks);
