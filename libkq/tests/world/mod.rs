@@ -83,6 +83,7 @@ struct Server {
     /// Threads that never run again, once they sleep.
     killed: Vec<u64>,
     before_change: Option<Box<dyn FnOnce() + Send>>,
+    before_answer: Option<Box<dyn FnOnce() + Send>>,
 }
 
 struct FakeSource {
@@ -153,6 +154,7 @@ impl World {
                 at_parking: None,
                 killed: Vec::new(),
                 before_change: None,
+                before_answer: None,
             }),
             signalled: Condvar::new(),
             session: memory(SESSION_SIZE),
@@ -267,6 +269,11 @@ impl World {
     /// The next change fails so.
     pub fn fail_next(&self, errno: i32) {
         self.lock().fail_next = Some(errno);
+    }
+
+    /// What is done before a driver answers the next request of its own kind.
+    pub fn before_next_answer(&self, act: impl FnOnce() + Send + 'static) {
+        self.lock().before_answer = Some(Box::new(act));
     }
 
     /// From here on queues do not grow.
@@ -731,6 +738,13 @@ impl Platform for World {
                 server.timers.insert(file.cell, Timer { next, period });
                 let now = self.now();
                 self.advance_to(&mut server, now);
+            }
+            Control::Private { .. } => {
+                let before = server.before_answer.take();
+                drop(server);
+                if let Some(act) = before {
+                    act();
+                }
             }
             Control::Disarm => drop(server.timers.remove(&file.cell)),
             _ => return Err(Error::new(EINVAL)),
