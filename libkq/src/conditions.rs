@@ -107,9 +107,8 @@ impl Interest {
         if self.unasked {
             return filters.union(Filters::HANGUP);
         }
-        // Of a source that has nothing of it, the end concerns select, and a mere hang-up does not: that is what
-        // exceptional conditions are of one that never has any: what has urgent data has both directions.
-        if filters.is_empty() { Filters::EXCEPT } else { filters }
+        // Of a source that has nothing of it, its end alone concerns select (R57).
+        if filters.is_empty() { Filters::GONE } else { filters }
     }
 
     /// What of it holds when no direction has anything but an amount; `None` when that is not so.
@@ -187,16 +186,9 @@ mod tests {
             read in (-1i64..9, 0u16..32), write in (-1i64..9, 0u16..32), wanted in 0u16..0x400,
             select: bool, rdhup: bool, served in 1u32..8
         ) {
-            let mut served = Filters::from_bits_truncate(served);
-            // What has urgent data has both directions.
-            if served.contains(Filters::EXCEPT) {
-                served |= Filters::READ | Filters::WRITE;
-            }
+            let served = Filters::from_bits_truncate(served);
             let (mut read, mut write) = (level(read.0, read.1), level(write.0, write.1));
-            // What has no urgent data shows none, and what is gone is so in both directions.
-            if !served.contains(Filters::EXCEPT) {
-                read.flags.remove(LevelFlags::EXCEPT);
-            }
+            // What is gone is so in both directions.
             let gone = (read.flags | write.flags) & LevelFlags::GONE;
             (read.flags, write.flags) = (read.flags | gone, write.flags | gone);
             let world = crate::conditions::tests::cell(read, write);

@@ -6,7 +6,9 @@
 //! made it, so what travels is what is in it: the program begins with a set of its own that has the same items on the same
 //! open files, with their data, and one-shots that were told stay silent. From there on the two are apart: what is added,
 //! changed or told in one is nothing to the other. Items on sets stay behind. The files of a set come along with their
-//! numbers, unless another descriptor is given for the number.
+//! numbers, except those for which something else is given. Numbers of one open file are that in the program too.
+
+mod plan;
 
 use alloc::format;
 use alloc::string::String;
@@ -17,105 +19,59 @@ use abi::error::{EINVAL, Error, Result};
 use hashbrown::HashMap;
 use rt::ipc::Transfer;
 use rt::sys::Endpoint;
-use serde::{Deserialize, Serialize};
 
-use crate::epoll::{Epoll, EpollEvent, ItemState};
+use crate::epoll::EpollEvent;
 use crate::file::{File, Files, Target};
 use crate::machine::{Machine, OpenFile};
 use crate::process::Process;
-
-/// Names of handles of descriptors: a number follows.
-const PREFIX: &str = "fd:";
-/// Names of handles of files without a number, which sets watch: a count follows.
-const UNNUMBERED: &str = "file:";
+use plan::{Document, Item, ItemDocument, PREFIX, Plan, SetDocument, UNNUMBERED};
 
 /// A handle under its name.
 pub type Named = (String, Transfer);
 
-/// A set as it travels.
-#[derive(Serialize, Deserialize)]
-struct SetDocument {
-    number: i32,
-    cloexec: bool,
-    items: Vec<ItemDocument>,
-}
-
-/// An item as it travels.
-#[derive(Serialize, Deserialize)]
-struct ItemDocument {
-    /// Name of the handle of its file.
-    file: String,
-    fd: i32,
-    events: u32,
-    data: u64,
-    armed: bool,
-}
-
-/// What a program that will be started is given.
+/// What a program that will be started is given. Its files stay open until then.
 #[derive(Default)]
-pub struct Given {
-    handles: Vec<Named>,
-    /// Handles of open files: a file has one, whatever stands for it.
-    files: HashMap<u64, String>,
-    sets: Vec<SetDocument>,
-}
+pub struct Given(Plan<Arc<File<Machine>>>);
 
 impl core::fmt::Debug for Given {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.debug_list().entries(self.handles.iter().map(|(name, _)| name)).finish()
+        let (handles, document) = self.0.finish();
+        out.debug_list().entries(handles.iter().map(|(name, _)| name)).entry(&document).finish()
     }
 }
 
 impl Given {
-    /// The descriptor `fd` of this process, as `number`. `EBADF`: not open; `EINVAL`: a set that does not travel.
+    /// The descriptor `fd` of this process, as `number`. `EBADF`: not open; `EBUSY`: something else was given as that
+    /// number; `EINVAL`: a set that does not travel.
     pub fn give(&mut self, fd: i32, number: i32) -> Result<()> {
         let process = crate::process();
         match process.target(fd)? {
-            Target::File(file) => {
-                self.file(&file, format!("{PREFIX}{number}"));
-                Ok(())
-            }
+            Target::File(file) => self.0.file(number, file.description.name(), file),
             Target::Set(_) => {
                 let set = process.epoll(fd)?;
-                self.set(process, &set, number)
+                let mut items = Vec::new();
+                for state in set.items()? {
+                    // Its file may be open by another number only, and one on a set stays behind.
+                    let Some(file) = process.described(state.description) else { continue };
+                    let open = process.file(state.fd);
+                    let numbered = open.is_ok_and(|open| open.description.name() == state.description);
+                    items.push(Item { state, file, numbered });
+                }
+                self.0.set(number, set.description.name(), set.is_cloexec(), items)
             }
         }
     }
 
-    fn file(&mut self, file: &File<Machine>, name: String) {
-        if self.handles.iter().any(|(known, _)| *known == name) {
-            return;
-        }
-        self.files.entry(file.description.name()).or_insert_with(|| name.clone());
-        self.handles.push((name, Transfer::copy(file.handle().descriptor())));
-    }
-
-    fn set(&mut self, process: &Process<Machine>, set: &Epoll<Machine>, number: i32) -> Result<()> {
-        let mut items = Vec::new();
-        for ItemState { description, fd, event, armed } in set.items()? {
-            // Its file may be open by another number only, and one on a set stays behind.
-            let Some(file) = process.described(description) else { continue };
-            if process.file(fd).is_ok_and(|open| open.description.name() == description) {
-                self.file(&file, format!("{PREFIX}{fd}"));
-            }
-            if !self.files.contains_key(&description) {
-                self.file(&file, format!("{UNNUMBERED}{}", self.handles.len()));
-            }
-            let name = self.files.get(&description).cloned().ok_or(Error::new(EINVAL))?;
-            let events = event.events().bits();
-            items.push(ItemDocument { file: name, fd, events, data: event.data(), armed });
-        }
-        self.sets.push(SetDocument { number, cloexec: set.is_cloexec(), items });
-        Ok(())
-    }
-
-    /// The handles, by name, and what the program is told besides.
-    pub(crate) fn finish(self) -> Result<(Vec<Named>, Vec<u8>)> {
-        let data = match self.sets.is_empty() {
+    /// The handles, by name, and what the program is told besides. They are of open files as long as this is there.
+    pub(crate) fn finish(&self) -> Result<(Vec<Named>, Vec<u8>)> {
+        let (files, document) = self.0.finish();
+        let handle = |file: &File<Machine>| Transfer::copy(file.handle().descriptor());
+        let handles = files.into_iter().map(|(name, file)| (name, handle(file))).collect();
+        let data = match document.is_empty() {
             true => Vec::new(),
-            false => postcard::to_allocvec(&self.sets).map_err(|_| Error::new(EINVAL))?,
+            false => postcard::to_allocvec(&document).map_err(|_| Error::new(EINVAL))?,
         };
-        Ok((self.handles, data))
+        Ok((handles, data))
     }
 }
 
@@ -145,7 +101,13 @@ pub(crate) fn take(process: &Process<Machine>) {
             files.insert(name, file);
         }
     }
-    let sets: Vec<SetDocument> = postcard::from_bytes(start.data()).unwrap_or_default();
+    let Document { same, sets } = postcard::from_bytes(start.data()).unwrap_or_default();
+    for (number, of) in same {
+        if let Some(file) = files.get(format!("{PREFIX}{of}").as_str()) {
+            // A number that is none is nobody's.
+            let _ = process.also_at(number, file);
+        }
+    }
     for SetDocument { number, cloexec, items } in sets {
         let Ok(set) = process.epoll_at(number, cloexec) else { continue };
         for ItemDocument { file, fd, events, data, armed } in items {

@@ -136,6 +136,36 @@ fn a_closed_number_is_invalid_for_ever_and_a_number_used_again_is_adopted() {
 }
 
 #[test]
+fn r31_a_close_needs_no_room() {
+    let s = setting();
+    s.world.readable("a", 1);
+    s.world.fail_growing(abi::error::ENOMEM);
+    let mut written = 0;
+    let full = loop {
+        let fd = s.process.dup(s.fd).unwrap();
+        match s.process.devpoll_write(s.dp, &[PollFd::new(fd, IN)]) {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 100_000);
+    };
+    assert_eq!((full, s.world.notes()), (Error::new(abi::error::ENOMEM), written));
+    let closed = s.fd + 2;
+    s.process.close(closed).unwrap();
+    assert_eq!(s.world.notes(), written - 1);
+    let told = s.take(written);
+    assert_eq!(told.len(), written);
+    for (fd, revents) in told {
+        assert_eq!(revents, if fd == closed { NVAL } else { IN });
+    }
+    // Its place is a note's again.
+    assert_eq!(s.process.dup(s.fd), Ok(closed));
+    s.write(closed, Conditions::REMOVE);
+    s.write(closed, IN);
+    assert_eq!(s.world.notes(), written);
+}
+
+#[test]
 fn a_number_that_is_closed_wakes_who_waits() {
     let s = setting();
     s.world.stop_clock();

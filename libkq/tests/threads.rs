@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libkq::event::note;
 use libkq::process::Process;
-use libkq::{Error, KEvent};
+use libkq::{Error, Filter, KEvent};
 use world::{EBADF, World};
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -408,4 +408,24 @@ fn r49_a_read_that_waits_is_interrupted_and_one_that_gets_something_is_not() {
         }
         assert_eq!(reader.join().unwrap(), (Ok(3), Err(Error::new(abi::error::EINTR))));
     });
+}
+
+#[test]
+fn r56_a_process_service_that_does_not_answer_holds_up_no_close() {
+    let (world, process, kq) = setting();
+    let process = Arc::new(process);
+    let fd = process.open("a", 0).unwrap();
+    process.kevent(kq, &[KEvent::read(fd).add()], &mut [], NOW).unwrap();
+    let closer = process.clone();
+    world.before_next_answer(move || {
+        let (done, closed) = std::sync::mpsc::channel();
+        thread::spawn(move || done.send(closer.close(fd)));
+        assert_eq!(closed.recv_timeout(Duration::from_secs(60)), Ok(Ok(())));
+    });
+    let exit = KEvent { fflags: note::EXIT, ..KEvent::new(5, Filter::PROC).add() };
+    process.kevent(kq, &[exit], &mut [], NOW).unwrap();
+    assert_eq!(world.notes(), 1, "the stream's is left");
+    let gone = KEvent { fflags: note::EXIT, ..KEvent::new(5, Filter::PROC).delete() };
+    process.kevent(kq, &[gone], &mut [], NOW).unwrap();
+    assert_eq!(process.kevent(kq, &[gone], &mut [], NOW), Err(Error::new(ENOENT)));
 }

@@ -44,7 +44,7 @@ pub struct Place<M> {
     pub cell: Kept<M, Cell>,
 }
 
-const FILTERS: usize = 8;
+const FILTERS: usize = 9;
 const _: () = assert!(Filters::all().bits() == (1 << FILTERS) - 1);
 
 impl<M> Source<M> {

@@ -26,6 +26,8 @@ bitflags! {
         const TIMER = 1 << 6;
         /// Hang-up or error, which poll and epoll report unasked (R41).
         const HANGUP = 1 << 7;
+        /// The source is no more, and nothing else (R57): what select asks of one that has nothing of its sets.
+        const GONE = 1 << 8;
     }
 }
 

@@ -14,7 +14,7 @@ bitflags! {
         const HANGUP = 1 << 2;
         /// Out-of-band data waits.
         const EXCEPT = 1 << 3;
-        /// The source is no more: driver dead, device unplugged, destroyed. Set by the server or the driver, never cleared.
+        /// The source is no more: driver dead, device unplugged, destroyed. Set by the server, which then tells every note.
         const GONE = 1 << 4;
         /// The amount is a signed distance, as of a regular file, and any but 0 is ready (R23).
         const SIGNED = 1 << 5;

@@ -150,14 +150,14 @@ impl Slot {
                 active = active.union(Filters::HANGUP);
             }
         }
-        if wanted.intersects(Filters::COUNTED.union(Filters::NOTED)) {
-            active = active.union(self.counted_or_noted(cell));
+        if wanted.intersects(Filters::COUNTED.union(Filters::NOTED).union(Filters::GONE)) {
+            active = active.union(self.counted_noted_or_gone(cell));
         }
         active.intersection(wanted)
     }
 
     /// Occurrences and note bits are news by their nature.
-    fn counted_or_noted(&self, cell: &Cell) -> Filters {
+    fn counted_noted_or_gone(&self, cell: &Cell) -> Filters {
         let mut active = Filters::empty();
         let gone = cell.level(Direction::Read).flags.contains(level::LevelFlags::GONE);
         if gone || cell.occurrences() != self.seen_occurrences.load(Ordering::Relaxed) {
@@ -166,6 +166,7 @@ impl Slot {
         if gone || self.note_bits.load(Ordering::Acquire) != 0 {
             active |= Filters::NOTED;
         }
+        active.set(Filters::GONE, gone);
         active
     }
 
@@ -336,7 +337,7 @@ mod tests {
         /// Against the filters written out one by one.
         #[test]
         fn each_filter_is_its_own_condition(
-            read: u64, write: u64, wanted in 0u32..256, edge: bool, arrived: (bool, bool), occurred: bool, bits: u32
+            read: u64, write: u64, wanted in 0u32..512, edge: bool, arrived: (bool, bool), occurred: bool, bits: u32
         ) {
             let (read, write) = (Level::unpack(read), Level::unpack(write));
             let cell = cell(read, write);
@@ -362,6 +363,7 @@ mod tests {
             expected.set(Filters::WRITE, write_news && level::ready(write, 512));
             expected.set(Filters::HANGUP, (read_news || write_news) && hangup);
             expected.set(Filters::COUNTED, gone || occurred);
+            expected.set(Filters::GONE, gone);
             expected.set(Filters::NOTED, gone || bits & 0b110 != 0);
             prop_assert_eq!(slot.active(&cell), expected & wanted);
         }

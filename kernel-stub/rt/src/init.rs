@@ -85,15 +85,18 @@ pub fn spawn(program: Spawn, handles: Vec<Transfer>) -> Result<Child> {
 /// [`Request::Give`].
 pub fn spawn_with(mut program: Spawn, mut handles: Vec<Transfer>, data: &[u8]) -> Result<Child> {
     let _spawning = SPAWNING.lock();
-    if handles.len() > SPAWN_HANDLES || !data.is_empty() {
-        let first = handles.len().min(program.handles.len()).saturating_sub(SPAWN_HANDLES);
-        let names: Vec<String> = program.handles.drain(..first).collect();
-        give(names, handles.drain(..first).collect(), data).inspect_err(|_| {
-            // Only a dead init can object, and it starts nothing.
-            let _ = ask(&Request::Give { afresh: true, names: vec![], data: vec![] }, vec![], FOREVER);
-        })?;
+    if handles.len() <= SPAWN_HANDLES && data.is_empty() {
+        return start_program(program, handles);
     }
-    start_program(program, handles)
+    let first = handles.len().min(program.handles.len()).saturating_sub(SPAWN_HANDLES);
+    let names: Vec<String> = program.handles.drain(..first).collect();
+    give(names, handles.drain(..first).collect(), data)
+        .and_then(|()| start_program(program, handles))
+        .inspect_err(|_| {
+            // What was given is not the next program's, if init was not even asked for this one. Only a dead init can
+            // object, and it starts nothing.
+            let _ = ask(&Request::Give { afresh: true, names: vec![], data: vec![] }, vec![], FOREVER);
+        })
 }
 
 fn give(names: Vec<String>, handles: Vec<Transfer>, data: &[u8]) -> Result<()> {

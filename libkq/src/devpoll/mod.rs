@@ -8,7 +8,6 @@ use core::time::Duration;
 
 use abi::error::{EBADF, EINTR, EINVAL, ELOOP, ENOENT, ENOMEM, Error, Result};
 use event_protocol::parked::Parked;
-use hashbrown::HashSet;
 
 use crate::conditions::{Conditions, Interest};
 use crate::description::{Description, Watcher};
@@ -29,8 +28,9 @@ pub struct DevPoll<P: Platform> {
     /// Its numbers, and who watches it.
     pub description: Description,
     set: Set<P, Entry>,
-    /// Entries whose numbers were not open when they were last looked at.
-    invalid: Mutex<HashSet<i32>>,
+    /// Entries whose numbers were not open when they were last looked at. It has room for every entry, so that closing a
+    /// number needs none.
+    invalid: Mutex<Vec<i32>>,
     watcher: Weak<dyn Watcher>,
     around: Weak<dyn Inner>,
 }
@@ -42,7 +42,7 @@ impl<P: Platform> DevPoll<P> {
         Ok(Arc::new_cyclic(|this: &Weak<DevPoll<P>>| DevPoll {
             description: Description::new(),
             set,
-            invalid: Mutex::new(HashSet::new()),
+            invalid: Mutex::new(Vec::new()),
             watcher: this.clone(),
             around: this.clone(),
         }))
@@ -103,14 +103,19 @@ impl<P: Platform> DevPoll<P> {
 
     /// Makes the entry of a number in the place of the one that it has, which stays when that fails.
     fn replace(&self, order: &Order<'_>, fd: i32, make: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.invalid.lock().try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        let is_invalid = || self.set.core().map(|core| core.view_of(fd).is_some_and(Entry::is_invalid));
+        let entries = self.set.core()?.queue.len() + 1;
+        {
+            let mut invalid = self.invalid.lock();
+            let more = entries.saturating_sub(invalid.len());
+            invalid.try_reserve(more).map_err(|_| Error::new(ENOMEM))?;
+        }
+        let before = is_invalid()?;
         self.set.replace(order, fd, make)?;
-        let invalid = self.set.core()?.view_of(fd).is_some_and(Entry::is_invalid);
-        let mut numbers = self.invalid.lock();
-        if invalid {
-            numbers.insert(fd);
-        } else {
-            numbers.remove(&fd);
+        match (before, is_invalid()?) {
+            (false, true) => self.invalid.lock().push(fd),
+            (true, false) => self.invalid.lock().retain(|&number| number != fd),
+            _ => {}
         }
         Ok(())
     }
@@ -168,7 +173,9 @@ impl<P: Platform> DevPoll<P> {
     fn remove(&self, order: &Order<'_>, fd: i32) -> Result<()> {
         let mut core = self.set.core()?;
         let Some(index) = core.find(fd) else { return Ok(()) };
-        self.invalid.lock().remove(&fd);
+        if core.view_of(fd).is_some_and(Entry::is_invalid) {
+            self.invalid.lock().retain(|&number| number != fd);
+        }
         if core.queue.note(index).is_some_and(|note| note.cell.is_none()) {
             return core.remove_own(index);
         }
@@ -308,12 +315,18 @@ impl<P: Platform> Inner for DevPoll<P> {
 }
 
 impl<P: Platform> Watcher for DevPoll<P> {
-    /// A closed number that is not removed is invalid from here on.
+    /// A closed number that is not removed is invalid from here on. Nothing of it can fail (R31): what its entry reads may be
+    /// another file's in a moment.
     fn closed(&self, _description: u64, fd: i32, _last: bool) {
         let order = self.set.order();
-        if let Ok(Some(wanted)) = self.wanted(fd) {
-            // Only a dead server or a closed set can object, and there nobody asks.
-            let _ = self.put_own(&order, Entry::new(fd, wanted, State::Invalid));
+        let wanted = match self.set.core() {
+            Ok(core) => core.view_of(fd).filter(|entry| !entry.is_invalid()).map(Entry::wanted),
+            // Of a closed set nobody asks.
+            Err(_) => None,
+        };
+        let Some(wanted) = wanted else { return };
+        if self.set.turn(&order, fd, Entry::new(fd, wanted, State::Invalid)) {
+            self.invalid.lock().push(fd);
         }
     }
 }

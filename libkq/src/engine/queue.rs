@@ -245,6 +245,19 @@ impl<M: Mapped, V> Queue<M, V> {
         Ok(note.map(|note| note.view))
     }
 
+    /// Makes a note one of the program's own, in its place and with its number: what needs no memory cannot fail for want of
+    /// it. The server does not know the note (any more). Returns what it meant before.
+    pub fn turn(&mut self, index: u32, view: V) -> Option<V> {
+        self.silence(index);
+        // What a server's nonsense leaves in the rings is of a generation that is nobody's.
+        let _ = self.drain_apart(u32::MAX);
+        let Entry { generation, note, .. } = self.entries.get_mut(index as usize)?;
+        let note = note.as_mut()?;
+        *generation = generation.wrapping_add(1).max(1);
+        (note.cell, note.retired, note.heard) = (None, false, Heard::Set(0));
+        Some(core::mem::replace(&mut note.view, view))
+    }
+
     /// From here on nobody is told of the note (R35). Before the server is asked to delete it.
     pub fn silence(&mut self, index: u32) {
         let Queue { entries, ready, .. } = self;

@@ -88,8 +88,9 @@ impl<P: Platform> Epoll<P> {
     /// Makes an item as another set had it. It keeps the file open, which may have no number here; with the last number it
     /// goes, as others do (R32). What is ready is news to it.
     pub fn adopt(&self, fd: i32, file: &Arc<File<P>>, event: EpollEvent, armed: bool) -> Result<()> {
+        // R56: its driver is asked before the lock is taken.
+        let source = file.pollable()?.ok_or(Error::new(EPERM))?;
         let order = self.set.order();
-        let source = pollable(file)?;
         file.description.watched_by(&self.watcher);
         let key = (file.description.name(), fd);
         let item = Item::new(key, source.id.shard(), source.filters, source.low_water, event);

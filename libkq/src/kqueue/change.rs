@@ -33,6 +33,9 @@ impl<P: Platform> Kqueue<P> {
         if let Some(done) = self.change_here(change) {
             return done;
         }
+        if change.filter == Filter::PROC {
+            return self.change_process(change);
+        }
         self.ask(change, files);
         let order = self.set.order();
         // Another thread may have made or removed the note meanwhile.
@@ -42,13 +45,9 @@ impl<P: Platform> Kqueue<P> {
         self.set.free_retired_but(&order, Some(key(change)))?;
         let found = self.set.core()?.find(key(change));
         match (found, change.filter) {
-            (Some(_), Filter::PROC) if change.flags.contains(EventFlags::DELETE) => {
-                self.unwatch_process(&order, change)
-            }
             (Some(index), _) if change.flags.contains(EventFlags::DELETE) => {
                 self.set.delete_live(&order, index)
             }
-            (_, Filter::PROC) => self.watch_process(&order, change),
             (Some(index), Filter::TIMER) => self.restart_timer(index, change),
             (None, Filter::USER) => self.set.make_room(&order).and_then(|()| self.insert_user(change)),
             (None, Filter::TIMER) => self.add_timer(&order, change),

@@ -43,6 +43,9 @@ pub struct Kqueue<P: Platform> {
     set: Set<P, KNote<P>>,
     /// Itself, as the descriptions that it watches know it.
     watcher: Weak<dyn Watcher>,
+    /// Held while the process service is asked about its notes, and while its stream is read. Before the order lock, which is
+    /// not held then: closing a descriptor waits for no service (R56).
+    processes: Mutex<()>,
     /// Rings into which its events are told.
     rings: Mutex<Vec<Weak<Ring>>>,
     /// Itself, as sets in it know it.
@@ -57,6 +60,7 @@ impl<P: Platform> Kqueue<P> {
             description: Description::new(),
             set,
             watcher: this.clone(),
+            processes: Mutex::new(()),
             rings: Mutex::new(Vec::new()),
             around: this.clone(),
         }))

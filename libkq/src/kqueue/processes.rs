@@ -3,7 +3,8 @@
 //! They have no source: a queue has one stream, in which the service puts down what happens to the processes of all its
 //! notes, and of the children that it follows for them, whether or not anybody has looked by then (R30). The stream is a
 //! hidden note. When it is ready a harvest says so,
-//! and its records are read and given to the notes, under the order lock, so that they are in their order.
+//! and its records are read and given to the notes, under a lock of their own, so that they are in their order. The order lock
+//! is taken only where notes are made and removed, and not while the service is asked: who closes a descriptor takes it (R56).
 
 use alloc::sync::Arc;
 
@@ -20,12 +21,15 @@ use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists, note};
 use crate::file::File;
 use crate::platform::Platform;
-use crate::set::Order;
+use crate::sync::MutexGuard;
 
 /// The name of the stream's note: no change can name it, since there is no such filter.
 const STREAM: (usize, Filter) = (usize::MAX, Filter(i16::MIN));
 /// Bytes of records that are read at once.
 const BATCH: usize = 64 * Record::SIZE;
+
+/// Held by the one who asks the service: what is made of its answers is made in their order.
+type Turn<'a> = MutexGuard<'a, ()>;
 
 /// The name of a process's note.
 fn key(pid: u32) -> (usize, Filter) {
@@ -43,7 +47,7 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// The queue's stream, opened when it is first needed.
-    fn stream(&self, order: &Order<'_>) -> Result<Arc<File<P>>> {
+    fn stream(&self, _turn: &Turn<'_>) -> Result<Arc<File<P>>> {
         if let Some(file) = self.known_stream()? {
             return Ok(file);
         }
@@ -51,7 +55,7 @@ impl<P: Platform> Kqueue<P> {
         let source = file.source()?;
         let hidden = KEvent { flags: EventFlags::ADD, ..KEvent::new(STREAM.0, STREAM.1) };
         let note = KNote::new(&hidden, Watched::Stream(file.clone()), 0, source.id.shard())?;
-        self.set.add(order, note, &source)?;
+        self.set.add(&self.set.order(), note, &source)?;
         Ok(file)
     }
 
@@ -64,31 +68,38 @@ impl<P: Platform> Kqueue<P> {
         }))
     }
 
+    /// Applies a change of a note about a process that [cannot be done here](Kqueue::change).
+    pub(super) fn change_process(&self, change: &KEvent) -> Result<()> {
+        let turn = self.processes.lock();
+        self.set.free_retired_but(&self.set.order(), Some(key(pid(change)?)))?;
+        let found = self.set.core()?.find(key(pid(change)?)).is_some();
+        if !change.flags.contains(EventFlags::DELETE) {
+            self.watch_process(&turn, change, found)
+        } else if found {
+            self.unwatch_process(&turn, change)
+        } else {
+            Err(Error::new(ENOENT))
+        }
+    }
+
     /// A note about a process, or other terms for the one that there is (R6). `ESRCH`, `EPERM`: the service's rule.
-    pub(super) fn watch_process(&self, order: &Order<'_>, change: &KEvent) -> Result<()> {
+    fn watch_process(&self, turn: &Turn<'_>, change: &KEvent, found: bool) -> Result<()> {
         let pid = pid(change)?;
         let what = change.fflags;
+        if !found && !change.flags.contains(EventFlags::ADD) {
+            return Err(Error::new(ENOENT));
+        }
         if what & !process_protocol::note::ASKED != 0 {
             return Err(Error::new(EINVAL));
         }
-        let stream = self.stream(order)?;
-        let found = self.set.core()?.find(key(pid));
-        match found {
-            // Told of before it is changed: a failure changes nothing.
-            Some(index) => {
-                ask(&stream, Request::Watch { pid, what })?;
-                let mut core = self.set.core()?;
-                if let Some(note) = core.queue.note_mut(index) {
-                    note.view.modify(change)?;
-                }
+        let stream = self.stream(turn)?;
+        // Told of before anything is made or changed: a failure changes nothing. Nobody else reads the stream meanwhile.
+        ask(&stream, Request::Watch { pid, what })?;
+        if let Err(error) = self.make_or_modify(pid, change) {
+            if !found {
+                let _ = ask(&stream, Request::Unwatch { pid });
             }
-            None => {
-                self.set.make_room(order)?;
-                let view = KNote::new(change, Watched::Process(Process::new(what)), 0, 0)?;
-                // Nobody else reads the stream meanwhile.
-                ask(&stream, Request::Watch { pid, what })?;
-                self.set.core()?.insert_own(view)?;
-            }
+            return Err(error);
         }
         // The end of one that has ended already was published before the answer.
         let mut core = self.set.core()?;
@@ -102,13 +113,28 @@ impl<P: Platform> Kqueue<P> {
         Ok(())
     }
 
+    /// The note may have been delivered for the last time since it was found: then it is a new one.
+    fn make_or_modify(&self, pid: u32, change: &KEvent) -> Result<()> {
+        let order = self.set.order();
+        if self.set.core()?.find(key(pid)).is_none() {
+            self.set.make_room(&order)?;
+        }
+        let mut core = self.set.core()?;
+        if let Some(index) = core.find(key(pid))
+            && let Some(note) = core.queue.note_mut(index)
+        {
+            return note.view.modify(change);
+        }
+        core.insert_own(KNote::new(change, Watched::Process(Process::new(change.fflags)), 0, 0)?).map(drop)
+    }
+
     /// Removes a process's note. Children that were born before have notes of their own.
-    pub(super) fn unwatch_process(&self, order: &Order<'_>, change: &KEvent) -> Result<()> {
+    fn unwatch_process(&self, turn: &Turn<'_>, change: &KEvent) -> Result<()> {
         let pid = pid(change)?;
         if let Some(stream) = self.known_stream()? {
             // It fails when the end is on its way already, or the service is dead: the stream says which.
             let _ = ask(&stream, Request::Unwatch { pid });
-            self.read_stream(order)?;
+            self.read_stream(turn)?;
         }
         let mut core = self.set.core()?;
         let index = core.find(key(pid)).ok_or(Error::new(ENOENT))?;
@@ -119,7 +145,7 @@ impl<P: Platform> Kqueue<P> {
     #[cold]
     #[inline(never)]
     pub(super) fn hear<L: Lists>(&self, lists: &mut L) -> Result<()> {
-        self.read_stream(&self.set.order())?;
+        self.read_stream(&self.processes.lock())?;
         if lists.room() == 0 {
             return Ok(());
         }
@@ -131,27 +157,27 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// Reads the stream to its end.
-    fn read_stream(&self, order: &Order<'_>) -> Result<()> {
+    fn read_stream(&self, turn: &Turn<'_>) -> Result<()> {
         let Some(stream) = self.known_stream()? else { return Ok(()) };
         let mut bytes = [0; BATCH];
         loop {
             match self.set.platform().read(stream.handle(), &mut bytes, NONBLOCK, CURRENT) {
                 Ok(read) if read.count >= Record::SIZE => {
                     for record in Record::all(bytes.get(..read.count).unwrap_or_default()) {
-                        self.happened(order, &stream, &record)?;
+                        self.happened(turn, &stream, &record)?;
                     }
                 }
                 Err(error) if error.errno == EAGAIN => return Ok(()),
                 // R57, R56.
-                _ => return self.end_stream(order),
+                _ => return self.end_stream(turn),
             }
         }
     }
 
-    fn happened(&self, order: &Order<'_>, stream: &File<P>, record: &Record) -> Result<()> {
+    fn happened(&self, turn: &Turn<'_>, stream: &File<P>, record: &Record) -> Result<()> {
         let Record { pid, what, data } = *record;
         if what == note::CHILD {
-            return self.child(order, stream, pid, data as u32);
+            return self.child(turn, stream, pid, data as u32);
         }
         let mut core = self.set.core()?;
         let Some(index) = core.find(key(pid)) else {
@@ -169,7 +195,7 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// R30: a child that was followed has a note as its parent has, which is told of its birth.
-    fn child(&self, order: &Order<'_>, stream: &File<P>, pid: u32, parent: u32) -> Result<()> {
+    fn child(&self, turn: &Turn<'_>, stream: &File<P>, pid: u32, parent: u32) -> Result<()> {
         let view = {
             let core = self.set.core()?;
             let note = core.find(key(parent)).and_then(|index| core.queue.note(index));
@@ -180,13 +206,21 @@ impl<P: Platform> Kqueue<P> {
             let _ = ask(stream, Request::Unwatch { pid });
             return Ok(());
         };
-        let known = self.set.core()?.find(key(pid));
-        if known.is_none() && self.set.make_room(order).is_err() {
+        let made = self.make_child(pid, parent, view);
+        if made.is_err() {
             let _ = ask(stream, Request::Unwatch { pid });
-            return self.happened(order, stream, &Record { pid: parent, what: note::TRACKERR, data: 0 });
+            return self.happened(turn, stream, &Record { pid: parent, what: note::TRACKERR, data: 0 });
+        }
+        Ok(())
+    }
+
+    fn make_child(&self, pid: u32, parent: u32, view: KNote<P>) -> Result<()> {
+        let order = self.set.order();
+        if self.set.core()?.find(key(pid)).is_none() {
+            self.set.make_room(&order)?;
         }
         let mut core = self.set.core()?;
-        let index = match known {
+        let index = match core.find(key(pid)) {
             Some(index) => {
                 if let Some(note) = core.queue.note_mut(index) {
                     note.view.is_child_of(parent);
@@ -201,13 +235,13 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// R57: the service is dead. Each note is told once; the next one that is added has a new stream.
-    fn end_stream(&self, order: &Order<'_>) -> Result<()> {
+    fn end_stream(&self, _turn: &Turn<'_>) -> Result<()> {
         let (stream, notes) = {
             let core = self.set.core()?;
             (core.find(STREAM), core.of(|&(_, filter)| filter == Filter::PROC))
         };
         if let Some(index) = stream {
-            self.set.delete(order, index)?;
+            self.set.delete(&self.set.order(), index)?;
         }
         for index in notes {
             let mut core = self.set.core()?;

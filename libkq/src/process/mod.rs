@@ -126,6 +126,11 @@ impl<P: Platform> Process<P> {
         self.number_at(number, Open::File(file.clone())).map(|()| file)
     }
 
+    /// Gives an open file this number besides those that it has. `EBADF`: it is none; `EBUSY`: it is open.
+    pub fn also_at(&self, number: i32, file: &Arc<File<P>>) -> Result<()> {
+        self.number_at(number, Open::File(file.clone()))
+    }
+
     /// An open file without a number.
     pub fn unnumbered(&self, handle: P::File, flags: u64) -> Arc<File<P>> {
         Arc::new(File::new(self.platform.clone(), handle, flags))

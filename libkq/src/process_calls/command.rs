@@ -93,7 +93,7 @@ impl Command {
 
     /// It has this process's descriptor `fd`, as `number`: the same open file, or, of an epoll set, a set with the same
     /// items, whose files come along with their numbers (R33, see [`inheritance`](crate::inheritance)). `EBADF`: not open;
-    /// `EINVAL`: a kqueue or a /dev/poll set, which do not travel.
+    /// `EBUSY`: something else is inherited as that number; `EINVAL`: a kqueue or a /dev/poll set, which do not travel.
     pub fn inherit(mut self, fd: i32, number: i32) -> Result<Command> {
         self.given.give(fd, number)?;
         Ok(self)

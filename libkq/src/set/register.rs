@@ -136,6 +136,28 @@ impl<P: Platform, V: Member> Set<P, V> {
         made
     }
 
+    /// Makes the note of this name one of the program's own, which needs no memory here. False when there is none.
+    pub fn turn(&self, _order: &Order<'_>, key: V::Key, view: V) -> bool {
+        let (index, known) = {
+            let mut core = self.core.lock();
+            let Some(index) = core.find(key) else { return false };
+            let known = core.queue.note(index).filter(|note| note.cell.is_some());
+            let shard = known.map(|note| note.view.home());
+            core.queue.silence(index);
+            (index, shard.zip(core.queue.name(index)))
+        };
+        if let Some((shard, (bank, slot, generation))) = known {
+            // The note is silent; a dead server cannot object.
+            let _ = self.platform.change(shard, self.number, Change::Delete { bank, slot, generation });
+        }
+        let mut core = self.core.lock();
+        let before = core.queue.turn(index, view);
+        self.look(core, index, true);
+        // What it kept open closes here: not under the lock.
+        drop(before);
+        true
+    }
+
     /// Removes a note that the server knows. R35: it is silent before the server is asked.
     pub fn delete(&self, order: &Order<'_>, index: u32) -> Result<()> {
         self.delete_if(order, index, |_| true)

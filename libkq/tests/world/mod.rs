@@ -76,11 +76,14 @@ struct Server {
     pub messages: usize,
     pub wakes: usize,
     fail_next: Option<i32>,
+    /// What every growing of a queue fails with.
+    fail_growing: Option<i32>,
     late: u64,
     at_parking: Option<(String, i64)>,
     /// Threads that never run again, once they sleep.
     killed: Vec<u64>,
     before_change: Option<Box<dyn FnOnce() + Send>>,
+    before_answer: Option<Box<dyn FnOnce() + Send>>,
 }
 
 struct FakeSource {
@@ -146,10 +149,12 @@ impl World {
                 messages: 0,
                 wakes: 0,
                 fail_next: None,
+                fail_growing: None,
                 late: 0,
                 at_parking: None,
                 killed: Vec::new(),
                 before_change: None,
+                before_answer: None,
             }),
             signalled: Condvar::new(),
             session: memory(SESSION_SIZE),
@@ -264,6 +269,16 @@ impl World {
     /// The next change fails so.
     pub fn fail_next(&self, errno: i32) {
         self.lock().fail_next = Some(errno);
+    }
+
+    /// What is done before a driver answers the next request of its own kind.
+    pub fn before_next_answer(&self, act: impl FnOnce() + Send + 'static) {
+        self.lock().before_answer = Some(Box::new(act));
+    }
+
+    /// From here on queues do not grow.
+    pub fn fail_growing(&self, errno: i32) {
+        self.lock().fail_growing = Some(errno);
     }
 
     /// So many bytes can be read in the moment in which a thread announces that it parks.
@@ -567,6 +582,9 @@ impl Platform for World {
     fn grow_queue(&self, queue: QueueNumber, banks: usize, slots: u32) -> Result<Bank<Memory>> {
         let mut server = self.lock();
         server.ask()?;
+        if let Some(errno) = server.fail_growing {
+            return Err(Error::new(errno));
+        }
         let (region, layout) = bank(slots);
         let queue = server.queues.get_mut(&queue).unwrap();
         assert_eq!(queue.banks.len(), banks);
@@ -720,6 +738,13 @@ impl Platform for World {
                 server.timers.insert(file.cell, Timer { next, period });
                 let now = self.now();
                 self.advance_to(&mut server, now);
+            }
+            Control::Private { .. } => {
+                let before = server.before_answer.take();
+                drop(server);
+                if let Some(act) = before {
+                    act();
+                }
             }
             Control::Disarm => drop(server.timers.remove(&file.cell)),
             _ => return Err(Error::new(EINVAL)),

@@ -92,11 +92,10 @@ impl<M: Mapped> Shard<M> {
     }
 }
 
-/// Some filters, known ones, and such as the source serves. Hang-ups are everybody's (R41), and so are exceptional
-/// conditions: a source that has none tells of its end by them (R47, R57).
+/// Some filters, known ones, and such as the source serves. Hang-ups are everybody's (R41), and so is the end (R57).
 fn check_filters(wanted: Filters, served: Filters) -> Result<()> {
     let known = Filters::all().contains(wanted) && !wanted.is_empty();
-    if known && (served | Filters::HANGUP | Filters::EXCEPT).contains(wanted) {
+    if known && (served | Filters::HANGUP | Filters::GONE).contains(wanted) {
         return Ok(());
     }
     Err(Error::new(EINVAL))

@@ -81,7 +81,7 @@ pub enum Change {
     /// A note on a source, in a slot that [`Slot::begin`](crate::slot::Slot::begin) prepared. It is activated at once
     /// when it is true. EEXIST: the slot has a note; ENOENT: no such source, or not adopted; ENODEV: the source is
     /// gone; EINVAL: a filter that the source does not serve ([`Filters::HANGUP`] and
-    /// [`Filters::EXCEPT`] can be asked of any), or no slot; ENOMEM: quota.
+    /// [`Filters::GONE`] can be asked of any), or no slot; ENOMEM: quota.
     Add {
         /// The source.
         source: SourceId,

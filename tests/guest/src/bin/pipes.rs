@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use abi::error::{EAGAIN, EBADF, EEXIST, EINVAL, ENODEV, ENOENT, ENXIO, EPIPE, Result};
+use abi::error::{EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENXIO, EPIPE, Result};
 use abi::flag::{O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 use event_protocol::descriptor::{PIPE_BUF, Setting};
 use guest_tests::child::{self, Role, ends_well};
@@ -60,6 +60,7 @@ fn main(start: &rt::Start) -> i32 {
         ("fifo_names", names),
         ("another_process_reads_and_watches", another_process),
         ("r33_an_epoll_set_travels_to_a_child_and_a_kqueue_does_not", a_set_travels),
+        ("r33_a_child_has_what_was_meant_for_it_under_its_numbers", twins_travel),
         ("a_killed_writer_is_an_end", killed_writer),
         ("who_is_killed_while_opening_is_nobody", killed_opener),
         ("r31_closing_and_opening_leaves_nothing", leaves_nothing),
@@ -433,6 +434,11 @@ fn play(role: &str) -> Outcome {
             }
         }
         "has_a_set" => return has_a_set(),
+        "has_twins" => return has_twins(),
+        "has_nothing" => {
+            refused(libkq::dup(SET), EBADF)?;
+            return equal(rt::start::start().data().len(), 0);
+        }
         "sleeps" => rt::thread::sleep(PATIENCE),
         "opens" => drop(Descriptor::open("/run/fifo/killed", O_RDONLY)?),
         _ => return Err(Failure::new("no such part")),
@@ -527,6 +533,38 @@ fn a_set_travels() -> Outcome {
     // What the child did with its set is nothing to this one.
     level.1.write_all(b"one")?;
     equal(told(set.number(), Duration::ZERO)?, vec![numbers[0], numbers[1]])
+}
+
+/// Two numbers of the child are one open file, as in its parent; its set knows it by the one that is not closed.
+fn has_twins() -> Outcome {
+    let (first, second) = (30, rt::start::start().arg(3).parse().map_err(|_| Failure::new("a number"))?);
+    let event = EpollEvent::new(EpollFlags::IN, 7);
+    refused(libkq::epoll_ctl(SET, EpollOp::Add, second, event), EEXIST)?;
+    refused(libkq::epoll_ctl(SET, EpollOp::Modify, first, event), ENOENT)?;
+    libkq::epoll_ctl(SET, EpollOp::Modify, second, event)?;
+    libkq::close(first)?;
+    equal(told(SET, Duration::ZERO)?, vec![7])?;
+    libkq::close(second)?;
+    equal(told(SET, Duration::ZERO)?, vec![])
+}
+
+fn twins_travel() -> Outcome {
+    let (set, (reader, writer), other) = (EpollSet::new()?, pipe()?, pipe()?);
+    let twin = reader.duplicate()?;
+    set.add(twin.number(), EpollFlags::IN, 1)?;
+    writer.write_all(b"there")?;
+    let command = |role| Command::new("bin/pipes").argument(child::ROLE).argument(role).quota(16 << 20);
+    let with_set = |role| command(role).inherit(set.number(), SET);
+    refused(with_set("has_twins")?.inherit(other.0.number(), SET).map(drop), EBUSY)?;
+    let ends = |command: Command| {
+        let child = command.spawn()?;
+        equal(init::wait_until(child.pid() as u32, guest_tests::soon())?, ExitStatus::Exited(0))
+    };
+    ends(with_set("has_twins")?.inherit(reader.number(), 30)?.argument(twin.number()))?;
+    // What was meant for a program that init was never asked for is not the next one's.
+    let too_long = "x".repeat(1 << 16);
+    ensure(with_set("has_twins")?.argument(too_long).spawn().is_err(), "no message is that long")?;
+    ends(command("has_nothing"))
 }
 
 fn killed_writer() -> Outcome {
