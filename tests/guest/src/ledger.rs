@@ -77,7 +77,7 @@ fn all_idle() -> Outcome {
     for cpu in 0..rt::clock::cpu_count() {
         let mark = ran.clone();
         let idle = Builder::new().cpus(1 << cpu).priority(0);
-        let thread = idle.spawn(move || drop(mark.fetch_add(1, Ordering::Relaxed)))?;
+        let thread = idle.spawn(move || _ = mark.fetch_add(1, Ordering::Relaxed))?;
         let deadline = soon();
         while ran.load(Ordering::Relaxed) <= cpu {
             if rt::clock::now_ns() > deadline {
