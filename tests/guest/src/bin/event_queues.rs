@@ -12,11 +12,13 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
-use abi::error::{EAGAIN, EBADF, ENODEV, ENOENT, ENOTCONN, Error, Result};
+use abi::error::{EAGAIN, EBADF, EINVAL, ENODEV, ENOENT, ENOTCONN, Error, Result};
 use driver_sdk::{Context, Direction, Driver, FileId, Filters, Kind, Level, Opening, Setup, Taken};
+use guest_tests::books;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;
 use guest_tests::{Failure, Outcome, PATIENCE, Suite, a_moment, child, soon};
+use libkq::event::note;
 use libkq::flag::{O_NONBLOCK, O_RDWR};
 use libkq::machine::Machine;
 use libkq::user_ring::UserRing;
@@ -42,9 +44,16 @@ fn main(start: &rt::Start) -> i32 {
         ("r15_an_edge_is_told_once", an_edge_is_told_once),
         ("r50_a_blocked_call_sees_what_comes", a_blocked_call_sees_what_comes),
         ("r25_timers_count_and_are_never_early", timers_count_and_are_never_early),
-        ("r26_timers_out_of_the_ordinary", timers_out_of_the_ordinary),
+        ("r25_a_timer_does_not_drift", a_timer_does_not_drift),
+        ("r25_adding_again_begins_anew", adding_again_begins_anew),
+        ("r26_zero_is_one_unit", zero_is_one_unit),
+        ("r26_huge_and_negative_periods_and_times", huge_and_negative_periods),
         ("r48_a_timeout_is_never_early", a_timeout_is_never_early),
+        ("r59_a_timer_that_nobody_reads_is_one_note", a_timer_that_nobody_reads),
         ("r10_oneshot_goes_to_one_of_many", oneshot_goes_to_one_of_many),
+        ("r10_oneshot_is_gone_with_its_delivery", oneshot_is_gone_with_its_delivery),
+        ("r27_triggers_between_two_looks_are_one_event", triggers_are_one_event),
+        ("r27_each_queue_has_its_own_state", each_queue_has_its_own_state),
         ("r27_triggers_from_all_cpus_arrive", triggers_from_all_cpus_arrive),
         ("r60_no_byte_is_lost_or_read_twice", no_byte_is_lost_or_read_twice),
         ("r31_closed_numbers_are_silent", closed_numbers_are_silent),
@@ -311,26 +320,132 @@ fn timers_count_and_are_never_early() -> Outcome {
         count += next(&queue)?.data as u64;
         ensure(clock::now_ns() >= begin + count * PERIOD, "no expiration is early")?;
     }
-    // R25: starting again drops what was counted.
-    rt::thread::sleep(5 * PERIOD);
-    queue.apply(&[KEvent::timer(5).after(Duration::from_nanos(PERIOD))])?;
+    Ok(())
+}
+
+fn a_timer_does_not_drift() -> Outcome {
+    const PERIOD: u64 = 200_000;
+    let queue = Queue::new()?;
+    queue.apply(&[KEvent::timer(5).every(Duration::from_nanos(PERIOD))])?;
+    // It began no later than this.
+    let (begin, deadline) = (clock::now_ns(), soon());
+    rt::thread::sleep(3000 * PERIOD);
+    // One look tells of all that has expired, unless the driver is just at it. Who begins each period at the end of the one
+    // before is behind by more with each, and never up to date again.
+    let mut count = 0;
+    loop {
+        let due = (clock::now_ns() - begin) / PERIOD;
+        count += ready(&queue)?.iter().map(|event| event.data as u64).sum::<u64>();
+        if count >= due {
+            return Ok(());
+        }
+        ensure(clock::now_ns() < deadline, "it is up to date at some time")?;
+        rt::thread::sleep(20 * PERIOD + PERIOD / 2);
+    }
+}
+
+fn adding_again_begins_anew() -> Outcome {
+    const PERIOD: u64 = 3_000_000;
+    let period = Duration::from_nanos(PERIOD);
+    let queue = Queue::new()?;
+    let expired = || -> Outcome {
+        queue.apply(&[KEvent::timer(5).every(period)])?;
+        equal(next(&queue)?.ident, 5)?;
+        Ok(rt::thread::sleep(5 * PERIOD))
+    };
+    // What was counted is dropped.
+    expired()?;
+    queue.apply(&[KEvent::timer(5).every(Duration::from_secs(3600))])?;
+    equal(ready(&queue)?, vec![])?;
+    rt::thread::sleep(2 * PERIOD);
+    equal(ready(&queue)?, vec![])?;
+    // The first period begins with the call, not with one before it.
+    expired()?;
+    rt::thread::sleep(PERIOD / 2);
+    let begin = clock::now_ns();
+    queue.apply(&[KEvent::timer(5).every(period)])?;
+    let event = next(&queue)?;
+    ensure(clock::now_ns() >= begin + event.data as u64 * PERIOD, "all of it has passed")?;
+    // The same of one that runs once, and then is no more.
+    expired()?;
+    let begin = clock::now_ns();
+    queue.apply(&[KEvent::timer(5).after(period)])?;
     equal(next(&queue)?.data, 1)?;
+    ensure(clock::now_ns() >= begin + PERIOD, "all of it has passed")?;
     rt::thread::sleep(3 * PERIOD);
     equal(ready(&queue)?, vec![])?;
     refused(queue.apply(&[KEvent::timer(5).delete()]), ENOENT)
 }
 
-fn timers_out_of_the_ordinary() -> Outcome {
+/// A timer of so many units, which `fflags` names.
+fn timer(ident: usize, data: i64, fflags: u32) -> KEvent {
+    KEvent { data, fflags, ..KEvent::timer(ident).add() }
+}
+
+/// The units, by name and in nanoseconds.
+const UNITS: [(u32, u64); 5] = [
+    (note::NSECONDS, 1),
+    (note::USECONDS, 1_000),
+    (0, 1_000_000),
+    (note::MSECONDS, 1_000_000),
+    (note::SECONDS, 1_000_000_000),
+];
+
+fn zero_is_one_unit() -> Outcome {
     let queue = Queue::new()?;
-    let timer = |ident, data, fflags| KEvent { data, fflags, ..KEvent::timer(ident).add() };
-    refused(queue.apply(&[timer(1, -1, 0)]), abi::error::EINVAL)?;
-    queue.apply(&[
-        timer(1, i64::MAX, libkq::event::note::SECONDS),
-        timer(2, 0, libkq::event::note::NSECONDS | libkq::event::note::ABSTIME),
-    ])?;
-    let event = next(&queue)?;
-    equal((event.ident, event.data), (2, 1))?;
-    equal(ready(&queue)?, vec![])
+    for (name, unit) in UNITS {
+        let begin = clock::now_ns();
+        queue.apply(&[timer(1, 0, name).oneshot()])?;
+        let event = next(&queue)?;
+        ensure(clock::now_ns() >= begin + unit, "a unit has passed")?;
+        equal((event.ident, event.data), (1, 1))?;
+        refused(queue.apply(&[KEvent::timer(1).delete()]), ENOENT)?;
+    }
+    let (begin, mut count) = (clock::now_ns(), 0);
+    queue.apply(&[timer(2, 0, note::MSECONDS)])?;
+    while count < 5 {
+        count += next(&queue)?.data as u64;
+        ensure(clock::now_ns() >= begin + count * 1_000_000, "so many units have passed")?;
+    }
+    Ok(())
+}
+
+fn huge_and_negative_periods() -> Outcome {
+    let queue = Queue::new()?;
+    for (name, _) in UNITS {
+        for fflags in [name, name | note::ABSTIME] {
+            for data in [-1, i64::MIN] {
+                refused(queue.apply(&[timer(1, data, fflags)]), EINVAL)?;
+            }
+            refused(queue.apply(&[KEvent::timer(1).delete()]), ENOENT)?;
+        }
+    }
+    let huge: Vec<KEvent> = UNITS
+        .iter()
+        .enumerate()
+        .flat_map(|(at, (name, _))| {
+            let ident = 10 * at;
+            [
+                timer(ident, i64::MAX, *name),
+                timer(ident + 1, i64::MAX, *name).oneshot(),
+                timer(ident + 2, i64::MAX, *name | note::ABSTIME),
+                // The least that does not fit in nanoseconds, and would be early by what is left of it.
+                timer(ident + 3, i64::MAX / 2 + 2, *name),
+            ]
+        })
+        .collect();
+    queue.apply(&huge)?;
+    // A time that is past is told at once, and while it is, nothing else.
+    for round in 0..3 {
+        queue.apply(&[timer(5, round, note::NSECONDS | note::ABSTIME)])?;
+        let event = next(&queue)?;
+        equal((event.ident, event.data), (5, 1))?;
+    }
+    rt::thread::sleep(5_000_000);
+    equal(ready(&queue)?, vec![])?;
+    // All of them are there, and wait.
+    let deletes: Vec<KEvent> = huge.iter().map(|change| KEvent::timer(change.ident).delete()).collect();
+    Ok(queue.apply(&deletes)?)
 }
 
 fn a_timeout_is_never_early() -> Outcome {
@@ -343,6 +458,33 @@ fn a_timeout_is_never_early() -> Outcome {
         ensure(clock::now_ns() - begin >= timeout.as_nanos() as u64, "the timeout has passed")?;
     }
     Ok(())
+}
+
+fn a_timer_that_nobody_reads() -> Outcome {
+    const TIMES: u64 = 5_000_000;
+    let queue = Queue::new()?;
+    let begin = clock::now_ns();
+    queue.apply(&[timer(6, 1, note::NSECONDS)])?;
+    let before = books::notes()?;
+    rt::thread::sleep(TIMES + 2_000_000);
+    equal(books::notes()?, before)?;
+    let (mut told, deadline) = (0, soon());
+    // One event for all of them; those of the last moments may be on their way.
+    for look in 0.. {
+        let events = ready(&queue)?;
+        ensure(events.len() <= 1, "one event")?;
+        told += events.iter().map(|event| event.data as u64).sum::<u64>();
+        ensure(told <= clock::now_ns() - begin, "none is early")?;
+        if look == 0 {
+            ensure(told > 1_000_000, "a million in one event")?;
+        }
+        if told >= TIMES {
+            break;
+        }
+        ensure(clock::now_ns() < deadline, "all are told")?;
+    }
+    queue.apply(&[KEvent::timer(6).delete()])?;
+    equal(ready(&queue)?, vec![])
 }
 
 fn oneshot_goes_to_one_of_many() -> Outcome {
@@ -366,6 +508,79 @@ fn oneshot_goes_to_one_of_many() -> Outcome {
     queue.apply(&[KEvent::user(0).add().trigger()])?;
     join(threads)?;
     equal(taken.load(Ordering::SeqCst), ROUNDS)
+}
+
+fn oneshot_is_gone_with_its_delivery() -> Outcome {
+    let (queue, file) = (Queue::new()?, open_loop()?);
+    file.write_all(b"ready")?;
+    let notes = [
+        KEvent::read(file.number()).add().oneshot(),
+        KEvent::user(7).add().oneshot().trigger(),
+        KEvent::timer(8).after(Duration::from_millis(1)),
+    ];
+    for add in notes {
+        let bare = KEvent::new(add.ident, add.filter);
+        queue.apply(&[add])?;
+        rt::thread::sleep(2_000_000);
+        // True, and not told: still there.
+        queue.apply(&[bare.disable(), bare.enable()])?;
+        let event = next(&queue)?;
+        equal((event.ident, event.filter), (add.ident, add.filter))?;
+        refused(queue.apply(&[bare.delete()]), ENOENT)?;
+        refused(queue.apply(&[bare.enable()]), ENOENT)?;
+        equal(ready(&queue)?, vec![])?;
+        // Deleted before it is told, it is not told.
+        queue.apply(&[add])?;
+        queue.apply(&[bare.delete()])?;
+        rt::thread::sleep(2_000_000);
+        equal(ready(&queue)?, vec![])?;
+    }
+    Ok(())
+}
+
+/// A change of the user event 9.
+fn user(fflags: u32) -> KEvent {
+    KEvent { fflags, ..KEvent::user(9) }
+}
+
+fn triggers_are_one_event() -> Outcome {
+    let queue = Queue::new()?;
+    queue.apply(&[user(0).add().clear()])?;
+    for _ in 0..3 {
+        for bits in [1, 4, 0x0300_0000] {
+            queue.apply(&[user(note::FFOR | note::TRIGGER | bits)])?;
+        }
+        let events = ready(&queue)?;
+        equal(events.len(), 1)?;
+        equal((events[0].ident, events[0].filter, events[0].fflags), (9, Filter::USER, 5))?;
+        equal(ready(&queue)?, vec![])?;
+    }
+    // What is done to the bits, and that nothing of it is a trigger.
+    for change in [note::FFCOPY | 0b1100, note::FFAND | 0b0110, note::FFNOP | 0b1111] {
+        queue.apply(&[user(change)])?;
+        equal(ready(&queue)?, vec![])?;
+    }
+    queue.apply(&[user(note::TRIGGER | 0b1000_0000)])?;
+    equal(ready(&queue)?.iter().map(|event| event.fflags).collect(), vec![0b0100])?;
+    queue.apply(&[user(note::FFOR | 0b1), user(note::FFCOPY | note::TRIGGER | 0x00ff_fff0)])?;
+    equal(ready(&queue)?.iter().map(|event| event.fflags).collect(), vec![0x00ff_fff0])
+}
+
+fn each_queue_has_its_own_state() -> Outcome {
+    let (queue, other) = (Queue::new()?, Queue::new()?);
+    for each in [&queue, &other] {
+        each.apply(&[user(0).add().clear()])?;
+    }
+    queue.apply(&[user(note::FFOR | note::TRIGGER | 1)])?;
+    equal(ready(&other)?, vec![])?;
+    equal(ready(&queue)?.len(), 1)?;
+    queue.apply(&[user(note::FFOR | 2)])?;
+    other.apply(&[user(note::FFOR | note::TRIGGER | 4)])?;
+    equal(ready(&other)?.iter().map(|event| event.fflags).collect(), vec![4])?;
+    equal(ready(&queue)?, vec![])?;
+    other.apply(&[user(0).delete()])?;
+    queue.apply(&[user(note::TRIGGER)])?;
+    equal(ready(&queue)?.iter().map(|event| event.fflags).collect(), vec![2])
 }
 
 fn triggers_from_all_cpus_arrive() -> Outcome {

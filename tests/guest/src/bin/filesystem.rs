@@ -160,8 +160,22 @@ fn file_poll_is_always_ready() -> Outcome {
     queue.apply(&[KEvent::read(file.number()).add()])?;
     equal(ready(&queue)?, vec![])?;
     queue.apply(&[KEvent { fflags: note::FILE_POLL, ..KEvent::read(file.number()) }.add()])?;
-    let event = next(&queue)?;
-    equal((event.filter, event.data), (Filter::READ, 0))?;
+    let is = |data| {
+        equal(
+            ready(&queue)?.iter().map(|event| (event.filter, event.data)).collect(),
+            vec![(Filter::READ, data)],
+        )
+    };
+    // At the end, before it and beyond it, as often as one looks.
+    equal(next(&queue)?.data, 0)?;
+    for (place, data) in [(0, 0), (-2, 2), (7, -7)] {
+        file.write_all(b"abc")?;
+        process().seek(file.number(), place, Whence::End)?;
+        for _ in 0..3 {
+            is(data)?;
+        }
+        process().seek(file.number(), 0, Whence::End)?;
+    }
     Ok(process().unlink("/tmp/file-poll")?)
 }
 

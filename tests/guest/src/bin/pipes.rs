@@ -11,11 +11,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use abi::error::{EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENXIO, EPIPE, Result};
+use abi::error::{EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENXIO, EPIPE, Error, Result};
 use abi::flag::{O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 use event_protocol::descriptor::{PIPE_BUF, Setting};
+use guest_tests::books;
 use guest_tests::child::{self, Role, ends_well};
 use guest_tests::failure::{ensure, equal, refused};
+use guest_tests::ledger::Ledger;
 use guest_tests::{Failure, Outcome, PATIENCE, Suite, a_moment};
 use init_protocol::status::ExitStatus;
 use libkq::control::{Control, ControlReply};
@@ -601,19 +603,39 @@ fn killed_opener() -> Outcome {
 }
 
 fn leaves_nothing() -> Outcome {
-    // Many more than there could be at one time.
-    for round in 0..60 {
-        let pipes: Result<Vec<_>> = (0..100).map(|_| pipe()).collect();
-        let pipes = pipes?;
-        let queue = Queue::new()?;
+    let round = |unread: bool| -> Outcome {
+        let pipes: Result<Vec<_>> = (0..30).map(|_| pipe()).collect();
+        let (pipes, queue) = (pipes?, Queue::new()?);
         for (reader, writer) in &pipes {
-            queue.apply(&[KEvent::read(reader.number()).add()])?;
-            if round % 20 == 0 {
+            queue.apply(&[KEvent::read(reader.number()).add(), KEvent::write(writer.number()).add()])?;
+            if unread {
                 writer.write_all(b"left unread")?;
             }
         }
+        Ok(())
+    };
+    let kept = || Ok::<_, Error>([books::notes()?, books::sum(|stats| stats.sources)?]);
+    // Heaps and tables grow to what they need.
+    for unread in [true, false, true] {
+        round(unread)?;
     }
-    Ok(())
+    books::settled()?;
+    let (ledger, before) = (Ledger::open()?, kept()?);
+    // So many that what one of them left would be seen.
+    for at in 0..15 {
+        round(at % 3 == 0)?;
+    }
+    let deadline = guest_tests::soon();
+    loop {
+        let now = kept()?;
+        if now == before {
+            return ledger.balance();
+        }
+        if rt::clock::now_ns() > deadline {
+            return Err(Failure::new(format!("notes and sources: {before:?} before, {now:?} now")));
+        }
+        a_moment();
+    }
 }
 
 fn killed_driver() -> Outcome {
@@ -624,16 +646,19 @@ fn killed_driver() -> Outcome {
     let all = init::list(0)?;
     let driver = all.iter().find(|process| process.name == "pipe" && process.ended.is_none());
     init::kill(driver.ok_or(Failure::new("the driver is not there"))?.pid, 9)?;
-    let mut seen = Vec::new();
+    let (mut seen, deadline) = (Vec::new(), guest_tests::soon());
     while seen.len() < 2 {
         let mut events = [KEvent::default(); 2];
         for event in queue.wait(&mut events, Some(Duration::from_nanos(PATIENCE)))? {
             ensure(event.is_eof(), "both ends end")?;
-            if !seen.contains(&event.filter) {
-                seen.push(event.filter);
-            }
+            equal(event.fflags, ENODEV as u32)?;
+            ensure(!seen.contains(&event.filter), "each is told once")?;
+            seen.push(event.filter);
         }
+        ensure(rt::clock::now_ns() < deadline, "both are told")?;
     }
+    a_moment();
+    equal(now(&queue)?, vec![])?;
     refused(writer.write_all(b"x"), ENODEV)?;
     refused(read(&reader, 1), ENODEV)?;
     let deadline = guest_tests::soon();

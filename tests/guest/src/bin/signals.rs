@@ -18,7 +18,7 @@ use libkq::signal::{
     Action, ActionFlags, How, SIGCHLD, SIGINT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM, SIGUSR1, SIGUSR2,
     SignalMask, raise, sigaction, sigmask, sigpending, sleep, suspend,
 };
-use libkq::{Filter, KEvent, Queue};
+use libkq::{Conditions, Descriptor, EpollEvent, EpollFlags, EpollOp, FdSet, Filter, KEvent, PollFd, Queue};
 
 const PROGRAM: &str = concat!("bin/", env!("CARGO_BIN_NAME"));
 const USR1: i32 = SIGUSR1 as i32;
@@ -277,10 +277,10 @@ fn a_blocked_default_action_waits() -> Outcome {
 }
 
 fn a_waiting_kevent_is_interrupted() -> Outcome {
-    let _with = With::action(USR1, Action::handler(catch))?;
     let queue = Queue::new()?;
     queue.apply(&[KEvent::user(1).add()])?;
-    for _ in 0..20 {
+    for round in 0..20 {
+        let _with = With::action(USR1, handlers()[round % 2])?;
         let child = start("signals-later", "")?;
         let mut events = [KEvent::default()];
         refused(queue.wait(&mut events, Some(Duration::from_nanos(PATIENCE))), EINTR)?;
@@ -360,15 +360,19 @@ fn suspend_swaps_the_mask() -> Outcome {
     Ok(())
 }
 
-/// The waits that have a mask, with nothing to wait for.
-type Wait = fn(Option<Duration>, Option<SignalMask>) -> libkq::Result<usize>;
+/// The waits that have a mask: for a number to be readable, which it never is.
+type Wait = fn(i32, Option<Duration>, Option<SignalMask>) -> libkq::Result<usize>;
 
 const WAITS: [(&str, Wait); 4] = [
-    ("ppoll", |timeout, mask| libkq::poll(&mut [], timeout, mask)),
-    ("pselect", |timeout, mask| libkq::select(0, [None, None, None], timeout, mask)),
-    ("epoll_pwait", |timeout, mask| {
+    ("ppoll", |idle, timeout, mask| libkq::poll(&mut [PollFd::new(idle, Conditions::IN)], timeout, mask)),
+    ("pselect", |idle, timeout, mask| {
+        let mut read = FdSet::from_iter([idle]);
+        libkq::select(idle + 1, [Some(&mut read), None, None], timeout, mask)
+    }),
+    ("epoll_pwait", |idle, timeout, mask| {
         let set = libkq::epoll_create1(0)?;
-        let mut events = [libkq::EpollEvent::default()];
+        libkq::epoll_ctl(set, EpollOp::Add, idle, EpollEvent::new(EpollFlags::IN, 1))?;
+        let mut events = [EpollEvent::default()];
         let waited = match mask {
             Some(mask) => libkq::epoll_pwait(set, &mut events, timeout, mask),
             None => libkq::epoll_wait(set, &mut events, timeout),
@@ -376,9 +380,10 @@ const WAITS: [(&str, Wait); 4] = [
         libkq::close(set)?;
         waited
     }),
-    ("DP_PPOLL", |timeout, mask| {
+    ("DP_PPOLL", |idle, timeout, mask| {
         let set = libkq::open("/dev/poll", libkq::flag::O_RDWR)?;
-        let waited = libkq::process().devpoll_poll(set, &mut [], timeout, mask);
+        libkq::process().devpoll_write(set, &[PollFd::new(idle, Conditions::IN)])?;
+        let waited = libkq::process().devpoll_poll(set, &mut [PollFd::default()], timeout, mask);
         libkq::close(set)?;
         waited
     }),
@@ -388,30 +393,46 @@ fn named(name: &str, outcome: Outcome) -> Outcome {
     outcome.map_err(|failure| Failure::new(alloc::format!("{name}: {failure}")))
 }
 
+/// A handler's action, without and with `SA_RESTART`: no wait is restarted (R49).
+fn handlers() -> [Action; 2] {
+    [Action::handler(catch), Action::handler(catch).with(ActionFlags::RESTART)]
+}
+
 fn the_calls_mask_lets_through() -> Outcome {
-    let _with = With::action(USR1, Action::handler(catch))?;
-    sigmask(Some((How::Block, only(USR1))))?;
-    for (name, wait) in WAITS {
-        raise(USR1)?;
-        named(name, refused(wait(Some(Duration::from_nanos(PATIENCE)), Some(SignalMask::empty())), EINTR))?;
-        named(name, equal((caught(), sigmask(None)?), (1, only(USR1))))?;
-        // Without a mask of its own the thread's decides.
-        raise(USR1)?;
-        named(name, equal(wait(Some(Duration::from_millis(2)), None)?, 0))?;
-        named(name, equal(caught(), 0))?;
-        sigmask(Some((How::Unblock, only(USR1))))?;
+    let (idle, _writer) = Descriptor::pipe()?;
+    let patiently = Some(Duration::from_nanos(PATIENCE));
+    for action in handlers() {
+        let _with = With::action(USR1, action)?;
         sigmask(Some((How::Block, only(USR1))))?;
-        named(name, equal(caught(), 1))?;
+        for (name, wait) in WAITS {
+            raise(USR1)?;
+            let waited = wait(idle.number(), patiently, Some(SignalMask::empty()));
+            named(name, refused(waited, EINTR))?;
+            named(
+                name,
+                equal((caught(), sigmask(None)?, sigpending()), (1, only(USR1), SignalMask::empty())),
+            )?;
+            // Without a mask of its own the thread's decides, and with one that has it blocked, that.
+            for mask in [None, Some(only(USR1))] {
+                raise(USR1)?;
+                named(name, equal(wait(idle.number(), Some(Duration::from_millis(2)), mask)?, 0))?;
+                named(name, equal((caught(), sigpending()), (0, only(USR1))))?;
+                sigmask(Some((How::Unblock, only(USR1))))?;
+                sigmask(Some((How::Block, only(USR1))))?;
+                named(name, equal(caught(), 1))?;
+            }
+        }
     }
     Ok(())
 }
 
 fn the_calls_mask_keeps_away() -> Outcome {
     let _with = With::action(USR1, Action::handler(catch))?;
+    let (idle, _writer) = Descriptor::pipe()?;
     for (name, wait) in WAITS {
         let child = start("signals-later", "")?;
         let begin = rt::clock::now_ns();
-        named(name, equal(wait(Some(Duration::from_millis(60)), Some(only(USR1)))?, 0))?;
+        named(name, equal(wait(idle.number(), Some(Duration::from_millis(60)), Some(only(USR1)))?, 0))?;
         ensure(rt::clock::now_ns() - begin >= 60_000_000, "it sleeps on")?;
         self::wait(&child)?;
         raise(0)?;
@@ -421,11 +442,12 @@ fn the_calls_mask_keeps_away() -> Outcome {
 }
 
 fn every_interface_is_interrupted() -> Outcome {
-    let _with = With::action(USR1, Action::handler(catch))?;
-    for (name, wait) in WAITS {
+    let (idle, _writer) = Descriptor::pipe()?;
+    for ((name, wait), action) in WAITS.into_iter().flat_map(|wait| handlers().map(|action| (wait, action))) {
+        let _with = With::action(USR1, action)?;
         for mask in [None, Some(only(USR2))] {
             let child = start("signals-later", "")?;
-            named(name, refused(wait(None, mask), EINTR))?;
+            named(name, refused(wait(idle.number(), None, mask), EINTR))?;
             named(name, equal(caught(), 1))?;
             self::wait(&child)?;
         }

@@ -58,6 +58,7 @@ fn main(start: &rt::Start) -> i32 {
         ("r47_urgent_data_is_exceptional", urgent_data_is_exceptional),
         ("r51_closing_a_listener_wakes_its_sleepers", closing_a_listener),
         ("r51_shutting_down_a_listener_wakes_its_sleepers", shutting_down_a_listener),
+        ("r51_who_watches_a_listener_hears_of_its_end_by_every_interface", watchers_of_a_listener),
         ("r52_epoll_tells_both_directions_in_one", both_directions_in_one),
         ("connecting_waits_for_the_backlog", connecting_waits),
         ("names_say_what_is_wrong", names_say_what_is_wrong),
@@ -343,6 +344,56 @@ fn shutting_down_a_listener() -> Outcome {
         },
         &[EINVAL, EBADF],
     )
+}
+
+/// Waits, as long as it takes, for a number to be readable; how many were told.
+type Watch = fn(i32) -> libkq::Result<usize>;
+
+const WATCHES: [Watch; 5] = [
+    |number| libkq::poll(&mut [PollFd::new(number, Conditions::IN)], PATIENTLY, None),
+    |number| libkq::select(number + 1, [Some(&mut FdSet::from_iter([number])), None, None], PATIENTLY, None),
+    |number| {
+        let set = Descriptor::open("/dev/poll", O_RDWR)?;
+        process().devpoll_write(set.number(), &[PollFd::new(number, Conditions::IN)])?;
+        process().devpoll_poll(set.number(), &mut [PollFd::default()], PATIENTLY, None)
+    },
+    |number| {
+        let set = EpollSet::new()?;
+        set.add(number, EpollFlags::IN, 1)?;
+        libkq::epoll_wait(set.number(), &mut [EpollEvent::default()], PATIENTLY)
+    },
+    |number| {
+        let queue = Queue::new()?;
+        libkq::kevent(queue.number(), &[KEvent::read(number).add()], &mut [KEvent::default()], PATIENTLY)
+    },
+];
+
+fn watchers_of_a_listener() -> Outcome {
+    for shuts_down in [false, true] {
+        // Closing takes the notes of kevent and the items of epoll with it: those who wait are told nothing (R31).
+        for watch in &WATCHES[..if shuts_down { 5 } else { 3 }] {
+            let listener = Listener::new(1)?;
+            let (number, watch) = (listener.0.number(), *watch);
+            let watcher = Builder::new().spawn(move || watch(number).map_err(|error| error.errno))?;
+            a_moment();
+            ensure(!watcher.is_finished(), "it waits")?;
+            if shuts_down {
+                process().shutdown(number, true, true)?;
+            } else {
+                // The number is nobody else's before the watcher has been told.
+                process().unlink(NAME)?;
+                libkq::close(number)?;
+            }
+            let told = watcher.join().map_err(|_| Failure::new("the watcher panicked"))?;
+            if shuts_down {
+                equal(told, Ok(1))?;
+            } else {
+                ensure([Ok(1), Err(EBADF)].contains(&told), "the number is closed")?;
+                core::mem::forget(listener);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn both_directions_in_one() -> Outcome {

@@ -22,7 +22,7 @@ use crate::looks::{NOW, PATIENTLY, drain, only, pipe, ready};
 pub const TESTS: &[Test] = &[
     ("r58_a_cancelled_wait_loses_no_event", loses_no_event),
     ("r58_a_cancelled_epoll_wait_loses_no_event", epoll_loses_no_event),
-    ("r58_changes_of_a_cancelled_call_were_all_made", changes_were_made),
+    ("r1_changes_of_an_interrupted_call_were_all_made", changes_were_made),
     ("r58_what_a_cancelled_thread_had_taken_is_anothers", taken_is_anothers),
 ];
 

@@ -7,13 +7,13 @@ use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, ENOENT};
 use abi::flag::{O_CREAT, O_RDWR, O_TRUNC};
+use guest_tests::books;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome, a_moment};
 use libkq::event::note;
 use libkq::{Descriptor, EventFlags, Filter, KEvent, Queue, kevent, process};
 
-use crate::books;
 use crate::crew::Crew;
 use crate::looks::{NOW, PATIENTLY, drain, heard, next, only, pair, pipe, ready};
 

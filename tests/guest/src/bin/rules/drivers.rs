@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use abi::error::{EBADMSG, EBUSY, EIO, ENODEV, Error};
 use abi::flag::{O_NONBLOCK, O_RDWR};
+use guest_tests::books;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome, a_moment, soon};
@@ -17,7 +18,6 @@ use libkq::{
 };
 use rt::thread;
 
-use crate::books;
 use crate::crew::{Crew, until};
 use crate::liar::{Given, LIES, Lie};
 use crate::looks::{NOW, PATIENTLY, drain, next, only, only_told, pipe, polled, ready, told};

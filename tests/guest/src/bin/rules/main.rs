@@ -6,7 +6,6 @@
 
 extern crate alloc;
 
-mod books;
 mod cancelled;
 mod changes;
 mod crew;

@@ -8,7 +8,10 @@ use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::suite::Test;
 use guest_tests::{Outcome, a_moment};
 use libkq::process::MAX_DESCRIPTORS;
-use libkq::{Conditions, Descriptor, EpollEvent, EpollFlags, EpollSet, FdSet, PollFd, process};
+use libkq::{
+    Conditions, Descriptor, EpollEvent, EpollFlags, EpollSet, FdSet, KEvent, PollFd, Queue, SignalMask,
+    process,
+};
 use rt::thread;
 
 use crate::looks::{NOW, PATIENTLY, drain, heard, only_told, pair, pipe, polled, stuff};
@@ -25,6 +28,7 @@ pub const TESTS: &[Test] = &[
     ("r47_select_leaves_the_sets_alone_when_a_number_is_closed", select_of_a_closed_number),
     ("r47_select_takes_a_hang_up_for_readable_and_an_error_for_both", select_of_ends),
     ("r48_no_interface_is_early_or_rounds_to_zero", never_early),
+    ("r48_epoll_pwait_waits_for_less_than_a_millisecond", less_than_a_millisecond),
     ("r48_huge_timeouts_wait_and_end", huge_timeouts),
     ("r50_a_blocked_epoll_wait_sees_what_another_thread_adds", blocked_epoll_wait),
     ("r50_a_blocked_dp_poll_sees_what_another_thread_adds", blocked_dp_poll),
@@ -253,6 +257,23 @@ fn never_early() -> Outcome {
     Ok(())
 }
 
+fn less_than_a_millisecond() -> Outcome {
+    let (set, (reader, writer)) = (EpollSet::new()?, pipe()?);
+    set.add(reader.number(), EpollFlags::IN, 3)?;
+    let mut events = [EpollEvent::default(); 2];
+    for nanos in [1, 999, 400_000, 999_999] {
+        let timeout = Some(Duration::from_nanos(nanos));
+        let begin = rt::clock::now_ns();
+        equal(libkq::epoll_pwait(set.number(), &mut events, timeout, SignalMask::empty())?, 0)?;
+        ensure(rt::clock::now_ns() - begin >= nanos, "never early")?;
+        writer.write_all(b"x")?;
+        equal(libkq::epoll_pwait(set.number(), &mut events, timeout, SignalMask::empty())?, 1)?;
+        equal(events[0], EpollEvent::new(EpollFlags::IN, 3))?;
+        drain(&reader, 1)?;
+    }
+    Ok(())
+}
+
 fn huge_timeouts() -> Outcome {
     for timeout in
         [None, Some(Duration::MAX), Some(Duration::from_secs(1 << 40)), Some(Duration::from_nanos(u64::MAX))]
@@ -269,6 +290,20 @@ fn huge_timeouts() -> Outcome {
                 let set = EpollSet::new()?;
                 set.add(number, EpollFlags::IN, 1)?;
                 set.wait(&mut [EpollEvent::default()], timeout).map(<[_]>::len)
+            })?,
+            thread::spawn(move || {
+                let queue = Queue::new()?;
+                libkq::kevent(
+                    queue.number(),
+                    &[KEvent::read(number).add()],
+                    &mut [KEvent::default()],
+                    timeout,
+                )
+            })?,
+            thread::spawn(move || {
+                let set = Descriptor::open("/dev/poll", libkq::flag::O_RDWR)?;
+                process().devpoll_write(set.number(), &[PollFd::new(number, Conditions::IN)])?;
+                process().devpoll_poll(set.number(), &mut [PollFd::default()], timeout, None)
             })?,
         ];
         a_moment();

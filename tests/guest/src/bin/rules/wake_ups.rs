@@ -10,7 +10,7 @@ use abi::error::EINVAL;
 use guest_tests::failure::{equal, refused};
 use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome, a_moment, soon};
-use libkq::{EpollEvent, EpollFlags, EpollSet, Queue};
+use libkq::{Descriptor, EpollEvent, EpollFlags, EpollSet, KEvent, Queue};
 use rt::init;
 
 use crate::crew::{Crew, until};
@@ -22,6 +22,8 @@ pub const TESTS: &[Test] = &[
     ("r43_exclusive_is_only_for_adding_and_goes_with_few", exclusive_goes_with_few),
     ("r44_a_set_without_sleepers_takes_no_wake_up_away", no_sleeper),
     ("r44_a_sleeper_that_times_out_takes_no_wake_up_away", a_sleeper_times_out),
+    ("r44_in_one_queue_the_hasty_and_the_patient_are_told_each_edge_once", hasty_and_patient_in_a_queue),
+    ("r44_in_one_set_the_hasty_and_the_patient_are_told_each_edge_once", hasty_and_patient_in_a_set),
     ("r44_a_sleeper_that_dies_takes_no_wake_up_away", a_sleeper_dies),
 ];
 
@@ -189,6 +191,83 @@ fn a_sleeper_times_out() -> Outcome {
     ender.write_all(b"x")?;
     reads.join()?;
     crew.join()
+}
+
+/// Waits for one event; what it is of.
+type Wait = dyn Fn(Option<Duration>) -> libkq::Result<Option<u64>> + Send + Sync;
+
+/// The events of [`hasty_and_patient`]: an edge, and the end of the test.
+const EDGE: u64 = 1;
+const END: u64 = 2;
+
+fn hasty_and_patient_in_a_queue() -> Outcome {
+    let (edges, ends) = (pipe()?, pipe()?);
+    let queue = Queue::new()?;
+    queue.apply(&[
+        KEvent::read(edges.0.number()).add().clear().udata(EDGE as usize),
+        KEvent::read(ends.0.number()).add().udata(END as usize),
+    ])?;
+    let wait = move |timeout| {
+        let mut events = [KEvent::default()];
+        Ok(queue.wait(&mut events, timeout)?.first().map(|event| event.udata as u64))
+    };
+    hasty_and_patient(&edges, &ends.1, Arc::new(wait))
+}
+
+fn hasty_and_patient_in_a_set() -> Outcome {
+    let (edges, ends) = (pipe()?, pipe()?);
+    let set = EpollSet::new()?;
+    set.add(edges.0.number(), EpollFlags::IN | EpollFlags::ET, EDGE)?;
+    set.add(ends.0.number(), EpollFlags::IN, END)?;
+    let wait = move |timeout| {
+        let mut events = [EpollEvent::default()];
+        Ok(set.wait(&mut events, timeout)?.first().map(EpollEvent::data))
+    };
+    hasty_and_patient(&edges, &ends.1, Arc::new(wait))
+}
+
+/// Threads that wait for microseconds only, and threads that wait as long as it takes, for the same edges: each is told
+/// to one of them, though the one that it woke may be just leaving.
+fn hasty_and_patient(edges: &(Descriptor, Descriptor), ender: &Descriptor, wait: Arc<Wait>) -> Outcome {
+    const ROUNDS: u64 = 60;
+    let (told, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let hasty = Crew::on_each_cpu(2, |me| {
+        let (wait, told, stop) = (wait.clone(), told.clone(), stop.clone());
+        move || {
+            while !stop.load(Ordering::SeqCst) {
+                if wait(Some(Duration::from_micros(20 + 13 * me)))? == Some(EDGE) {
+                    told.fetch_add(1, Ordering::SeqCst);
+                }
+                rt::thread::sleep(7_000);
+            }
+            Ok(())
+        }
+    })?;
+    let patient = Crew::on_each_cpu(1, |_| {
+        let (wait, told) = (wait.clone(), told.clone());
+        move || loop {
+            match wait(PATIENTLY)? {
+                None => return Err(Failure::new("nothing came")),
+                Some(END) => return Ok(()),
+                Some(_) => _ = told.fetch_add(1, Ordering::SeqCst),
+            }
+        }
+    })?;
+    for round in 1..=ROUNDS {
+        edges.1.write_all(b"x")?;
+        until(|| told.load(Ordering::SeqCst) >= round)?;
+        // Now and then what is told twice has the time to be.
+        if round % 10 == 0 {
+            a_moment();
+        }
+        equal(told.load(Ordering::SeqCst), round)?;
+        drain(&edges.0, 1)?;
+    }
+    stop.store(true, Ordering::SeqCst);
+    hasty.join()?;
+    ender.write_all(b"x")?;
+    patient.join()?;
+    equal(told.load(Ordering::SeqCst), ROUNDS)
 }
 
 /// The part of the child in [`a_sleeper_dies`]: descriptor 5 is a pipe, 6 is written to when it is asleep.

@@ -120,10 +120,13 @@ fn start(field: &'static Field, crew: &Crew, seed: u64) -> Outcome<Vec<JoinHandl
 fn watch(field: &Field, end: u64) -> Outcome {
     let mut still = 0;
     let mut stop_told = None;
+    let mut longest = 0;
     loop {
         rt::thread::sleep(TURN);
         let now = clock::now_ns();
-        let stuck = field.channels.iter().any(|channel| channel.stuck_for() > PATIENCE);
+        let stuck_for = field.channels.iter().map(Channel::stuck_for).max().unwrap_or(0);
+        longest = longest.max(stuck_for);
+        let stuck = stuck_for > PATIENCE;
         still = if stuck { still + 1 } else { 0 };
         if still > TURNS {
             return Err(Failure::new("lost: a channel has records that nobody was told of"));
@@ -145,7 +148,10 @@ fn watch(field: &Field, end: u64) -> Outcome {
                     return Err(Failure::new("lost: it does not come to an end"));
                 }
             }
-            Some(_) if ended == field.workers.len() => return Ok(()),
+            Some(_) if ended == field.workers.len() => {
+                rt::log!("soak: nothing waited longer than {} ms to be read", longest / 1_000_000);
+                return Ok(());
+            }
             Some((since, turns)) if now > since + PATIENCE && turns > TURNS => {
                 return Err(Failure::new("lost: somebody was not told that it is over"));
             }

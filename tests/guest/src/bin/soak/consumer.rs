@@ -164,7 +164,15 @@ fn round(worker: &mut Worker, set: &dyn Set, watches: &mut Vec<Watch>, own: usiz
         };
         let watch = &mut watches[at];
         let channel = &field.channels[watch.channel];
-        drain(worker, channel, watch.fd, watch.mode)?;
+        let taken = drain(worker, channel, watch.fd, watch.mode)?;
+        // R11: nobody else reads it, and one note of this set alone tells of it. So it is so.
+        if watch.channel == own && taken == 0 {
+            return Err(Failure::new(format!(
+                "{}: told of channel {own} ({:?}), and there is nothing to read",
+                set.name(),
+                watch.mode
+            )));
+        }
         if !watch.mode.is_once() {
             continue;
         }
@@ -179,9 +187,9 @@ fn round(worker: &mut Worker, set: &dyn Set, watches: &mut Vec<Watch>, own: usiz
     Ok(false)
 }
 
-/// Reads as much as the note obliges to.
-pub fn drain(worker: &mut Worker, channel: &Channel, fd: i32, mode: Mode) -> Outcome {
+/// Reads as much as the note obliges to. Returns how many records that were.
+pub fn drain(worker: &mut Worker, channel: &Channel, fd: i32, mode: Mode) -> Outcome<usize> {
     let all = mode.is_edge() || worker.one_in(3);
     let records = if worker.one_in(8) { 64 } else { 1 + worker.random.below(4) as usize };
-    channel.take(&worker.field.channels, fd, records, all).map(drop)
+    channel.take(&worker.field.channels, fd, records, all)
 }

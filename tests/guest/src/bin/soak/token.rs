@@ -46,6 +46,11 @@ struct Slot {
     meaning: AtomicU64,
 }
 
+/// A token of which once was promised was told.
+fn is_spent(word: u64) -> bool {
+    word & (ONCE | TOLD) == ONCE | TOLD
+}
+
 impl Tokens {
     pub fn new() -> Tokens {
         let slot =
@@ -67,19 +72,24 @@ impl Tokens {
             Promise::Once => ONCE,
             Promise::None => NEVER,
         };
-        let before = word.load(Ordering::SeqCst);
-        let generation = before >> GENERATION;
-        word.store(generation << GENERATION | before & SPENT | promised, Ordering::SeqCst);
-        generation << SLOT_BITS | slot as u64
+        // The generation is new, and nobody knows it yet; of the one before, somebody may just be told.
+        let before = word.fetch_or(promised, Ordering::SeqCst);
+        before >> GENERATION << SLOT_BITS | slot as u64
     }
 
     /// The token's note is gone, and the call that took it away has returned. `spent`: it was told already, or was taken
-    /// away for certain before it was.
+    /// away for certain before it was. What is known better here counts: what is told once and was told is spent.
     pub fn retire(&self, token: u64, spent: bool) {
         let slot = self.slot(token);
         slot.retired.store(self.clock.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
         let next = (token >> SLOT_BITS) + 1;
-        slot.word.store(next << GENERATION | if spent { SPENT } else { 0 }, Ordering::SeqCst);
+        let retired = |word: u64| next << GENERATION | if spent || is_spent(word) { SPENT } else { 0 };
+        let mut word = slot.word.load(Ordering::SeqCst);
+        while let Err(other) =
+            slot.word.compare_exchange(word, retired(word), Ordering::SeqCst, Ordering::SeqCst)
+        {
+            word = other;
+        }
     }
 
     fn slot(&self, token: u64) -> &Slot {
@@ -111,6 +121,14 @@ impl Tokens {
                 if generation + 1 == now && word & SPENT != 0 {
                     return Err(self.wrong("told though it was spent", token, began));
                 }
+                // Nobody knew whether it was told. Of what is retired so, once was promised: now it is spent.
+                if generation + 1 == now {
+                    match slot.word.compare_exchange(word, word | SPENT, Ordering::SeqCst, Ordering::SeqCst) {
+                        Ok(_) => return Ok(false),
+                        Err(other) => word = other,
+                    }
+                    continue;
+                }
                 return Ok(false);
             }
             if word & NEVER != 0 {
@@ -127,7 +145,7 @@ impl Tokens {
     }
 
     fn wrong(&self, what: &str, token: u64, began: u64) -> Failure {
-        let Slot { word, retired, meaning } = self.slot(token);
+        let Slot { word, retired, meaning, .. } = self.slot(token);
         let (slot, generation) = (token & ((1 << SLOT_BITS) - 1), token >> SLOT_BITS);
         let (word, retired) = (word.load(Ordering::SeqCst), retired.load(Ordering::SeqCst));
         let now = word >> GENERATION;

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use crate::{a_moment, soon};
 use abi::error::{EBADMSG, Error, Result};
 use event_protocol::control::{SERVICE, label, lobby};
-use guest_tests::{a_moment, soon};
 use rt::ipc::{Arrivals, call_postcard};
 use rt::sys::Endpoint;
 
