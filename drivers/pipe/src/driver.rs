@@ -23,12 +23,25 @@ pub const FILTERS: Filters = Filters::READ.union(Filters::WRITE).union(Filters::
 const POOL: usize = 16 << 20;
 /// Bytes that all pipes together have memory for. There can be so many small ones that not all can be full.
 const HELD: usize = 32 << 20;
+/// Of both one client has this part at most (R55): what others write finds memory, whatever it does.
+const SHARE: usize = 4;
 
 struct Pipe {
     conduit: Conduit<FileId>,
     /// Permissions of a FIFO; nobody asks for them but stat.
     mode: u16,
     named: bool,
+    /// To whom its bytes were promised; of a FIFO nobody, since names are limited.
+    maker: u64,
+    /// Whose its bytes are: who opened it when nobody had it.
+    owner: u64,
+}
+
+/// What is used of the pools.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Use {
+    promised: usize,
+    held: usize,
 }
 
 /// All of them.
@@ -38,8 +51,8 @@ pub struct Pipes {
     /// The pipe of each open file, and of those that wait to be opened.
     files: BTreeMap<FileId, u64>,
     last: u64,
-    promised: usize,
-    held: usize,
+    used: Use,
+    clients: BTreeMap<u64, Use>,
     most_held: usize,
 }
 
@@ -67,8 +80,8 @@ impl Pipes {
             names: Names::new(),
             files: BTreeMap::new(),
             last: 0,
-            promised: 0,
-            held: 0,
+            used: Use { promised: 0, held: 0 },
+            clients: BTreeMap::new(),
             most_held,
         }
     }
@@ -78,12 +91,57 @@ impl Pipes {
         (self.pipes.len(), self.names.len())
     }
 
-    fn create(&mut self, mode: u16, named: bool) -> u64 {
-        let capacity = if self.promised + CAPACITY > POOL { LEAST } else { CAPACITY };
-        self.promised += capacity;
+    fn create(&mut self, mode: u16, named: bool, maker: u64) -> u64 {
+        let capacity = if self.can_promise(maker, CAPACITY) { CAPACITY } else { LEAST };
+        self.account(maker, |used| used.promised += capacity);
         self.last += 1;
-        self.pipes.insert(self.last, Pipe { conduit: Conduit::new(capacity), mode, named });
+        let pipe = Pipe { conduit: Conduit::new(capacity), mode, named, maker, owner: maker };
+        self.pipes.insert(self.last, pipe);
         self.last
+    }
+
+    /// What a client uses of the pools.
+    fn used_by(&self, client: u64) -> Use {
+        self.clients.get(&client).copied().unwrap_or_default()
+    }
+
+    /// Changes what a client uses, and all do.
+    fn account(&mut self, client: u64, change: impl Fn(&mut Use)) {
+        change(&mut self.used);
+        let used = self.clients.entry(client).or_default();
+        change(used);
+        if *used == Use::default() {
+            self.clients.remove(&client);
+        }
+    }
+
+    /// Whether a pipe of this client's making can be so much larger.
+    fn can_promise(&self, maker: u64, more: usize) -> bool {
+        let own = maker == 0 || self.used_by(maker).promised + more <= POOL / SHARE;
+        own && self.used.promised + more <= POOL
+    }
+
+    /// Bytes for which the pipes of a client can still have memory.
+    fn spare(&self, owner: u64) -> usize {
+        let own = (self.most_held / SHARE).saturating_sub(self.used_by(owner).held);
+        own.min(self.most_held - self.used.held)
+    }
+
+    /// The memory of a pipe is other than it was.
+    fn holds(&mut self, number: u64, before: usize) {
+        let Some(Pipe { conduit, owner, .. }) = self.pipes.get(&number) else { return };
+        let (now, owner) = (conduit.held(), *owner);
+        self.account(owner, |used| used.held = used.held + now - before);
+    }
+
+    /// Who opens a pipe that nobody has owns what will be in it.
+    fn own(&mut self, number: u64, client: u64) {
+        if let Some(pipe) = self.pipes.get_mut(&number)
+            && pipe.conduit.is_unused()
+            && pipe.conduit.held() == 0
+        {
+            pipe.owner = client;
+        }
     }
 
     fn drop_if_unused(&mut self, number: u64) {
@@ -91,8 +149,9 @@ impl Pipes {
         if self.pipes.get(&number).is_some_and(unused)
             && let Some(pipe) = self.pipes.remove(&number)
         {
-            self.promised -= pipe.conduit.capacity();
-            self.held -= pipe.conduit.held();
+            let (promised, held) = (pipe.conduit.capacity(), pipe.conduit.held());
+            self.account(pipe.maker, |used| used.promised -= promised);
+            self.account(pipe.owner, |used| used.held -= held);
         }
     }
 
@@ -111,6 +170,7 @@ impl Pipes {
         flags: u64,
     ) -> Result<Opening> {
         let (reads, writes) = access(flags)?;
+        self.own(number, context.client());
         let conduit = &mut self.pipes.get_mut(&number).ok_or(Error::new(ENOENT))?.conduit;
         let again = conduit.is_opening(file);
         let waits_not = flags & O_NONBLOCK as u64 != 0;
@@ -184,7 +244,7 @@ impl Driver for Pipes {
             if access(flags)? != (true, false) {
                 return Err(Error::new(EINVAL));
             }
-            let number = self.create(0o600, false);
+            let number = self.create(0o600, false, context.client());
             self.files.insert(file, number);
             if let Some(pipe) = self.pipes.get_mut(&number) {
                 pipe.conduit.open(file, true, false);
@@ -253,10 +313,9 @@ impl Driver for Pipes {
         let before = (conduit.has_writer(), conduit.has_reader());
         let held = conduit.held();
         conduit.close(file);
-        let freed = held - conduit.held();
         let writers_left = before.0 && !conduit.has_writer();
         let readers_left = before.1 && !conduit.has_reader();
-        self.held -= freed;
+        self.holds(number, held);
         self.files.remove(&file);
         self.tell(context, number, writers_left, readers_left);
         if writers_left {
@@ -276,16 +335,18 @@ impl Driver for Pipes {
         offset: Option<u64>,
     ) -> Result<Taken> {
         seekless(offset)?;
-        let is_short = self.held > self.most_held / 2;
+        let (number, _) = self.pipe_of(file)?;
+        let owner = self.pipes.get(&number).map_or(0, |pipe| pipe.owner);
+        let is_short =
+            self.used.held > self.most_held / 2 || self.used_by(owner).held > self.most_held / SHARE / 2;
         let (number, conduit) = self.pipe_of(file)?;
         let count = conduit.read(buffer)?;
         let held = conduit.held();
         if is_short {
             conduit.shrink();
         }
-        let freed = held - conduit.held();
         let hung_up = conduit.is_empty() && !conduit.has_writer();
-        self.held -= freed;
+        self.holds(number, held);
         if count > 0 {
             // The hang-up shows when the last byte is read: that is news to readers.
             self.tell(context, number, hung_up, true);
@@ -298,8 +359,7 @@ impl Driver for Pipes {
         let Ok((number, conduit)) = self.pipe_of(file) else { return };
         let held = conduit.held();
         conduit.unread(bytes);
-        let more = conduit.held() - held;
-        self.held += more;
+        self.holds(number, held);
         self.tell(context, number, true, false);
     }
 
@@ -311,12 +371,12 @@ impl Driver for Pipes {
         offset: Option<u64>,
     ) -> Result<usize> {
         seekless(offset)?;
-        let spare = self.most_held - self.held;
+        let (number, _) = self.pipe_of(file)?;
+        let spare = self.spare(self.pipes.get(&number).map_or(0, |pipe| pipe.owner));
         let (number, conduit) = self.pipe_of(file)?;
         let held = conduit.held();
         let count = conduit.write(bytes, spare)?;
-        let more = conduit.held() - held;
-        self.held += more;
+        self.holds(number, held);
         self.tell(context, number, true, false);
         context.wake(Direction::Read, queue(number));
         Ok(count)
@@ -338,12 +398,13 @@ impl Driver for Pipes {
                 let before = conduit.capacity();
                 conduit.set_capacity(*bytes)?;
                 let after = conduit.capacity();
-                if after > before && self.promised + (after - before) > POOL {
+                let maker = self.pipes.get(&number).map_or(0, |pipe| pipe.maker);
+                if after > before && !self.can_promise(maker, after - before) {
                     let (_, conduit) = self.pipe_of(file)?;
                     conduit.set_capacity(before as i64)?;
                     return Err(Error::new(EPERM));
                 }
-                self.promised = self.promised + after - before;
+                self.account(maker, |used| used.promised = used.promised + after - before);
                 self.tell(context, number, false, after > before);
                 context.wake(Direction::Write, queue(number));
                 Ok(ControlReply::Done)
@@ -361,7 +422,7 @@ impl Driver for Pipes {
                 };
                 // Nothing is made before the name is known to be free.
                 self.names.add(name, self.last + 1)?;
-                self.create(*mode & 0o7777, true);
+                self.create(*mode & 0o7777, true, 0);
             }
             PathRequest::Unlink { path } => {
                 let number = self.names.remove(names::name(path)?)?;
@@ -413,8 +474,8 @@ impl Driver for Pipes {
             ("pipes", self.pipes.len()),
             ("names", self.names.len()),
             ("bytes", bytes),
-            ("promised", self.promised),
-            ("held", self.held),
+            ("promised", self.used.promised),
+            ("held", self.used.held),
         ] {
             writeln!(out, "{name} {value}")?;
         }

@@ -408,11 +408,24 @@ fn r55_names_have_an_end_and_a_long_list_comes_in_parts() {
 
 #[test]
 fn r55_a_write_for_which_there_is_no_memory_fails_and_others_go_on() {
-    let mut bench = Bench::new(Pipes::holding(CAPACITY + CAPACITY / 2));
+    // A client has a quarter.
+    let mut bench = Bench::new(Pipes::holding(4 * (CAPACITY + CAPACITY / 2)));
     let (first, second) = (pipe(&mut bench), pipe(&mut bench));
     fill(&mut bench, first.1, CAPACITY);
     fill(&mut bench, second.1, CAPACITY / 2);
     assert_eq!(bench.try_write(second.1, b"more"), Got::Errno(ENOMEM));
+    // It has used up what is its own: another client does not notice.
+    let reader = bench.open("/dev/pipe", O_RDONLY, 2).unwrap();
+    let writer = bench.open_at(reader, "writer", O_WRONLY, 2).unwrap();
+    fill(&mut bench, writer, CAPACITY);
+    fifo(&mut bench);
+    let both = bench.open("/run/fifo/f", O_RDWR, 3).unwrap();
+    fill(&mut bench, both, CAPACITY);
+    let both = {
+        bench.close(both);
+        bench.open("/run/fifo/f", O_RDWR, 1).unwrap()
+    };
+    assert_eq!(bench.try_write(both, b"more"), Got::Errno(ENOMEM), "whoever made the name");
     empty(&mut bench, second.0, CAPACITY / 2);
     fill(&mut bench, second.1, CAPACITY / 2);
     // What is empty needs no memory.

@@ -18,6 +18,7 @@ pub struct Context<'a> {
     pub(crate) wakes: &'a mut Wakes,
     pub(crate) now: u64,
     pub(crate) caller: u32,
+    pub(crate) client: u64,
 }
 
 impl Context<'_> {
@@ -30,6 +31,11 @@ impl Context<'_> {
     /// otherwise 0.
     pub fn caller(&self) -> u32 {
         self.caller
+    }
+
+    /// Whose quotas a file counts against that is being opened; otherwise 0.
+    pub fn client(&self) -> u64 {
+        self.client
     }
 
     /// The monotonic clock in ns: later than [`Context::now`] by what the driver has done since.

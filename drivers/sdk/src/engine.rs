@@ -76,6 +76,7 @@ pub struct Engine<D, L: Link> {
     wakes: Wakes,
     now: u64,
     caller: u32,
+    client: u64,
     buffer: Box<[u8]>,
     counters: Counters,
     trace: Trace,
@@ -95,6 +96,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
             wakes: Wakes::new(),
             now: 0,
             caller: 0,
+            client: 0,
             buffer: vec![0; MAX_TRANSFER].into_boxed_slice(),
             counters: Counters::default(),
             trace: Trace::default(),
@@ -299,8 +301,9 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     fn call<R>(&mut self, act: impl FnOnce(&mut D, &mut Context<'_>) -> R) -> R {
-        let Engine { link, watches, wakes, now, caller, .. } = self;
-        let mut context = Context { sources: link, watches, wakes, now: *now, caller: *caller };
+        let Engine { link, watches, wakes, now, caller, client, .. } = self;
+        let mut context =
+            Context { sources: link, watches, wakes, now: *now, caller: *caller, client: *client };
         act(&mut self.driver, &mut context)
     }
 

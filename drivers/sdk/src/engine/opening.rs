@@ -45,10 +45,12 @@ impl<D: Driver, L: Link> Engine<D, L> {
         let Waiting { file, beside, .. } = waiting;
         let Task::Open { open, ticket } = waiting.task else { return Progress::Wait(waiting) };
         let (path, flags) = (open.path.as_str(), open.flags);
+        self.client = waiting.client;
         let result = self.call(|driver, context| match beside {
             None => driver.open(context, file, path, flags),
             Some(beside) => driver.open_at(context, beside, file, path, flags),
         });
+        self.client = 0;
         match result {
             Ok(opening) => {
                 self.watches.begin(file, opening);
