@@ -351,7 +351,8 @@ fn adding_again_begins_anew() -> Outcome {
     let expired = || -> Outcome {
         queue.apply(&[KEvent::timer(5).every(period)])?;
         equal(next(&queue)?.ident, 5)?;
-        Ok(rt::thread::sleep(5 * PERIOD))
+        rt::thread::sleep(5 * PERIOD);
+        Ok(())
     };
     // What was counted is dropped.
     expired()?;

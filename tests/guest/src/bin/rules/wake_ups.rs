@@ -229,16 +229,22 @@ fn hasty_and_patient_in_a_set() -> Outcome {
 /// Threads that wait for microseconds only, and threads that wait as long as it takes, for the same edges: each is told
 /// to one of them, though the one that it woke may be just leaving.
 fn hasty_and_patient(edges: &(Descriptor, Descriptor), ender: &Descriptor, wait: Arc<Wait>) -> Outcome {
-    const ROUNDS: u64 = 60;
-    let (told, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    const ROUNDS: u64 = 150;
+    let (told, now) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    // Each looks once a round: what it leaves behind no later look of its kind finds.
     let hasty = Crew::on_each_cpu(2, |me| {
-        let (wait, told, stop) = (wait.clone(), told.clone(), stop.clone());
+        let (wait, told, now) = (wait.clone(), told.clone(), now.clone());
         move || {
-            while !stop.load(Ordering::SeqCst) {
+            let mut round = 0;
+            while round < ROUNDS {
+                if now.load(Ordering::SeqCst) == round {
+                    rt::thread::sleep(3_000);
+                    continue;
+                }
+                round += 1;
                 if wait(Some(Duration::from_micros(20 + 13 * me)))? == Some(EDGE) {
                     told.fetch_add(1, Ordering::SeqCst);
                 }
-                rt::thread::sleep(7_000);
             }
             Ok(())
         }
@@ -254,6 +260,9 @@ fn hasty_and_patient(edges: &(Descriptor, Descriptor), ender: &Descriptor, wait:
         }
     })?;
     for round in 1..=ROUNDS {
+        now.store(round, Ordering::SeqCst);
+        // Before, while and after they leave.
+        rt::thread::sleep(round % 50 * 2_500);
         edges.1.write_all(b"x")?;
         until(|| told.load(Ordering::SeqCst) >= round)?;
         // Now and then what is told twice has the time to be.
@@ -263,7 +272,6 @@ fn hasty_and_patient(edges: &(Descriptor, Descriptor), ender: &Descriptor, wait:
         equal(told.load(Ordering::SeqCst), round)?;
         drain(&edges.0, 1)?;
     }
-    stop.store(true, Ordering::SeqCst);
     hasty.join()?;
     ender.write_all(b"x")?;
     patient.join()?;

@@ -21,6 +21,9 @@ struct Watch {
     mode: Mode,
     slot: usize,
     token: u64,
+    /// How often it was told, and what had been written when it was made.
+    tells: u64,
+    written: u64,
 }
 
 /// One set after the other, of whatever interface, and visits to sets that others wait for too.
@@ -82,11 +85,11 @@ fn watch_common(worker: &mut Worker, set: &dyn Set, watches: &mut Vec<Watch>) ->
 fn watch(worker: &mut Worker, set: &dyn Set, watches: &mut Vec<Watch>, channel: usize) -> Outcome {
     let field = worker.field;
     let mode = *worker.random.pick(set.modes());
-    let fd = libkq::dup(field.channels[channel].reader)?;
+    let (fd, written) = (libkq::dup(field.channels[channel].reader)?, field.channels[channel].written());
     let slot = worker.slot()?;
     let token = field.tokens.issue(slot, promise(mode), channel as u64);
     set.add(fd, mode, token)?;
-    watches.push(Watch { channel, fd, mode, slot, token });
+    watches.push(Watch { channel, fd, mode, slot, token, tells: 0, written });
     Ok(())
 }
 
@@ -164,6 +167,15 @@ fn round(worker: &mut Worker, set: &dyn Set, watches: &mut Vec<Watch>, own: usiz
         };
         let watch = &mut watches[at];
         let channel = &field.channels[watch.channel];
+        watch.tells += 1;
+        // R15, R40: an edge is a write: one since the note was made, the one that was under way then, or what was there.
+        // The same of a channel that is passed on would be of what the other process writes.
+        if watch.mode.is_edge() && watch.channel == own {
+            let edges = channel.written().saturating_sub(watch.written) + 2;
+            if watch.tells > edges {
+                return Err(Failure::new(format!("{}: {} tells of {edges} edges", set.name(), watch.tells)));
+            }
+        }
         let taken = drain(worker, channel, watch.fd, watch.mode)?;
         // R11: nobody else reads it, and one note of this set alone tells of it. So it is so.
         if watch.channel == own && taken == 0 {

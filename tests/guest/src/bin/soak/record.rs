@@ -98,6 +98,11 @@ impl Channel {
         self.written.load(Ordering::SeqCst).saturating_sub(read)
     }
 
+    /// Records that were written, and the one that just is.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
+    }
+
     /// Records that were read.
     pub fn count(&self) -> u64 {
         self.read.load(Ordering::SeqCst)
