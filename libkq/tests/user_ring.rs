@@ -286,3 +286,28 @@ fn r37_a_ring_is_no_note_of_its_queue() {
     assert_eq!(process.kevent(outer, &[], &mut told, NOW), Ok(0), "{told:?}");
     assert_eq!(process.kevent(kq, &[], &mut told, NOW), Ok(0), "{told:?}");
 }
+
+#[test]
+fn r35_a_delete_drops_no_event_of_the_next_note_of_the_name() {
+    let (_world, process, kq, ring) = setting(4);
+    let (added, deleted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    const ROUNDS: usize = 20_000;
+    thread::scope(|scope| {
+        let deleter = scope.spawn(|| {
+            while added.load(Ordering::SeqCst) < ROUNDS {
+                let done = process.kevent(kq, &[KEvent::user(3).delete()], &mut [], NOW);
+                deleted.fetch_add(usize::from(done.is_ok()), Ordering::SeqCst);
+            }
+        });
+        let mut taken = 0;
+        for _ in 0..ROUNDS {
+            change(&process, kq, KEvent::user(3).add().oneshot().trigger());
+            if let Some(event) = ring.take(&process, NOW).unwrap() {
+                taken += usize::from(event.commit().is_ok());
+            }
+            added.fetch_add(1, Ordering::SeqCst);
+        }
+        deleter.join().unwrap();
+        assert_eq!(taken + deleted.load(Ordering::SeqCst), ROUNDS);
+    });
+}

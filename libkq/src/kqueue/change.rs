@@ -43,10 +43,11 @@ impl<P: Platform> Kqueue<P> {
         let found = self.set.core()?.find(key(change));
         match (found, change.filter) {
             (Some(_), Filter::PROC) if change.flags.contains(EventFlags::DELETE) => {
-                self.unwatch_process(&order, change)
+                self.unwatch_process(&order, change).map(|()| self.forget(change.ident, change.filter))
             }
             (Some(index), _) if change.flags.contains(EventFlags::DELETE) => {
-                self.set.delete_live(&order, index)
+                // Before the name can be another note's.
+                self.set.delete_live(&order, index).map(|()| self.forget(change.ident, change.filter))
             }
             (_, Filter::PROC) => self.watch_process(&order, change),
             (Some(index), Filter::TIMER) => self.restart_timer(index, change),
@@ -98,7 +99,8 @@ impl<P: Platform> Kqueue<P> {
             if note.cell.is_some() || change.filter == Filter::PROC {
                 return None;
             }
-            return Some(core.remove_own(index));
+            // Before the name can be another note's, whose events are its own.
+            return Some(core.remove_own(index).map(|()| self.forget(change.ident, change.filter)));
         }
         if add && [Filter::TIMER, Filter::PROC].contains(&change.filter) {
             return None;
