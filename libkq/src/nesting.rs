@@ -29,6 +29,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use abi::error::{EINVAL, ELOOP, Error, Result};
 use event_protocol::park::End;
@@ -42,6 +43,16 @@ pub const DEPTH: usize = 5;
 
 /// Held while the shape of nested sets is looked at and changed.
 static SHAPE: Mutex<()> = Mutex::new(());
+
+/// How often a set was put into another one.
+static NESTED: AtomicU64 = AtomicU64::new(0);
+
+/// A number that moves when a set is put into another one. Who waits reads it before it looks which sets are within, and
+/// again when it is parked: a set that came in between is one on which it is not parked, and that wakes only those who
+/// are parked already (R50).
+pub(crate) fn shape() -> u64 {
+    NESTED.load(Ordering::SeqCst)
+}
 
 /// A set as seen from outside.
 pub trait Inner: Send + Sync {
@@ -168,5 +179,9 @@ pub(crate) fn nest<T>(
     }
     inner.description().lies_in(around);
     inner.tell_every_arrival();
-    make()
+    let made = make()?;
+    // The set is in the outer one, the number moves, and then the caller looks who is parked.
+    NESTED.fetch_add(1, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+    Ok(made)
 }

@@ -406,3 +406,37 @@ fn r13_two_who_wait_on_a_set_with_a_silent_set_in_it_do_not_wake_each_other() {
         }
     });
 }
+
+#[test]
+fn r50_a_set_that_is_added_while_a_thread_parks_reaches_it() {
+    for within in [false, true] {
+        let s = setting();
+        s.world.stop_clock();
+        let process = std::sync::Arc::new(s.process);
+        let (outer, middle) = (process.kqueue().unwrap(), process.kqueue().unwrap());
+        let (inner, fd) = (process.kqueue().unwrap(), process.open("a", 0).unwrap());
+        let change = |kq, change| process.kevent(kq, &[change], &mut [], NOW).map(drop).unwrap();
+        change(inner, KEvent::read(fd).add());
+        if within {
+            change(outer, KEvent::read(middle).add());
+        }
+        let own = process.clone();
+        s.world.at_parking(move || {
+            // Into the set for which the thread waits, or into one within.
+            let around = if within { middle } else { outer };
+            own.kevent(around, &[KEvent::read(inner).add()], &mut [], NOW).unwrap();
+        });
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| process.kevent(outer, &[], &mut [KEvent::default()], None));
+            let (all, patience) = (2 + u32::from(within), Instant::now() + Duration::from_secs(60));
+            while s.world.parked() < all && Instant::now() < patience {
+                thread::yield_now();
+            }
+            let parked = s.world.parked();
+            s.world.readable("a", 5);
+            // Whatever is right, the test must end.
+            change(outer, KEvent::user(1).add().trigger());
+            assert_eq!((waiter.join().unwrap(), parked), (Ok(1), all));
+        });
+    }
+}

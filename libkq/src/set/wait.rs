@@ -8,7 +8,7 @@ use event_protocol::park::{End, choose};
 use super::{Core, Member, Set};
 use crate::engine::{Sink, View};
 use crate::interruption::Interruption;
-use crate::nesting::Within;
+use crate::nesting::{Within, shape};
 use crate::platform::Platform;
 use crate::sync::MutexGuard;
 
@@ -37,6 +37,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         let waiter = waiters.get(number as usize).ok_or(Error::new(ENOMEM))?;
         let parked = self.header.parked();
         loop {
+            let shaped = shape();
             // What comes for a set within may choose this thread too, as soon as it has announced itself.
             let within = match self.is_plain() {
                 true => None,
@@ -50,12 +51,16 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(sink);
-            if looked.is_err() || sink.is_done() {
+            let again = shape() != shaped;
+            if looked.is_err() || sink.is_done() || again {
                 let end = waiter.withdraw(parked, number);
                 leave(&within, sink, number, end);
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
                     self.hand_on(self.core.lock());
+                }
+                if looked.is_ok() && !sink.is_done() {
+                    continue;
                 }
                 return looked;
             }
