@@ -91,9 +91,9 @@ impl<P: Platform, V: Member> Set<P, V> {
         if self.header.parked().looks_empty() {
             return;
         }
-        // Before it is chosen, so that who is knows.
-        self.handed_on.fetch_add(1, Ordering::Relaxed);
         if let Some(number) = self.choose(&mut core) {
+            // With the lock held, which who is chosen takes before it looks at the count.
+            self.handed_on.fetch_add(1, Ordering::Relaxed);
             drop(core);
             self.platform.wake(number);
         }
@@ -109,7 +109,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             let end = waiter.withdraw(self.header.parked(), number);
             leave(number);
             // It may have announced itself in sets that have been taken out since: those were to wake it, and look.
-            Within::of_dead(self.nested(), number).leave(end);
+            Within::of_dead(self.nested(), number).leave_dead(end);
             if end == End::Chosen {
                 self.hand_on(self.core.lock());
             }
