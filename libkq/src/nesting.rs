@@ -13,9 +13,9 @@
 //!   at the inner ones; nothing: wait
 //! ```
 //! What comes chooses one waiter, who may be one that has no use for it: an edge that its set has told, a note that is
-//! off. So who was chosen, and finds that something has come since before it parked, or was handed on, wakes all others
-//! that are parked there: each of them parked before that, or has seen it. Whoever finds nothing new wakes nobody, and that
-//! ends it.
+//! off. So who was chosen wakes all others that are parked on the sets within which have something to tell, unless somebody
+//! has done so since that came: a set counts what came and what was handed on, and remembers up to which count all were woken.
+//! Who parks after that has looked at what had come. So each arrival wakes everybody once at most, and that ends it.
 //!
 //! An edge-triggered set around another tells each arrival in it once, also at a level note that is true and was not
 //! told. Such a note is queued already, so the shard is told to wake for it all the same
@@ -29,6 +29,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use abi::error::{EINVAL, ELOOP, Error, Result};
 use event_protocol::park::End;
@@ -43,6 +44,16 @@ pub const DEPTH: usize = 5;
 /// Held while the shape of nested sets is looked at and changed.
 static SHAPE: Mutex<()> = Mutex::new(());
 
+/// How often a set was put into another one.
+static NESTED: AtomicU64 = AtomicU64::new(0);
+
+/// A number that moves when a set is put into another one. Who waits reads it before it looks which sets are within, and
+/// again when it is parked: a set that came in between is one on which it is not parked, and that wakes only those who
+/// are parked already (R50).
+pub(crate) fn shape() -> u64 {
+    NESTED.load(Ordering::SeqCst)
+}
+
 /// A set as seen from outside.
 pub trait Inner: Send + Sync {
     /// Its numbers, and who watches it.
@@ -54,8 +65,9 @@ pub trait Inner: Send + Sync {
     /// Its parked waiters.
     fn parked(&self) -> &Parked;
 
-    /// How often somebody who had taken what he wanted woke another one for the rest (R13).
-    fn handed_on(&self) -> u64;
+    /// Whether it has something to tell, and something has come, or was handed on (R13), since this was asked last: the
+    /// caller wakes everybody next.
+    fn has_news(&self) -> bool;
 
     /// From now on whoever waits for it, or for a set around it, is woken for every arrival.
     fn tell_every_arrival(&self);
@@ -70,52 +82,39 @@ pub trait Inner: Send + Sync {
 /// The sets within the one that a thread waits for: it announces itself in each, and takes itself out of the very same
 /// ones, whatever has changed meanwhile.
 pub(crate) struct Within {
-    /// With what there had been before it parked.
-    sets: Vec<(Arc<dyn Inner>, Past)>,
+    sets: Vec<Arc<dyn Inner>>,
     /// The waiter.
     number: u32,
-}
-
-/// What there has been in a set.
-#[derive(PartialEq, Eq)]
-struct Past {
-    handed_on: u64,
-    arrivals: u64,
-}
-
-impl Past {
-    /// In this order: who hands on counts and chooses in one step, as seen by a look.
-    fn of(set: &dyn Inner) -> Past {
-        let handed_on = set.handed_on();
-        Past { handed_on, arrivals: set.look().1 }
-    }
 }
 
 impl Within {
     /// Parks a waiter in the sets and all that are in them.
     pub fn park(sets: Vec<Arc<dyn Inner>>, number: u32) -> Within {
-        let park = |set: Arc<dyn Inner>| {
-            let before = Past::of(&*set);
-            set.parked().add(number);
-            (set, before)
-        };
-        Within { sets: with_nested(sets).into_iter().map(park).collect(), number }
+        let sets = with_nested(sets);
+        sets.iter().for_each(|set| set.parked().add(number));
+        Within { sets, number }
     }
 
-    /// Those in which a thread that is no more may have parked: whatever is there has come since.
+    /// Those in which a thread that is no more may have parked.
     pub fn of_dead(sets: Vec<Arc<dyn Inner>>, number: u32) -> Within {
-        let since = |set: Arc<dyn Inner>| {
-            let Past { handed_on, arrivals } = Past::of(&*set);
-            (set, Past { handed_on, arrivals: arrivals.wrapping_sub(1) })
-        };
-        Within { sets: with_nested(sets).into_iter().map(since).collect(), number }
+        Within { sets: with_nested(sets), number }
     }
 
     /// The wait is over.
     pub fn leave(&self, end: End) {
-        for (set, before) in &self.sets {
+        for set in &self.sets {
             set.parked().remove(self.number);
-            if end == End::Chosen && Past::of(&**set) != *before {
+            if end == End::Chosen && set.has_news() {
+                set.wake_everybody();
+            }
+        }
+    }
+
+    /// The wait of a thread that is no more is over. What it has said that it would wake others for, perhaps it has not.
+    pub fn leave_dead(&self, end: End) {
+        for set in &self.sets {
+            set.parked().remove(self.number);
+            if end == End::Chosen && set.look().0 > 0 {
                 set.wake_everybody();
             }
         }
@@ -168,5 +167,9 @@ pub(crate) fn nest<T>(
     }
     inner.description().lies_in(around);
     inner.tell_every_arrival();
-    make()
+    let made = make()?;
+    // The set is in the outer one, the number moves, and then the caller looks who is parked.
+    NESTED.fetch_add(1, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
+    Ok(made)
 }

@@ -7,22 +7,38 @@
 //! An event is in the ring once for each time that `kevent` would have told it. Threads that share a queue add notes with
 //! `EV_DISPATCH`, `EV_ONESHOT` or `EV_CLEAR`, as they would without a ring. R35 holds: when a delete has returned, nobody
 //! is handed the event any more, also not from a dead thread.
+//!
+//! Who waits is parked on the queue and on the ring, so that what becomes ready in the ring without the queue, because it
+//! was given back or because another thread told it all at once, wakes one who waits for just that:
+//!
+//! ```text
+//! who waits                               who makes an event ready, or leaves one behind
+//! ring's parked |= bit                     its place is ready
+//! state = PARKED, queue's parked |= bit    fence(SeqCst)
+//! fence(SeqCst)                            look at the ring's parked
+//! look at the queue, and at the ring         CAS state PARKED → CHOSEN: signal
+//! nothing: wait
+//! ```
+//! Who was woken claims one event and, when there are more, wakes the next.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 use core::time::Duration;
 
 use abi::error::{ECANCELED, EINVAL, ENOBUFS, Error, Result};
 use abi::limits::FOREVER;
 use claim_ring::{Claim, Event, Ring};
+use event_protocol::park::choose;
+use event_protocol::parked::Parked;
 
 use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists};
 use crate::file::Files;
 use crate::interruption::deadline;
-use crate::kqueue::{Kqueue, POKE};
+use crate::kqueue::Kqueue;
 use crate::platform::Platform;
 use crate::sync::Mutex;
 
@@ -37,7 +53,7 @@ pub struct UserRing<P: Platform> {
 /// What is there as long as somebody may have to hear of a thread's end.
 struct Shared<P: Platform> {
     queue: Arc<Kqueue<P>>,
-    ring: Arc<Ring>,
+    ring: Arc<Served>,
     owners: Mutex<Owners>,
 }
 
@@ -79,7 +95,11 @@ impl<P: Platform> UserRing<P> {
         if events > MAX_EVENTS {
             return Err(Error::new(EINVAL));
         }
-        let ring = Arc::new(Ring::new(events.max(1)));
+        let ring = Arc::new(Served {
+            ring: Ring::new(events.max(1)),
+            parked: Parked::default(),
+            last_woken: AtomicU32::new(0),
+        });
         queue.attach(&ring)?;
         let owners = Mutex::new(Owners::default());
         Ok(UserRing { shared: Arc::new(Shared { queue, ring, owners }) })
@@ -88,13 +108,14 @@ impl<P: Platform> UserRing<P> {
     /// Takes an event, waiting for one up to `timeout`. `ENOBUFS`: there is no room, since every event in the ring is taken
     /// and not committed.
     pub fn take(&self, files: &impl Files<P>, timeout: Option<Duration>) -> Result<Option<Taken<'_, P>>> {
-        let Shared { queue, ring, .. } = &*self.shared;
+        let Shared { queue, ring: served, .. } = &*self.shared;
+        let ring = &served.ring;
         let platform = queue.platform();
         let until = deadline(&**platform, timeout);
         let owner = self.owner(platform.thread())?;
         loop {
-            if let Some(claim) = ring.claim(owner) {
-                return Ok(Some(Taken { from: &self.shared, claim: Some(claim) }));
+            if let Some(taken) = self.claim(owner) {
+                return Ok(Some(taken));
             }
             if ring.room() == 0 {
                 return Err(Error::new(ENOBUFS));
@@ -103,12 +124,19 @@ impl<P: Platform> UserRing<P> {
                 FOREVER => None,
                 until => Some(Duration::from_nanos(until.saturating_sub(platform.now()))),
             };
-            let mut places = Places { ring, used: 0 };
+            let mut places = Places { served, used: 0 };
             let told = queue.kevent(&mut places, files, left)?;
             if told == 0 && left.is_some_and(|left| left.is_zero()) {
-                return Ok(None);
+                // Another thread may have told what there was.
+                return Ok(self.claim(owner));
             }
         }
+    }
+
+    fn claim(&self, owner: u32) -> Option<Taken<'_, P>> {
+        let claim = self.shared.ring.ring.claim(owner)?;
+        self.shared.wake_if_ready();
+        Some(Taken { from: &self.shared, claim: Some(claim) })
     }
 
     /// The number by which claims name the calling thread, whose end is heard of from now on.
@@ -138,18 +166,31 @@ impl<P: Platform> UserRing<P> {
 impl<P: Platform> Shared<P> {
     fn recover(&self, thread: u64) -> usize {
         let Some(owner) = self.owners.lock().take(thread) else { return 0 };
-        let ready = self.ring.recover(owner);
+        let ready = self.ring.ring.recover(owner);
         if ready > 0 {
-            self.queue.poke();
+            self.wake_one();
         }
         ready
     }
 
+    /// Wakes one who waits with this ring.
+    fn wake_one(&self) {
+        self.ring.wake_one(&**self.queue.platform(), |_| true);
+    }
+
+    /// The same, if an event is ready.
+    fn wake_if_ready(&self) {
+        self.ring.wake_one(&**self.queue.platform(), Ring::has_ready);
+    }
+
     /// R58: what it had taken, and what it was woken for, is another's.
     fn thread_ended(&self, thread: u64) {
+        // First it waits no more, so that it is not chosen again.
+        self.queue.thread_ended(thread);
         self.recover(thread);
         self.owners.lock().known.retain(|&(owner, _)| owner != thread);
-        self.queue.thread_ended(thread);
+        // What it was woken for, or told and did not claim.
+        self.wake_if_ready();
     }
 }
 
@@ -161,15 +202,15 @@ impl<P: Platform> Taken<'_, P> {
 
     /// The event.
     pub fn event(&self) -> KEvent {
-        self.claim.map_or(KEvent::default(), |claim| unpack(self.from.ring.event(&claim)))
+        self.claim.map_or(KEvent::default(), |claim| unpack(self.from.ring.ring.event(&claim)))
     }
 
     /// The event is done. `ECANCELED`: it had been taken away from this thread, and is another's to do.
     pub fn commit(mut self) -> Result<()> {
-        let done = self.claim.take().is_some_and(|claim| self.from.ring.commit(claim));
-        if self.from.ring.room() == 1 {
+        let done = self.claim.take().is_some_and(|claim| self.from.ring.ring.commit(claim));
+        if self.from.ring.ring.room() == 1 {
             // There was no room: what could not be told can be now.
-            self.from.queue.poke();
+            self.from.wake_one();
         }
         if done { Ok(()) } else { Err(Error::new(ECANCELED)) }
     }
@@ -178,16 +219,50 @@ impl<P: Platform> Taken<'_, P> {
 impl<P: Platform> Drop for Taken<'_, P> {
     fn drop(&mut self) {
         if let Some(claim) = self.claim.take()
-            && self.from.ring.give_back(claim)
+            && self.from.ring.ring.give_back(claim)
         {
-            self.from.queue.poke();
+            self.from.wake_one();
+        }
+    }
+}
+
+/// A ring, and who waits for what is in it.
+pub(crate) struct Served {
+    ring: Ring,
+    parked: Parked,
+    /// For rotation: a hint.
+    last_woken: AtomicU32,
+}
+
+impl Served {
+    /// Who waits with this ring.
+    pub fn parked(&self) -> &Parked {
+        &self.parked
+    }
+
+    /// Drops the events of this name.
+    pub fn forget(&self, ident: usize, filter: Filter) {
+        self.ring.forget(|event| is_of(event, ident, filter));
+    }
+
+    /// Wakes one who waits, if there is a reason still.
+    fn wake_one(&self, platform: &impl Platform, reason: impl FnOnce(&Ring) -> bool) {
+        // The ring is as it is before the look at who waits.
+        fence(Ordering::SeqCst);
+        if self.parked.looks_empty() || !reason(&self.ring) {
+            return;
+        }
+        let (waiters, _) = platform.waiters();
+        if let Some(number) = choose(&self.parked, waiters, self.last_woken.load(Ordering::Relaxed)) {
+            self.last_woken.store(number, Ordering::Relaxed);
+            platform.wake(number);
         }
     }
 }
 
 /// The ring as an event list. Its events are put under the queue's lock, so one thread at a time does.
 struct Places<'a> {
-    ring: &'a Ring,
+    served: &'a Served,
     used: usize,
 }
 
@@ -197,18 +272,25 @@ impl Lists for Places<'_> {
     }
 
     fn put(&mut self, event: KEvent) -> bool {
-        // A poke says only that there is something to look for.
-        let told = event.filter == POKE || self.ring.put(pack(&event));
+        let told = self.served.ring.put(pack(&event));
         self.used += usize::from(told);
         told
     }
 
     fn room(&self) -> usize {
-        self.ring.room()
+        self.served.ring.room()
     }
 
     fn used(&self) -> usize {
         self.used
+    }
+
+    fn is_done(&self) -> bool {
+        self.used > 0 || self.served.ring.has_ready() || self.room() == 0
+    }
+
+    fn parked(&self) -> Option<&Parked> {
+        Some(&self.served.parked)
     }
 }
 
@@ -230,7 +312,7 @@ fn unpack([ident, what, data, udata]: Event) -> KEvent {
 }
 
 /// Whether an event in a ring is one of this name.
-pub(crate) fn is_of(event: &Event, ident: usize, filter: Filter) -> bool {
+fn is_of(event: &Event, ident: usize, filter: Filter) -> bool {
     let event = unpack(*event);
     (event.ident, event.filter) == (ident, filter)
 }

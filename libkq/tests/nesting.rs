@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use abi::error::{EINVAL, ELOOP};
 use libkq::conditions::Conditions;
 use libkq::epoll::{EpollEvent, EpollFlags, EpollOp};
+use libkq::nesting::Inner;
 use libkq::poll::{FdSet, PollFd};
 use libkq::process::Process;
 use libkq::{Error, KEvent};
@@ -405,4 +406,97 @@ fn r13_two_who_wait_on_a_set_with_a_silent_set_in_it_do_not_wake_each_other() {
             assert_eq!(waiter.join().unwrap(), Ok(1));
         }
     });
+}
+
+#[test]
+fn r50_a_set_that_is_added_while_a_thread_parks_reaches_it() {
+    for within in [false, true] {
+        let s = setting();
+        s.world.stop_clock();
+        let process = std::sync::Arc::new(s.process);
+        let (outer, middle) = (process.kqueue().unwrap(), process.kqueue().unwrap());
+        let (inner, fd) = (process.kqueue().unwrap(), process.open("a", 0).unwrap());
+        let change = |kq, change| process.kevent(kq, &[change], &mut [], NOW).map(drop).unwrap();
+        change(inner, KEvent::read(fd).add());
+        if within {
+            change(outer, KEvent::read(middle).add());
+        }
+        let own = process.clone();
+        s.world.at_parking(move || {
+            // Into the set for which the thread waits, or into one within.
+            let around = if within { middle } else { outer };
+            own.kevent(around, &[KEvent::read(inner).add()], &mut [], NOW).unwrap();
+        });
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| process.kevent(outer, &[], &mut [KEvent::default()], None));
+            let (all, patience) = (2 + u32::from(within), Instant::now() + Duration::from_secs(60));
+            while s.world.parked() < all && Instant::now() < patience {
+                thread::yield_now();
+            }
+            let parked = s.world.parked();
+            s.world.readable("a", 5);
+            // Whatever is right, the test must end.
+            change(outer, KEvent::user(1).add().trigger());
+            assert_eq!((waiter.join().unwrap(), parked), (Ok(1), all));
+        });
+    }
+}
+
+#[test]
+fn r50_who_was_chosen_for_what_came_before_it_parked_wakes_those_who_have_a_use_for_it() {
+    let s = setting();
+    s.world.stop_clock();
+    // Both watch the inner set; the note of the first is off.
+    let (off, on, inner) = (s.kqueue(), s.kqueue(), s.watching("a"));
+    s.change(off, KEvent::read(inner).add().disable()).unwrap();
+    s.change(on, KEvent::read(inner).add()).unwrap();
+    thread::scope(|scope| {
+        let wait = |kq| {
+            let process = &s.process;
+            move || process.kevent(kq, &[], &mut [KEvent::default()], None)
+        };
+        let useful = scope.spawn(wait(on));
+        s.world.until_parked(2);
+        let useless = scope.spawn(wait(off));
+        s.world.until_parked(4);
+        // Who comes first in the rotation is chosen: each is, once.
+        for round in 0..2 {
+            s.world.readable("a", 5 + round);
+        }
+        assert_eq!(useful.join().unwrap(), Ok(1));
+        s.change(off, KEvent::user(1).add().trigger()).unwrap();
+        assert_eq!(useless.join().unwrap(), Ok(1));
+    });
+}
+
+#[test]
+fn r50_what_came_is_news_once_also_when_who_is_chosen_for_it_had_looked_before() {
+    let s = setting();
+    let inner = s.watching("a");
+    let set = s.process.queue(inner).unwrap();
+    assert!(!set.has_news());
+    for round in 1..4 {
+        s.world.readable("a", round);
+        // As who parks does.
+        assert_eq!(set.look().0, 1);
+        assert_eq!((set.has_news(), set.has_news()), (true, false));
+        s.world.drained_to("a", 0);
+        assert!(!set.has_news());
+    }
+    s.world.readable("a", 1);
+    s.world.drained_to("a", 0);
+    assert!(!set.has_news(), "nothing to tell");
+}
+
+#[test]
+fn r13_a_look_at_a_set_that_nobody_waits_for_hands_nothing_on() {
+    let s = setting();
+    let inner = s.watching("a");
+    let set = s.process.queue(inner).unwrap();
+    // From here on it is not seen at once that nobody is parked.
+    set.parked().add(64);
+    set.parked().remove(64);
+    s.world.readable("a", 1);
+    assert!(set.has_news());
+    assert_eq!((s.take(inner).len(), set.has_news()), (1, false));
 }

@@ -200,3 +200,114 @@ fn r10_each_event_is_committed_once_by_many_threads_that_give_some_back() {
     assert_eq!(done.load(Ordering::SeqCst), EVENTS);
     assert!(ring.take(&process, NOW).unwrap().is_none());
 }
+
+#[test]
+fn r13_each_who_was_woken_gets_an_event_though_the_first_put_all_into_the_ring() {
+    for _ in 0..30 {
+        let (world, process, kq, ring) = setting(8);
+        // Each stays with its event until all have one.
+        let together = std::sync::Barrier::new(3);
+        thread::scope(|scope| {
+            let take = || {
+                let taken = ring.take(&process, None).unwrap().unwrap();
+                together.wait();
+                taken.commit()
+            };
+            let waiters = [scope.spawn(take), scope.spawn(take), scope.spawn(take)];
+            world.until_parked(3);
+            let all = [1, 2, 3].map(|ident| KEvent::user(ident).add().oneshot().trigger());
+            process.kevent(kq, &all, &mut [], NOW).unwrap();
+            waiters.into_iter().for_each(|waiter| assert_eq!(waiter.join().unwrap(), Ok(())));
+        });
+    }
+}
+
+#[test]
+fn r13_all_that_is_recovered_at_once_reaches_as_many_who_wait() {
+    let (world, process, kq, ring) = setting(8);
+    let all = [1, 2, 3].map(|ident| KEvent::user(ident).add().oneshot().trigger());
+    process.kevent(kq, &all, &mut [], NOW).unwrap();
+    let together = std::sync::Barrier::new(3);
+    thread::scope(|scope| {
+        let dead = scope.spawn(|| {
+            (0..3).for_each(|_| std::mem::forget(ring.take(&process, NOW).unwrap().unwrap()));
+            thread_number()
+        });
+        let dead = dead.join().unwrap();
+        let take = || {
+            let taken = ring.take(&process, None).unwrap().unwrap();
+            together.wait();
+            taken.commit()
+        };
+        let waiters = [scope.spawn(take), scope.spawn(take), scope.spawn(take)];
+        world.until_parked(3);
+        assert_eq!(ring.recover(dead), 3);
+        waiters.into_iter().for_each(|waiter| assert_eq!(waiter.join().unwrap(), Ok(())));
+    });
+}
+
+#[test]
+fn what_is_given_back_wakes_who_waits_for_that_ring_and_nobody_else() {
+    let (world, process, kq, ring) = setting(4);
+    let other = UserRing::new(process.queue(kq).unwrap(), 4).unwrap();
+    change(&process, kq, KEvent::user(3).add().oneshot().trigger());
+    let taken = ring.take(&process, NOW).unwrap().unwrap();
+    thread::scope(|scope| {
+        let elsewhere = scope.spawn(|| other.take(&process, None).unwrap().unwrap().commit());
+        world.until_parked(1);
+        let in_kevent = scope.spawn(|| process.kevent(kq, &[], &mut [KEvent::default()], None));
+        world.until_parked(2);
+        let own = scope.spawn(|| ring.take(&process, None).unwrap().unwrap().commit());
+        world.until_parked(3);
+        let before = world.wakes();
+        drop(taken);
+        assert_eq!(own.join().unwrap(), Ok(()));
+        assert_eq!(world.wakes() - before, 1);
+        let rest = [4, 5].map(|ident| KEvent::user(ident).add().oneshot().trigger());
+        for event in rest {
+            let parked = world.parked();
+            change(&process, kq, event);
+            while world.parked() == parked {
+                thread::yield_now();
+            }
+        }
+        assert_eq!((elsewhere.join().unwrap(), in_kevent.join().unwrap()), (Ok(()), Ok(1)));
+    });
+}
+
+#[test]
+fn r37_a_ring_is_no_note_of_its_queue() {
+    let (_world, process, kq, ring) = setting(4);
+    let outer = process.kqueue().unwrap();
+    change(&process, outer, KEvent::read(kq).add());
+    change(&process, kq, KEvent::user(3).add().oneshot().trigger());
+    drop(ring.take(&process, NOW).unwrap().unwrap());
+    let mut told = [KEvent::default(); 4];
+    assert_eq!(process.kevent(outer, &[], &mut told, NOW), Ok(0), "{told:?}");
+    assert_eq!(process.kevent(kq, &[], &mut told, NOW), Ok(0), "{told:?}");
+}
+
+#[test]
+fn r35_a_delete_drops_no_event_of_the_next_note_of_the_name() {
+    let (_world, process, kq, ring) = setting(4);
+    let (added, deleted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    const ROUNDS: usize = 20_000;
+    thread::scope(|scope| {
+        let deleter = scope.spawn(|| {
+            while added.load(Ordering::SeqCst) < ROUNDS {
+                let done = process.kevent(kq, &[KEvent::user(3).delete()], &mut [], NOW);
+                deleted.fetch_add(usize::from(done.is_ok()), Ordering::SeqCst);
+            }
+        });
+        let mut taken = 0;
+        for _ in 0..ROUNDS {
+            change(&process, kq, KEvent::user(3).add().oneshot().trigger());
+            if let Some(event) = ring.take(&process, NOW).unwrap() {
+                taken += usize::from(event.commit().is_ok());
+            }
+            added.fetch_add(1, Ordering::SeqCst);
+        }
+        deleter.join().unwrap();
+        assert_eq!(taken + deleted.load(Ordering::SeqCst), ROUNDS);
+    });
+}

@@ -133,6 +133,11 @@ impl Ring {
         self.places.iter().filter(|place| kind(place.look()) == FREE).count()
     }
 
+    /// Whether an event is ready, for whoever claims it first.
+    pub fn has_ready(&self) -> bool {
+        self.places.iter().any(|place| kind(place.look()) == READY)
+    }
+
     /// Claims a ready event for `owner`.
     pub fn claim(&self, owner: u32) -> Option<Claim> {
         let count = self.places.len();

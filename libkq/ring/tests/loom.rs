@@ -2,7 +2,10 @@
 #![cfg(loom)]
 
 use claim_ring::Ring;
+use event_protocol::park::{Waiter, choose};
+use event_protocol::parked::Parked;
 use loom::sync::Arc;
+use loom::sync::atomic::{Ordering, fence};
 use loom::thread;
 
 #[test]
@@ -81,5 +84,31 @@ fn a_place_that_is_used_again_is_another_event() {
         let _ = ring.put([2, 2, 0, 0]);
         ring.forget(|event| event[0] == 1);
         taker.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_given_back_is_seen_by_who_waits_or_wakes_it() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::new(1));
+        let (waiters, parked) = (Arc::new([Waiter::default()]), Arc::new(Parked::default()));
+        assert!(ring.put([7, 0, 0, 0]));
+        let claim = ring.claim(1).unwrap();
+        let giver = {
+            let (ring, waiters, parked) = (ring.clone(), waiters.clone(), parked.clone());
+            thread::spawn(move || {
+                assert!(ring.give_back(claim));
+                fence(Ordering::SeqCst);
+                !parked.looks_empty() && choose(&parked, &*waiters, 0).is_some()
+            })
+        };
+        // On the ring and on its queue.
+        let queue = Parked::default();
+        parked.add(0);
+        waiters[0].announce(&queue, 0, 0);
+        let seen = ring.has_ready();
+        let woken = giver.join().unwrap();
+        assert!(seen || woken, "sleeps beside an event");
+        assert_eq!(woken, waiters[0].is_chosen());
     });
 }

@@ -297,8 +297,8 @@ impl<P: Platform> Inner for DevPoll<P> {
         self.set.parked()
     }
 
-    fn handed_on(&self) -> u64 {
-        self.set.handed_on()
+    fn has_news(&self) -> bool {
+        self.set.has_news()
     }
 
     fn tell_every_arrival(&self) {

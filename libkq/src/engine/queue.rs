@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use abi::error::{ENOMEM, Error, Result};
 use event_protocol::activation::{BankLayout, QueueHeader};
 use event_protocol::cell::Cell;
+use event_protocol::parked::Parked;
 use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::{Arrivals, Slot, Terms};
 
@@ -22,6 +23,16 @@ pub trait Sink {
 
     /// Whether none was put.
     fn is_empty(&self) -> bool;
+
+    /// Whether there is nothing more to wait for: something was put, or the sink has no room, whose owner makes some.
+    fn is_done(&self) -> bool {
+        !self.is_empty() || self.is_full()
+    }
+
+    /// Who waits for what others put into it, if others do.
+    fn parked(&self) -> Option<&Parked> {
+        None
+    }
 }
 
 /// What becomes of a note that was looked at.

@@ -287,8 +287,8 @@ impl<P: Platform> Inner for Epoll<P> {
         self.set.parked()
     }
 
-    fn handed_on(&self) -> u64 {
-        self.set.handed_on()
+    fn has_news(&self) -> bool {
+        self.set.has_news()
     }
 
     fn tell_every_arrival(&self) {

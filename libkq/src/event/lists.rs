@@ -1,5 +1,7 @@
 //! The two lists of a `kevent` call, which may be one (R5).
 
+use event_protocol::parked::Parked;
+
 use super::KEvent;
 
 /// Changes to read and room for events.
@@ -20,6 +22,18 @@ pub trait Lists {
 
     /// Events that were put.
     fn used(&self) -> usize;
+
+    /// Whether there is nothing more to wait for.
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.used() > 0 || self.room() == 0
+    }
+
+    /// Who waits for what others put into it, if others do.
+    #[inline]
+    fn parked(&self) -> Option<&Parked> {
+        None
+    }
 }
 
 /// Two slices.

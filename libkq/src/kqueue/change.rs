@@ -46,7 +46,8 @@ impl<P: Platform> Kqueue<P> {
         let found = self.set.core()?.find(key(change));
         match (found, change.filter) {
             (Some(index), _) if change.flags.contains(EventFlags::DELETE) => {
-                self.set.delete_live(&order, index)
+                // Before the name can be another note's.
+                self.set.delete_live(&order, index).map(|()| self.forget(change.ident, change.filter))
             }
             (Some(index), Filter::TIMER) => self.restart_timer(index, change),
             (None, Filter::USER) => self.set.make_room(&order).and_then(|()| self.insert_user(change)),
@@ -97,7 +98,8 @@ impl<P: Platform> Kqueue<P> {
             if note.cell.is_some() || change.filter == Filter::PROC {
                 return None;
             }
-            return Some(core.remove_own(index));
+            // Before the name can be another note's, whose events are its own.
+            return Some(core.remove_own(index).map(|()| self.forget(change.ident, change.filter)));
         }
         if add && [Filter::TIMER, Filter::PROC].contains(&change.filter) {
             return None;

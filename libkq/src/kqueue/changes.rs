@@ -29,11 +29,7 @@ impl<P: Platform> Kqueue<P> {
                 }
             }
             index += 1;
-            let done = self.change(&change, files);
-            if done.is_ok() && change.flags.contains(EventFlags::DELETE) {
-                self.forget(change.ident, change.filter);
-            }
-            answer(lists, &change, done)?;
+            answer(lists, &change, self.change(&change, files))?;
         }
         Ok(())
     }

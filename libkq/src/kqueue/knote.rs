@@ -159,13 +159,6 @@ impl<P: Platform> KNote<P> {
         self.enabled && news
     }
 
-    /// Triggers one of the program's own.
-    pub fn trigger(&mut self) {
-        if let Watched::User(user) = &mut self.watched {
-            user.triggered = true;
-        }
-    }
-
     /// Whether it belongs on the ready list. A set's does always.
     pub fn is_ready_by_itself(&self) -> bool {
         matches!(self.watched, Watched::Set(..)) || self.is_due()

@@ -11,14 +11,12 @@ mod user;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use abi::error::{EAGAIN, Error, Result};
-use claim_ring::Ring;
+use abi::error::{EAGAIN, ENOMEM, Error, Result};
 use event_protocol::parked::Parked;
 
 use crate::description::{Description, Watcher};
 use crate::engine::Sink;
 use crate::event::filter::Filter;
-use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists};
 use crate::file::Files;
 use crate::interruption::{Call, deadline};
@@ -26,15 +24,11 @@ use crate::nesting::Inner;
 use crate::platform::Platform;
 use crate::set::{Rest, Set};
 use crate::sync::Mutex;
-use crate::user_ring::is_of;
-use knote::{KNote, Watched};
-use user::User;
+use crate::user_ring::Served;
+use knote::KNote;
 
 /// Filters whose ident is a descriptor.
 const ON_DESCRIPTORS: [Filter; 4] = [Filter::READ, Filter::WRITE, Filter::EXCEPT, Filter::VNODE];
-
-/// Of the hidden note by which rings are looked at again: no change can name it, since there is no such filter.
-pub(crate) const POKE: Filter = Filter(i16::MIN + 1);
 
 /// A queue.
 pub struct Kqueue<P: Platform> {
@@ -47,7 +41,7 @@ pub struct Kqueue<P: Platform> {
     /// not held then: closing a descriptor waits for no service (R56).
     processes: Mutex<()>,
     /// Rings into which its events are told.
-    rings: Mutex<Vec<Weak<Ring>>>,
+    rings: Mutex<Vec<Weak<Served>>>,
     /// Itself, as sets in it know it.
     around: Weak<dyn Inner>,
 }
@@ -148,41 +142,26 @@ impl<P: Platform> Kqueue<P> {
     }
 
     /// Its events are told into this ring too.
-    pub(crate) fn attach(&self, ring: &Arc<Ring>) -> Result<()> {
+    pub(crate) fn attach(&self, ring: &Arc<Served>) -> Result<()> {
         let mut rings = self.rings.lock();
         rings.retain(|ring| ring.strong_count() > 0);
+        rings.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         rings.push(Arc::downgrade(ring));
-        drop(rings);
-        let order = self.set.order();
-        self.set.make_room(&order)?;
-        let mut core = self.set.core()?;
-        if core.find((0, POKE)).is_none() {
-            let hidden = KEvent { flags: EventFlags::ADD | EventFlags::CLEAR, ..KEvent::new(0, POKE) };
-            core.insert_own(KNote::new(&hidden, Watched::User(User::default()), 0, 0)?)?;
-        }
         Ok(())
-    }
-
-    /// Has a thread that waits look at the ring again.
-    pub(crate) fn poke(&self) {
-        // A queue that is closed has nobody who waits.
-        let Ok(mut core) = self.set.core() else { return };
-        let Some(index) = core.find((0, POKE)) else { return };
-        if let Some(note) = core.queue.note_mut(index) {
-            note.view.trigger();
-        }
-        self.set.look(core, index, true);
     }
 
     /// A thread that waited here, perhaps, is no more.
     pub(crate) fn thread_ended(&self, thread: u64) {
-        self.set.thread_ended(thread);
+        let rings: Vec<Arc<Served>> = self.rings.lock().iter().filter_map(Weak::upgrade).collect();
+        self.set.thread_ended(thread, |number| {
+            rings.iter().for_each(|ring| ring.parked().remove(number));
+        });
     }
 
     /// R35: what is in rings of a note that is gone reaches nobody.
     fn forget(&self, ident: usize, filter: Filter) {
         for ring in self.rings.lock().iter().filter_map(Weak::upgrade) {
-            ring.forget(|event| is_of(event, ident, filter));
+            ring.forget(ident, filter);
         }
     }
 
@@ -205,8 +184,8 @@ impl<P: Platform> Inner for Kqueue<P> {
         self.set.parked()
     }
 
-    fn handed_on(&self) -> u64 {
-        self.set.handed_on()
+    fn has_news(&self) -> bool {
+        self.set.has_news()
     }
 
     fn tell_every_arrival(&self) {
@@ -245,6 +224,16 @@ impl<L: Lists> Sink for Events<'_, L> {
     #[inline]
     fn is_empty(&self) -> bool {
         self.0.used() == 0
+    }
+
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.0.is_done()
+    }
+
+    #[inline]
+    fn parked(&self) -> Option<&Parked> {
+        self.0.parked()
     }
 }
 

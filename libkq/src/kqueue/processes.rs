@@ -138,7 +138,8 @@ impl<P: Platform> Kqueue<P> {
         }
         let mut core = self.set.core()?;
         let index = core.find(key(pid)).ok_or(Error::new(ENOENT))?;
-        core.remove_own(index)
+        // Before the name can be another note's.
+        core.remove_own(index).map(|()| self.forget(change.ident, change.filter))
     }
 
     /// A harvest has found the stream ready: reads it, and harvests what its records have made true.

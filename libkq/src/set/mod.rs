@@ -73,6 +73,8 @@ pub struct Set<P: Platform, V: Member> {
     shards: AtomicU64,
     /// How often a wake-up was handed on: counted with the core lock held.
     handed_on: AtomicU64,
+    /// Of arrivals and wake-ups handed on, how many everybody was woken for.
+    woken_for: AtomicU64,
 }
 
 /// What the core lock guards.
@@ -120,6 +122,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             core: Mutex::new(core),
             shards: AtomicU64::new(0),
             handed_on: AtomicU64::new(0),
+            woken_for: AtomicU64::new(0),
         })
     }
 
@@ -253,9 +256,14 @@ impl<P: Platform, V: Member> Set<P, V> {
         self.header.parked()
     }
 
-    /// How often a wake-up was handed on (R13).
-    pub fn handed_on(&self) -> u64 {
-        self.handed_on.load(Ordering::Relaxed)
+    /// Whether a note is true, and something has come or was handed on since this was asked last. The caller wakes
+    /// everybody next.
+    pub fn has_news(&self) -> bool {
+        let (due, arrivals) = self.pending();
+        // Who was chosen by a wake-up that was handed on has had the lock since, for the line above: it is counted. What
+        // comes between the two counts makes them at most that much too large, and everybody is woken after that.
+        let came = arrivals.wrapping_add(self.handed_on.load(Ordering::Relaxed));
+        due > 0 && self.woken_for.fetch_max(came, Ordering::AcqRel) < came
     }
 
     /// Closes the set: notes go, and who waits is woken with an error (R34).

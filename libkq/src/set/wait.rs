@@ -8,7 +8,7 @@ use event_protocol::park::{End, choose};
 use super::{Core, Member, Set};
 use crate::engine::{Sink, View};
 use crate::interruption::Interruption;
-use crate::nesting::Within;
+use crate::nesting::{Within, shape};
 use crate::platform::Platform;
 use crate::sync::MutexGuard;
 
@@ -37,6 +37,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         let waiter = waiters.get(number as usize).ok_or(Error::new(ENOMEM))?;
         let parked = self.header.parked();
         loop {
+            let shaped = shape();
             // What comes for a set within may choose this thread too, as soon as it has announced itself.
             let within = match self.is_plain() {
                 true => None,
@@ -45,15 +46,21 @@ impl<P: Platform, V: Member> Set<P, V> {
                     Some(Within::park(self.nested(), number))
                 }
             };
+            if let Some(others) = sink.parked() {
+                others.add(number);
+            }
             waiter.announce(parked, number, self.platform.cpu());
             let looked = self.collect(sink);
-            // A sink without room has nothing to wait for: its owner makes some, or finds what it waits for there.
-            if looked.is_err() || !sink.is_empty() || sink.is_full() {
+            let again = shape() != shaped;
+            if looked.is_err() || sink.is_done() || again {
                 let end = waiter.withdraw(parked, number);
-                leave(&within, end);
+                leave(&within, sink, number, end);
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
                     self.hand_on(self.core.lock());
+                }
+                if looked.is_ok() && !sink.is_done() {
+                    continue;
                 }
                 return looked;
             }
@@ -66,10 +73,10 @@ impl<P: Platform, V: Member> Set<P, V> {
                 slept = if over { Err(Error::new(EINTR)) } else { self.platform.sleep(number, deadline) };
             }
             let end = waiter.withdraw(parked, number);
-            leave(&within, end);
+            leave(&within, sink, number, end);
             self.collect_news(sink)?;
             match slept {
-                _ if !sink.is_empty() || sink.is_full() => return Ok(()),
+                _ if sink.is_done() => return Ok(()),
                 Ok(()) => {}
                 Err(error) if error.errno == ETIMEDOUT => return Ok(()),
                 Err(error) => return Err(error),
@@ -84,23 +91,25 @@ impl<P: Platform, V: Member> Set<P, V> {
         if self.header.parked().looks_empty() {
             return;
         }
-        // Before it is chosen, so that who is knows.
-        self.handed_on.fetch_add(1, Ordering::Relaxed);
         if let Some(number) = self.choose(&mut core) {
+            // With the lock held, which who is chosen takes before it looks at the count.
+            self.handed_on.fetch_add(1, Ordering::Relaxed);
             drop(core);
             self.platform.wake(number);
         }
     }
 
-    /// A thread that waited here, perhaps, is no more: what it was chosen for is another's (R44, R58).
-    pub fn thread_ended(&self, thread: u64) {
+    /// A thread that waited here, perhaps, is no more: what it was chosen for is another's (R44, R58). Its sink is nobody's:
+    /// `leave` takes the waiter out of what others put into.
+    pub fn thread_ended(&self, thread: u64, leave: impl Fn(u32)) {
         let (waiters, seats) = self.platform.waiters();
         for seat in seats.of_dead(thread, u64::from(self.number)) {
             let number = seat.number();
             let Some(waiter) = waiters.get(number as usize) else { continue };
             let end = waiter.withdraw(self.header.parked(), number);
+            leave(number);
             // It may have announced itself in sets that have been taken out since: those were to wake it, and look.
-            Within::of_dead(self.nested(), number).leave(end);
+            Within::of_dead(self.nested(), number).leave_dead(end);
             if end == End::Chosen {
                 self.hand_on(self.core.lock());
             }
@@ -131,9 +140,12 @@ impl<P: Platform, V: Member> Set<P, V> {
     }
 }
 
-/// The wait is over for the sets within too.
+/// The wait is over for the sets within too, and for others who put into the sink.
 #[inline]
-fn leave(within: &Option<Within>, end: End) {
+fn leave(within: &Option<Within>, sink: &impl Sink, number: u32, end: End) {
+    if let Some(others) = sink.parked() {
+        others.remove(number);
+    }
     if let Some(within) = within {
         within.leave(end);
     }

@@ -79,7 +79,7 @@ struct Server {
     /// What every growing of a queue fails with.
     fail_growing: Option<i32>,
     late: u64,
-    at_parking: Option<(String, i64)>,
+    at_parking: Option<Box<dyn FnOnce() + Send>>,
     /// Threads that never run again, once they sleep.
     killed: Vec<u64>,
     before_change: Option<Box<dyn FnOnce() + Send>>,
@@ -283,7 +283,13 @@ impl World {
 
     /// So many bytes can be read in the moment in which a thread announces that it parks.
     pub fn readable_at_parking(&self, name: &str, bytes: i64) {
-        self.lock().at_parking = Some((String::from(name), bytes));
+        let (world, name) = (self.clone(), String::from(name));
+        self.at_parking(move || world.readable(&name, bytes));
+    }
+
+    /// Done by another thread at the moment in which the next thread parks: it has looked what it waits for.
+    pub fn at_parking(&self, act: impl FnOnce() + Send + 'static) {
+        self.lock().at_parking = Some(Box::new(act));
     }
 
     /// Done by another thread at the moment in which the server is asked for the next change.
@@ -519,9 +525,9 @@ impl Platform for World {
 
     fn cpu(&self) -> u32 {
         // Asked as part of the announcement.
-        let arrival = self.lock().at_parking.take();
-        if let Some((name, bytes)) = arrival {
-            self.readable(&name, bytes);
+        let act = self.lock().at_parking.take();
+        if let Some(act) = act {
+            std::thread::spawn(act).join().unwrap();
         }
         0
     }
