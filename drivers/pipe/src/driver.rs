@@ -3,7 +3,8 @@
 use crate::conduit::{CAPACITY, Conduit, End, LEAST};
 use crate::names::{self, Names, Place};
 use abi::error::{
-    EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENXIO, EPERM, ESPIPE, Error, Result,
+    EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOMEM, ENOTDIR, ENXIO, EPERM, ESPIPE, Error,
+    Result,
 };
 use abi::flag::{O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK, O_RDONLY, O_WRONLY};
 use alloc::collections::BTreeMap;
@@ -127,10 +128,40 @@ impl Pipes {
         own.min(self.most_held - self.used.held)
     }
 
+    /// Writes what the pipe must have more memory for.
+    #[cold]
+    fn write_more(&mut self, number: u64, bytes: &[u8]) -> Result<usize> {
+        let owner = self.pipes.get(&number).ok_or(Error::new(EBADF))?.owner;
+        let spare = self.spare(owner);
+        let conduit = &mut self.pipes.get_mut(&number).ok_or(Error::new(EBADF))?.conduit;
+        let held = conduit.held();
+        let count = conduit.write(bytes, spare)?;
+        self.holds(number, held);
+        Ok(count)
+    }
+
+    /// An empty pipe gives its memory back when its owner, or all together, have used half of what they may.
+    #[cold]
+    fn shrink(&mut self, number: u64) {
+        let owner = self.pipes.get(&number).map_or(0, |pipe| pipe.owner);
+        let is_short =
+            self.used.held > self.most_held / 2 || self.used_by(owner).held > self.most_held / SHARE / 2;
+        if let Some(Pipe { conduit, .. }) = self.pipes.get_mut(&number)
+            && is_short
+        {
+            let held = conduit.held();
+            conduit.shrink();
+            self.holds(number, held);
+        }
+    }
+
     /// The memory of a pipe is other than it was.
     fn holds(&mut self, number: u64, before: usize) {
         let Some(Pipe { conduit, owner, .. }) = self.pipes.get(&number) else { return };
         let (now, owner) = (conduit.held(), *owner);
+        if now == before {
+            return;
+        }
         self.account(owner, |used| used.held = used.held + now - before);
     }
 
@@ -335,18 +366,13 @@ impl Driver for Pipes {
         offset: Option<u64>,
     ) -> Result<Taken> {
         seekless(offset)?;
-        let (number, _) = self.pipe_of(file)?;
-        let owner = self.pipes.get(&number).map_or(0, |pipe| pipe.owner);
-        let is_short =
-            self.used.held > self.most_held / 2 || self.used_by(owner).held > self.most_held / SHARE / 2;
         let (number, conduit) = self.pipe_of(file)?;
         let count = conduit.read(buffer)?;
-        let held = conduit.held();
-        if is_short {
-            conduit.shrink();
-        }
         let hung_up = conduit.is_empty() && !conduit.has_writer();
-        self.holds(number, held);
+        // No share is used by half while the sum of all is less.
+        if self.used.held > self.most_held / SHARE / 2 {
+            self.shrink(number);
+        }
         if count > 0 {
             // The hang-up shows when the last byte is read: that is news to readers.
             self.tell(context, number, hung_up, true);
@@ -371,12 +397,12 @@ impl Driver for Pipes {
         offset: Option<u64>,
     ) -> Result<usize> {
         seekless(offset)?;
-        let (number, _) = self.pipe_of(file)?;
-        let spare = self.spare(self.pipes.get(&number).map_or(0, |pipe| pipe.owner));
         let (number, conduit) = self.pipe_of(file)?;
-        let held = conduit.held();
-        let count = conduit.write(bytes, spare)?;
-        self.holds(number, held);
+        // Most writes need no more memory than there is.
+        let count = match conduit.write(bytes, 0) {
+            Err(error) if error.errno == ENOMEM => self.write_more(number, bytes)?,
+            written => written?,
+        };
         self.tell(context, number, true, false);
         context.wake(Direction::Read, queue(number));
         Ok(count)
