@@ -1,6 +1,7 @@
 //! Processes: handles, threads, a quota, an end.
 
 use crate::{
+    arena::Id,
     handle_table::HandleTable,
     quota::{Account, Charge},
 };
@@ -42,6 +43,6 @@ pub struct Process {
     pub references: u32,
     /// First of those who are told when it has ended.
     pub first_watch: u32,
-    /// What it costs its creator.
-    pub charge: Option<Charge>,
+    /// Who made it, and what it costs there; the first process was made by nobody.
+    pub creator: Option<(Id<Process>, Charge)>,
 }

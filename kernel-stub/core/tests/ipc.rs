@@ -436,6 +436,38 @@ fn a_process_that_nothing_can_start_is_abandoned() {
 }
 
 #[test]
+fn processes_that_hold_only_each_other_end_with_who_made_them() {
+    let mut w = World::new();
+    let (creator, stranger) = (w.process(), w.process());
+    w.thread(creator);
+    w.objects.retain(Object::Process(creator));
+    let mut made = |w: &mut World| {
+        let charge = w.objects.charge(creator, 1).unwrap();
+        let account = Account::root(1 << 20);
+        let process = w.objects.create_process(account, 1, 63, Some((creator, charge))).unwrap();
+        let object = Object::Process(process);
+        (process, w.objects.insert_handle(creator, object, object.all_rights()).unwrap())
+    };
+    let ((one, to_one), (other, to_other)) = (made(&mut w), made(&mut w));
+    let (running, to_running) = made(&mut w);
+    let thread = w.thread(running);
+    w.objects.threads.at_mut(thread).unwrap().parked = false;
+    w.objects.grant(creator, to_one, other, Rights::all()).unwrap();
+    w.objects.grant(creator, to_other, one, Rights::all()).unwrap();
+    for handle in [to_one, to_other, to_running] {
+        w.objects.close(creator, handle).unwrap();
+    }
+    let abandoned = |w: &World| -> Vec<Id<Process>> {
+        let process = |item: &Garbage| if let Garbage::Abandoned(id) = item { Some(*id) } else { None };
+        w.objects.garbage.iter().filter_map(process).collect()
+    };
+    w.end(stranger);
+    assert_eq!(abandoned(&w), []);
+    w.end(creator);
+    assert_eq!(abandoned(&w), [one, other], "and not the one that runs");
+}
+
+#[test]
 fn nothing_is_left_when_everybody_has_ended() {
     let mut w = World::new();
     let account = Account::root(1 << 20);

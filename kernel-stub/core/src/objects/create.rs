@@ -86,7 +86,7 @@ impl Objects {
         account: Arc<Account>,
         block: u64,
         highest_priority: u8,
-        charge: Option<Charge>,
+        creator: Option<(Id<Process>, Charge)>,
     ) -> Result<Id<Process>> {
         let table = account.charge(0)?;
         let process = Process {
@@ -100,7 +100,7 @@ impl Objects {
             status: ProcessStatus::default(),
             references: 0,
             first_watch: NO_WATCH,
-            charge,
+            creator,
         };
         self.processes.insert(process).ok_or(Error::new(EAGAIN))
     }

@@ -7,7 +7,7 @@ use crate::{
     object::{Garbage, Memory},
     process::{Life, Process},
     quota::Account,
-    thread::{Outcome, Thread, Wait},
+    thread::{NO_THREAD, Outcome, Thread, Wait},
     watch::NO_WATCH,
 };
 use abi::{error::EPIPE, status::State};
@@ -115,7 +115,34 @@ impl Objects {
         }
         process.account = empty;
         self.fire_watches(watches);
+        self.end_orphans(id);
         self.forget_process(id);
+    }
+
+    /// What a process has made and nobody has started ends with it, whoever has handles to it: processes could hold each other
+    /// and nobody else them, at the cost of the creator's account for ever.
+    fn end_orphans(&mut self, creator: Id<Process>) {
+        for index in 0..self.processes.capacity() {
+            let Some(id) = self.processes.id_at(index) else { continue };
+            let orphan = self.processes.get(id).is_some_and(|process| {
+                process.life == Life::Alive && process.creator.as_ref().is_some_and(|(by, _)| *by == creator)
+            });
+            if orphan && self.is_unstarted(id) {
+                self.discard(Garbage::Abandoned(id));
+            }
+        }
+    }
+
+    /// Whether none of its threads was ever started.
+    fn is_unstarted(&self, id: Id<Process>) -> bool {
+        let mut index = self.processes.get(id).map_or(NO_THREAD, |process| process.first_thread);
+        while let Some(thread) = self.threads.at(index) {
+            if !thread.parked {
+                return false;
+            }
+            index = thread.sibling;
+        }
+        true
     }
 
     pub(super) fn forget_process(&mut self, id: Id<Process>) {

@@ -38,7 +38,7 @@ fn make(call: &Call<'_>) -> Result<u64> {
         return Err(Error::new(abi::error::EPERM));
     }
     let word = Arc::into_raw(block) as u64;
-    let created = objects.create_process(account, word, priority as u8, Some(charge));
+    let created = objects.create_process(account, word, priority as u8, Some((call.process(), charge)));
     match created {
         Ok(id) => {
             let object = Object::Process(id);
