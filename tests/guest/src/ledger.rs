@@ -31,12 +31,6 @@ impl Ledger {
     /// Fails unless there is again what there was. The kernel may clean up behind a death for a while.
     #[track_caller]
     pub fn balance(&self) -> Outcome {
-        self.balance_within(SPARE_FRAMES, SPARE_BYTES, 0)
-    }
-
-    /// The same where tables grow by more, and so many processes that have ended may still be known by a handle each.
-    #[track_caller]
-    pub fn balance_within(&self, spare_frames: u64, spare_bytes: u64, dead: u64) -> Outcome {
         let deadline = soon();
         loop {
             let now = counters()?;
@@ -44,16 +38,13 @@ impl Ledger {
             let frames = |counters: &KernelCounters| counters.frames_free + counters.heap_frames;
             let missing = frames(&self.before).saturating_sub(frames(&now));
             let grown = now.heap_bytes.saturating_sub(self.before.heap_bytes);
-            let known = now.processes.saturating_sub(self.before.processes).min(dead);
             let objects = KernelCounters {
                 frames_free: self.before.frames_free,
                 heap_frames: self.before.heap_frames,
                 heap_bytes: self.before.heap_bytes,
-                processes: now.processes - known,
-                handles: now.handles.saturating_sub(known),
                 ..now
             };
-            if objects == self.before && missing <= spare_frames && grown <= spare_bytes {
+            if objects == self.before && missing <= SPARE_FRAMES && grown <= SPARE_BYTES {
                 return Ok(());
             }
             if rt::clock::now_ns() > deadline {

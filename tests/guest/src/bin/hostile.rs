@@ -47,11 +47,17 @@ fn main(start: &rt::Start) -> i32 {
 }
 
 fn a_million_wild_calls(seed: u64, times: u64) -> Outcome {
-    // Once for the tables to grow.
-    (0..3).try_for_each(|round| run(seed ^ round, CALLS_OF_ONE).map(drop))?;
+    // The first half makes the tables as large as wild calls make them; what the second half made is gone after it.
+    let half = CALLS * times / 2;
+    among_witnesses(seed, half)?;
     let ledger = Ledger::open()?;
+    among_witnesses(!seed, half)?;
+    ledger.balance()
+}
+
+/// Lets hostile processes make so many calls, one process after the other, while others go on.
+fn among_witnesses(seed: u64, calls: u64) -> Outcome {
     let witnesses = Witnesses::start()?;
-    let calls = CALLS * times;
     let mut done = 0;
     let mut round = 0;
     let result = loop {
@@ -63,17 +69,14 @@ fn a_million_wild_calls(seed: u64, times: u64) -> Outcome {
             Ok(calls) => done += calls,
             Err(failure) => break Err(failure),
         }
-        if round > 20_000 * times {
+        if round > calls / 50 {
             break ensure(false, "hostile processes get somewhere");
         }
     };
     let rounds = witnesses.finish()?;
     result?;
     rt::log!("{done} calls by {round} processes, {rounds} rounds of checks meanwhile");
-    ensure(rounds > 0, "the witnesses went on")?;
-    // What wild calls make the tables grow to differs from run to run. A known fault: in one run of about twenty, two processes
-    // that have ended stay known to somebody by a handle.
-    ledger.balance_within(48, 64 << 10, 4)
+    ensure(rounds > 0, "the witnesses went on")
 }
 
 /// Lets one hostile process run until it has made so many calls, or has ended or locked itself out. Returns how many.
