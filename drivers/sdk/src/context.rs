@@ -54,6 +54,12 @@ impl Context<'_> {
         self.watches.publish(self.sources, file, direction, level, arrived);
     }
 
+    /// Publishes the levels of reading and writing, each with whether something arrived, as one change: an end of both is told
+    /// as that, and not by halves.
+    pub fn publish_both(&mut self, file: FileId, levels: [(Level, bool); 2]) {
+        self.watches.publish_both(self.sources, file, levels);
+    }
+
     /// Sets the errno that goes with [`LevelFlags::ERROR`](crate::LevelFlags::ERROR) and
     /// [`LevelFlags::EOF`](crate::LevelFlags::EOF), 0 for none: before the level is published.
     pub fn set_error(&mut self, file: FileId, errno: i32) {

@@ -23,6 +23,8 @@ impl SourceKey {
 pub trait Sources {
     /// Publishes the level of a direction, and whether something arrived.
     fn publish(&mut self, source: SourceKey, direction: Direction, level: Level, arrived: bool);
+    /// Publishes the levels of reading and writing, each with whether something arrived, as one change.
+    fn publish_both(&mut self, source: SourceKey, levels: [(Level, bool); 2]);
     /// Counts occurrences.
     fn post(&mut self, source: SourceKey, occurrences: u64);
     /// Posts note bits.

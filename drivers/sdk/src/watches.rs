@@ -143,6 +143,21 @@ impl Watches {
         }
     }
 
+    /// Publishes both levels in all sources of a file, as one change.
+    pub fn publish_both(&mut self, sources: &mut dyn Sources, file: FileId, levels: [(Level, bool); 2]) {
+        let Some(watched) = self.get_mut(file) else { return };
+        for (told, (level, arrived)) in [&mut watched.read, &mut watched.write].into_iter().zip(levels) {
+            told.level = level;
+            told.arrived |= arrived;
+        }
+        for watch in &watched.watches {
+            sources.publish_both(watch.source, levels);
+        }
+        if watched.watches.len() > 1 {
+            self.sweep(sources, file);
+        }
+    }
+
     /// Sets the errno of a file in all of its sources.
     pub fn set_error(&mut self, sources: &mut dyn Sources, file: FileId, errno: u32) {
         let Some(watched) = self.get_mut(file) else { return };

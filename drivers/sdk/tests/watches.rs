@@ -64,7 +64,14 @@ fn all_who_watch_are_told_the_same() {
     let other = bench.watch(file, 2).unwrap();
     bench.try_write(file, b"3pn");
     assert_eq!(bench.made(other), bench.source(file));
-    let expected = Source { read: Level::new(3), arrivals: 1, occurrences: 1, notes: 4, ..Source::default() };
+    let expected = Source {
+        read: Level::new(3),
+        arrivals: 1,
+        changes: 1,
+        occurrences: 1,
+        notes: 4,
+        ..Source::default()
+    };
     assert_eq!(bench.made(other), expected);
 }
 

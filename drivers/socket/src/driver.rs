@@ -62,13 +62,41 @@ impl Service {
         act: impl FnOnce(&mut Sockets<Parcel>) -> Result<R>,
     ) -> Result<R> {
         let result = act(&mut self.sockets);
-        for change in self.sockets.take_changes() {
-            match change {
-                Change::Read { socket, news } => self.publish(context, socket, Direction::Read, news),
-                Change::Write { socket, news } => self.publish(context, socket, Direction::Write, news),
+        let changes = self.sockets.take_changes();
+        for (at, change) in changes.iter().enumerate() {
+            let socket = change.socket();
+            // What one act does to a socket is one change, told in the place of the first.
+            if changes[..at].iter().any(|before| before.socket() == socket) {
+                continue;
+            }
+            let (mut read, mut write) = (None, None);
+            for change in changes[at..].iter().filter(|change| change.socket() == socket) {
+                let (known, news) = match *change {
+                    Change::Read { news, .. } => (&mut read, news),
+                    Change::Write { news, .. } => (&mut write, news),
+                };
+                *known = Some(known.unwrap_or(false) || news);
+            }
+            match (read, write) {
+                (Some(read), Some(write)) => self.publish_both(context, socket, [read, write]),
+                (Some(news), None) => self.publish(context, socket, Direction::Read, news),
+                (None, Some(news)) => self.publish(context, socket, Direction::Write, news),
+                (None, None) => {}
             }
         }
         result
+    }
+
+    fn publish_both(&self, context: &mut Context<'_>, socket: Id, news: [bool; 2]) {
+        let (Some(&file), Ok(found)) = (self.files.get(&socket), self.sockets.get(socket)) else { return };
+        let levels = [level(found.readable()), level(self.sockets.writable(socket))];
+        context.set_error(file, found.error);
+        context.publish_both(file, [(levels[0], news[0]), (levels[1], news[1])]);
+        for (direction, news) in [Direction::Read, Direction::Write].into_iter().zip(news) {
+            if news {
+                context.wake(direction, file.badge());
+            }
+        }
     }
 
     fn publish(&self, context: &mut Context<'_>, socket: Id, direction: Direction, news: bool) {

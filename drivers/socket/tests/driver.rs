@@ -133,8 +133,10 @@ fn r18_a_reset_is_published_with_its_errno_and_told_once() {
     let (one, other) = clients.pair();
     clients.0.try_write(other, b"never read");
     clients.0.try_write(one, b"ok");
+    let before = clients.0.source(other).changes;
     clients.0.close(one);
     let source = clients.0.source(other);
+    assert_eq!(source.changes, before + 1, "both directions end as one");
     assert_eq!(source.read, Level::new(2).with(LevelFlags::EOF | LevelFlags::ERROR));
     assert_eq!(source.error, ECONNRESET as u32);
     assert_eq!(clients.0.control(other, Control::TakeError), Ok(ControlReply::Number(ECONNRESET.into())));

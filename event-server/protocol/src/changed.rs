@@ -128,6 +128,30 @@ impl Publisher {
         self.tell(changed, cell, source, direction.filters())
     }
 
+    /// Publishes the levels of reading and of writing, each with whether something arrived, as one change: whoever is woken for
+    /// one sees the other too. The levels are two words, so a look of its own accord may come between them; reading is first.
+    pub fn publish_both(
+        &mut self,
+        changed: Changed<'_>,
+        cell: &Cell,
+        source: SourceId,
+        levels: [(Level, bool); 2],
+    ) -> Result<Told, Fault> {
+        let both = [Direction::Read, Direction::Write].into_iter().zip(levels);
+        for (direction, (_, arrived)) in both.clone() {
+            if arrived {
+                cell.arrive(direction);
+            }
+        }
+        let mut filters = Filters::empty();
+        for (direction, (level, arrived)) in both {
+            if cell.set_level(direction, level) || arrived {
+                filters = filters.union(direction.filters());
+            }
+        }
+        if filters.is_empty() { Ok(Told::Nothing) } else { self.tell(changed, cell, source, filters) }
+    }
+
     /// Posts occurrences of a filter that counts (TIMER, SIGNAL).
     #[inline]
     pub fn post(

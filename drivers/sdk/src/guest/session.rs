@@ -164,6 +164,10 @@ impl Sources for Session {
         });
     }
 
+    fn publish_both(&mut self, source: SourceKey, levels: [(Level, bool); 2]) {
+        self.tell(source, |publisher, changed, cell, id| publisher.publish_both(changed, cell, id, levels));
+    }
+
     fn post(&mut self, source: SourceKey, occurrences: u64) {
         self.tell(source, |publisher, changed, cell, id| publisher.post(changed, cell, id, occurrences));
     }

@@ -24,6 +24,8 @@ pub struct Source {
     pub read: Level,
     pub write: Level,
     pub arrivals: u64,
+    /// How often it was published.
+    pub changes: u64,
     pub occurrences: u64,
     pub notes: u32,
     pub error: u32,
@@ -148,6 +150,15 @@ impl Sources for Fake {
                 Direction::Write => source.write = level,
             }
             source.arrivals += u64::from(arrived);
+            source.changes += 1;
+        });
+    }
+
+    fn publish_both(&mut self, source: SourceKey, [(read, came), (write, went)]: [(Level, bool); 2]) {
+        self.with(source, |source| {
+            (source.read, source.write) = (read, write);
+            source.arrivals += u64::from(came) + u64::from(went);
+            source.changes += 1;
         });
     }
 

@@ -51,6 +51,14 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whose it is.
+    pub fn socket(&self) -> Id {
+        let (Change::Read { socket, .. } | Change::Write { socket, .. }) = *self;
+        socket
+    }
+}
+
 /// Sockets, with handles of the caller's sort travelling in their messages.
 pub struct Sockets<H> {
     sockets: BTreeMap<Id, Socket<H>>,
