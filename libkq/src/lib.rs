@@ -17,6 +17,7 @@ extern crate alloc;
 pub mod conditions;
 pub mod description;
 pub mod devpoll;
+pub mod ending;
 pub mod engine;
 pub mod epoll;
 pub mod event;

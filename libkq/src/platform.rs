@@ -1,9 +1,8 @@
 //! What the library needs from the world: the event server, the drivers, a clock, a way to sleep. The machine's is
 //! [`machine`](crate::machine); tests bring their own.
 
-use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -18,6 +17,7 @@ use event_protocol::filter::Filters;
 use event_protocol::park::Waiter;
 use event_protocol::shared::{Kept, Mapped, Region};
 
+use crate::ending::Ending;
 use crate::engine::Seats;
 
 /// A process's session with the event server and its ways to drivers.
@@ -38,8 +38,8 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// A number of the calling thread that no other thread of the process has, had or will have.
     fn thread(&self) -> u64;
 
-    /// Has `then` run soon after the calling thread is no more, however it ends, by a thread of the library's.
-    fn when_thread_ends(&self, then: Box<dyn FnOnce() + Send>) -> Result<()>;
+    /// Has `told` hear of it soon after the calling thread is no more, however it ends, from a thread of the library's.
+    fn when_thread_ends(&self, told: Weak<dyn Ending>) -> Result<()>;
 
     /// The waiter records of the session, and which are in use.
     fn waiters(&self) -> (&[Waiter], &Seats);

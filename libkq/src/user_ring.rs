@@ -21,8 +21,7 @@
 //! ```
 //! Who was woken claims one event and, when there are more, wakes the next.
 
-use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use core::time::Duration;
@@ -33,6 +32,7 @@ use claim_ring::{Claim, Event, Ring};
 use event_protocol::park::choose;
 use event_protocol::parked::Parked;
 
+use crate::ending::Ending;
 use crate::event::filter::Filter;
 use crate::event::flags::EventFlags;
 use crate::event::{KEvent, Lists};
@@ -144,13 +144,8 @@ impl<P: Platform> UserRing<P> {
         if let Some(number) = self.shared.owners.lock().number(thread) {
             return Ok(number);
         }
-        let shared = Arc::downgrade(&self.shared);
-        let then = move || {
-            if let Some(shared) = shared.upgrade() {
-                shared.thread_ended(thread);
-            }
-        };
-        self.shared.queue.platform().when_thread_ends(Box::new(then))?;
+        let shared: Weak<Shared<P>> = Arc::downgrade(&self.shared);
+        self.shared.queue.platform().when_thread_ends(shared)?;
         let mut owners = self.shared.owners.lock();
         owners.known.push((thread, None));
         owners.number(thread).ok_or(Error::new(ECANCELED))
@@ -182,7 +177,9 @@ impl<P: Platform> Shared<P> {
     fn wake_if_ready(&self) {
         self.ring.wake_one(&**self.queue.platform(), Ring::has_ready);
     }
+}
 
+impl<P: Platform> Ending for Shared<P> {
     /// R58: what it had taken, and what it was woken for, is another's.
     fn thread_ended(&self, thread: u64) {
         // First it waits no more, so that it is not chosen again.

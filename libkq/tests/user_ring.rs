@@ -311,3 +311,16 @@ fn r35_a_delete_drops_no_event_of_the_next_note_of_the_name() {
         assert_eq!(taken + deleted.load(Ordering::SeqCst), ROUNDS);
     });
 }
+
+#[test]
+fn r58_a_thread_is_watched_once_and_for_rings_that_are_there() {
+    let (world, process, kq, ring) = setting(4);
+    let take = |ring: &UserRing<World>| assert!(ring.take(&process, NOW).unwrap().is_none());
+    take(&ring);
+    for _ in 0..20 {
+        take(&UserRing::new(process.queue(kq).unwrap(), 4).unwrap());
+        take(&ring);
+    }
+    // The last of those that are gone is forgotten when another comes.
+    assert_eq!(world.watched(), (1, 2));
+}

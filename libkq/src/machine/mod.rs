@@ -7,8 +7,8 @@ mod message;
 mod services;
 mod session;
 
-use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Weak;
 use alloc::vec::Vec;
 
 use abi::error::{ENOBUFS, ENODEV, ENOMEM, ENOTCONN, EPIPE, Error, Result};
@@ -23,6 +23,7 @@ use rt::ipc::call_postcard;
 use rt::sync::OnceLock;
 use rt::sys::Endpoint;
 
+use crate::ending::Ending;
 use crate::engine::Seats;
 use crate::platform::{Bank, Changed, Platform, Read, Received, Source};
 pub use driver::OpenFile;
@@ -96,8 +97,8 @@ impl Platform for Machine {
         rt::block::current().number()
     }
 
-    fn when_thread_ends(&self, then: Box<dyn FnOnce() + Send>) -> Result<()> {
-        self.ends.watch(then)
+    fn when_thread_ends(&self, told: Weak<dyn Ending>) -> Result<()> {
+        self.ends.watch(told)
     }
 
     #[inline]

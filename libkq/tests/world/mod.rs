@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
 use event_protocol::activation::{BankLayout, Entry, activate};
 use event_protocol::badge::SourceId;
@@ -19,6 +19,7 @@ use event_protocol::park::{MAX_WAITERS, SESSION_SIZE, Waiter, choose};
 use event_protocol::parked::Parked;
 use event_protocol::ring::Producer;
 use event_protocol::shared::{Owned, Region};
+use libkq::ending::{Ending, Watches, tell};
 use libkq::engine::Seats;
 use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
 use libkq::process::Process;
@@ -43,7 +44,6 @@ pub fn thread_number() -> u64 {
 type Memory = Arc<Owned>;
 
 /// A thread, and what is to be done when it is no more.
-type End = (u64, Box<dyn FnOnce() + Send>);
 
 #[derive(Clone)]
 pub struct World(Arc<Shared>);
@@ -54,7 +54,7 @@ struct Shared {
     session: Region<Memory>,
     seats: Seats,
     now: AtomicU64,
-    ends: Mutex<Vec<End>>,
+    ends: Mutex<Watches<()>>,
 }
 
 struct Server {
@@ -160,7 +160,7 @@ impl World {
             session: memory(SESSION_SIZE),
             seats: Seats::new(),
             now: AtomicU64::new(1_000_000),
-            ends: Mutex::new(Vec::new()),
+            ends: Mutex::new(Watches::new()),
         }))
     }
 
@@ -253,11 +253,13 @@ impl World {
 
     /// The kernel tells that a thread is gone: what was to be done then is done.
     pub fn thread_ends(&self, thread: u64) {
-        let mut ends = self.0.ends.lock().unwrap();
-        let (own, others): (Vec<End>, Vec<End>) = ends.drain(..).partition(|&(number, _)| number == thread);
-        *ends = others;
-        drop(ends);
-        own.into_iter().for_each(|(_, then)| then());
+        let ended = self.0.ends.lock().unwrap().ended(|number, _| number == thread);
+        tell(ended);
+    }
+
+    /// Threads whose ends are watched, and how many times somebody hears of one.
+    pub fn watched(&self) -> (usize, usize) {
+        self.0.ends.lock().unwrap().count()
     }
 
     /// The event server dies: every call fails, every sleeper is told.
@@ -518,9 +520,8 @@ impl Platform for World {
         self.0.now.load(Ordering::SeqCst)
     }
 
-    fn when_thread_ends(&self, then: Box<dyn FnOnce() + Send>) -> Result<()> {
-        self.0.ends.lock().unwrap().push((thread_number(), then));
-        Ok(())
+    fn when_thread_ends(&self, told: Weak<dyn Ending>) -> Result<()> {
+        self.0.ends.lock().unwrap().add(thread_number(), told, || Ok(()))
     }
 
     fn cpu(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! A client process's way to the world: what `libkq::machine` is on a machine with a kernel.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use abi::error::{EAGAIN, EINVAL, EMFILE, ENOENT, ENOMEM, ENOTCONN, EPERM, ETIMEDOUT, Error, Result};
 use event_protocol::activation::BankLayout;
@@ -13,6 +13,7 @@ use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, PathReply, Pa
 use event_protocol::filter::Filters;
 use event_protocol::park::{SESSION_SIZE, Waiter};
 use event_protocol::shared::{Owned, Region};
+use libkq::ending::Ending;
 use libkq::engine::Seats;
 use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
 
@@ -199,7 +200,7 @@ impl Platform for Client {
         Turns::current().map_or(1, |task| task as u64 + 2)
     }
 
-    fn when_thread_ends(&self, _ended: Box<dyn FnOnce() + Send>) -> Result<()> {
+    fn when_thread_ends(&self, _told: Weak<dyn Ending>) -> Result<()> {
         // Threads end when their call is over, and leave nothing behind.
         Ok(())
     }
