@@ -2,6 +2,7 @@
 
 use crate::conduit::{CAPACITY, Conduit, End, LEAST};
 use crate::names::{self, Names, Place};
+use crate::pools::{self, Pools};
 use abi::error::{
     EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOMEM, ENOTDIR, ENXIO, EPERM, ESPIPE, Error,
     Result,
@@ -19,14 +20,6 @@ use event_protocol::descriptor::names::{PIPE, WRITER};
 /// Filters that ends serve.
 pub const FILTERS: Filters = Filters::READ.union(Filters::WRITE).union(Filters::HANGUP);
 
-/// Bytes that all pipes together may hold before new ones are small: what was written is never given up, so it is promised
-/// carefully.
-const POOL: usize = 16 << 20;
-/// Bytes that all pipes together have memory for. There can be so many small ones that not all can be full.
-const HELD: usize = 32 << 20;
-/// Of both one client has this part at most (R55): what others write finds memory, whatever it does.
-const SHARE: usize = 4;
-
 struct Pipe {
     conduit: Conduit<FileId>,
     /// Permissions of a FIFO; nobody asks for them but stat.
@@ -38,13 +31,6 @@ struct Pipe {
     owner: u64,
 }
 
-/// What is used of the pools.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Use {
-    promised: usize,
-    held: usize,
-}
-
 /// All of them.
 pub struct Pipes {
     pipes: BTreeMap<u64, Pipe>,
@@ -52,9 +38,7 @@ pub struct Pipes {
     /// The pipe of each open file, and of those that wait to be opened.
     files: BTreeMap<FileId, u64>,
     last: u64,
-    used: Use,
-    clients: BTreeMap<u64, Use>,
-    most_held: usize,
+    pools: Pools,
 }
 
 impl Default for Pipes {
@@ -71,7 +55,7 @@ const fn queue(pipe: u64) -> u64 {
 impl Pipes {
     /// None.
     pub const fn new() -> Pipes {
-        Pipes::holding(HELD)
+        Pipes::holding(pools::HELD)
     }
 
     /// None, and memory for so many bytes in them.
@@ -81,9 +65,7 @@ impl Pipes {
             names: Names::new(),
             files: BTreeMap::new(),
             last: 0,
-            used: Use { promised: 0, held: 0 },
-            clients: BTreeMap::new(),
-            most_held,
+            pools: Pools::new(most_held),
         }
     }
 
@@ -93,46 +75,19 @@ impl Pipes {
     }
 
     fn create(&mut self, mode: u16, named: bool, maker: u64) -> u64 {
-        let capacity = if self.can_promise(maker, CAPACITY) { CAPACITY } else { LEAST };
-        self.account(maker, |used| used.promised += capacity);
+        let capacity = if self.pools.can_promise(maker, CAPACITY) { CAPACITY } else { LEAST };
+        self.pools.promise(maker, 0, capacity);
         self.last += 1;
         let pipe = Pipe { conduit: Conduit::new(capacity), mode, named, maker, owner: maker };
         self.pipes.insert(self.last, pipe);
         self.last
     }
 
-    /// What a client uses of the pools.
-    fn used_by(&self, client: u64) -> Use {
-        self.clients.get(&client).copied().unwrap_or_default()
-    }
-
-    /// Changes what a client uses, and all do.
-    fn account(&mut self, client: u64, change: impl Fn(&mut Use)) {
-        change(&mut self.used);
-        let used = self.clients.entry(client).or_default();
-        change(used);
-        if *used == Use::default() {
-            self.clients.remove(&client);
-        }
-    }
-
-    /// Whether a pipe of this client's making can be so much larger.
-    fn can_promise(&self, maker: u64, more: usize) -> bool {
-        let own = maker == 0 || self.used_by(maker).promised + more <= POOL / SHARE;
-        own && self.used.promised + more <= POOL
-    }
-
-    /// Bytes for which the pipes of a client can still have memory.
-    fn spare(&self, owner: u64) -> usize {
-        let own = (self.most_held / SHARE).saturating_sub(self.used_by(owner).held);
-        own.min(self.most_held - self.used.held)
-    }
-
     /// Writes what the pipe must have more memory for.
     #[cold]
     fn write_more(&mut self, number: u64, bytes: &[u8]) -> Result<usize> {
         let owner = self.pipes.get(&number).ok_or(Error::new(EBADF))?.owner;
-        let spare = self.spare(owner);
+        let spare = self.pools.spare(owner);
         let conduit = &mut self.pipes.get_mut(&number).ok_or(Error::new(EBADF))?.conduit;
         let held = conduit.held();
         let count = conduit.write(bytes, spare)?;
@@ -144,8 +99,7 @@ impl Pipes {
     #[cold]
     fn shrink(&mut self, number: u64) {
         let owner = self.pipes.get(&number).map_or(0, |pipe| pipe.owner);
-        let is_short =
-            self.used.held > self.most_held / 2 || self.used_by(owner).held > self.most_held / SHARE / 2;
+        let is_short = self.pools.is_short(owner);
         if let Some(Pipe { conduit, .. }) = self.pipes.get_mut(&number)
             && is_short
         {
@@ -162,7 +116,7 @@ impl Pipes {
         if now == before {
             return;
         }
-        self.account(owner, |used| used.held = used.held + now - before);
+        self.pools.hold(owner, before, now);
     }
 
     /// Who opens a pipe that nobody has owns what will be in it.
@@ -181,8 +135,8 @@ impl Pipes {
             && let Some(pipe) = self.pipes.remove(&number)
         {
             let (promised, held) = (pipe.conduit.capacity(), pipe.conduit.held());
-            self.account(pipe.maker, |used| used.promised -= promised);
-            self.account(pipe.owner, |used| used.held -= held);
+            self.pools.promise(pipe.maker, promised, 0);
+            self.pools.hold(pipe.owner, held, 0);
         }
     }
 
@@ -369,8 +323,7 @@ impl Driver for Pipes {
         let (number, conduit) = self.pipe_of(file)?;
         let count = conduit.read(buffer)?;
         let hung_up = conduit.is_empty() && !conduit.has_writer();
-        // No share is used by half while the sum of all is less.
-        if self.used.held > self.most_held / SHARE / 2 {
+        if self.pools.may_be_short() {
             self.shrink(number);
         }
         if count > 0 {
@@ -425,12 +378,12 @@ impl Driver for Pipes {
                 conduit.set_capacity(*bytes)?;
                 let after = conduit.capacity();
                 let maker = self.pipes.get(&number).map_or(0, |pipe| pipe.maker);
-                if after > before && !self.can_promise(maker, after - before) {
+                if after > before && !self.pools.can_promise(maker, after - before) {
                     let (_, conduit) = self.pipe_of(file)?;
                     conduit.set_capacity(before as i64)?;
                     return Err(Error::new(EPERM));
                 }
-                self.account(maker, |used| used.promised = used.promised + after - before);
+                self.pools.promise(maker, before, after);
                 self.tell(context, number, false, after > before);
                 context.wake(Direction::Write, queue(number));
                 Ok(ControlReply::Done)
@@ -500,8 +453,8 @@ impl Driver for Pipes {
             ("pipes", self.pipes.len()),
             ("names", self.names.len()),
             ("bytes", bytes),
-            ("promised", self.used.promised),
-            ("held", self.used.held),
+            ("promised", self.pools.used().promised),
+            ("held", self.pools.used().held),
         ] {
             writeln!(out, "{name} {value}")?;
         }

@@ -7,3 +7,4 @@ extern crate alloc;
 pub mod conduit;
 pub mod driver;
 pub mod names;
+mod pools;
