@@ -27,6 +27,7 @@
 //! Looks go down, from outer to inner sets, and hold the core locks on their way; so rings of sets are refused, and chains
 //! are short (R37).
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -40,6 +41,10 @@ use crate::sync::Mutex;
 
 /// Sets in a chain (R37).
 pub const DEPTH: usize = 5;
+
+/// Ways that a look at a set goes at most, itself one of them: each set in it is asked once for each chain that leads there,
+/// and a few sets could have millions of chains.
+pub const WAYS: u64 = 1024;
 
 /// Held while the shape of nested sets is looked at and changed.
 static SHAPE: Mutex<()> = Mutex::new(());
@@ -121,37 +126,72 @@ impl Within {
     }
 }
 
-/// These sets and all that are in them.
+/// The sets one step from these, each once.
+fn step(from: &[Arc<dyn Inner>], to: impl Fn(&dyn Inner) -> Vec<Arc<dyn Inner>>) -> Vec<Arc<dyn Inner>> {
+    let mut known = BTreeSet::new();
+    let mut next: Vec<_> = from.iter().flat_map(|set| to(&**set)).collect();
+    next.retain(|set| known.insert(set.description().name()));
+    next
+}
+
+fn inwards(set: &dyn Inner) -> Vec<Arc<dyn Inner>> {
+    set.nested()
+}
+
+/// The sets around one. One that has let it go is none.
+fn outwards(description: &Description) -> Vec<Arc<dyn Inner>> {
+    let name = description.name();
+    let holds = |set: &Arc<dyn Inner>| set.nested().iter().any(|inner| inner.description().name() == name);
+    description.sets_around().into_iter().filter(holds).collect()
+}
+
+/// These sets and all that are in them, each once.
 fn with_nested(sets: Vec<Arc<dyn Inner>>) -> Vec<Arc<dyn Inner>> {
-    let mut all = sets;
-    let mut next = 0;
-    while let Some(set) = all.get(next) {
-        let within = set.nested();
-        all.extend(within);
-        next += 1;
+    let mut known = BTreeSet::new();
+    let (mut all, mut level) = (Vec::new(), sets);
+    while !level.is_empty() {
+        level.retain(|set| known.insert(set.description().name()));
+        let next = step(&level, inwards);
+        all.append(&mut level);
+        level = next;
     }
     all
 }
 
-/// Sets in the longest chain that begins with `set`.
-fn depth(set: &dyn Inner) -> usize {
-    1 + set.nested().iter().map(|inner| depth(&**inner)).max().unwrap_or(0)
+/// Chains that begin with a set.
+struct Chains {
+    /// Sets in the longest.
+    longest: usize,
+    /// Where they end, by name, and how many end there.
+    ends: BTreeMap<u64, (Arc<dyn Inner>, u64)>,
+    all: u64,
 }
 
-/// Sets in the longest chain that ends with it. A set around it that has let it go counts no more.
-fn height(description: &Description) -> usize {
-    let name = description.name();
-    let around = description.sets_around();
-    let holds = |set: &&Arc<dyn Inner>| set.nested().iter().any(|inner| inner.description().name() == name);
-    1 + around.iter().filter(holds).map(|set| height(set.description())).max().unwrap_or(0)
+/// The chains that begin in front of `first`, one from each of them, and go this way. There are no rings, so they end.
+fn chains(first: Vec<Arc<dyn Inner>>, way: impl Fn(&dyn Inner) -> Vec<Arc<dyn Inner>>) -> Chains {
+    let mut chains = Chains { longest: 0, ends: BTreeMap::new(), all: 0 };
+    let begin = |set: Arc<dyn Inner>| (set.description().name(), (set, 1));
+    let mut level: BTreeMap<u64, (Arc<dyn Inner>, u64)> = first.into_iter().map(begin).collect();
+    while !level.is_empty() {
+        chains.longest += 1;
+        let mut next = BTreeMap::new();
+        for (name, (set, count)) in level {
+            for further in way(&*set) {
+                let name = further.description().name();
+                let entry: &mut (Arc<dyn Inner>, u64) = next.entry(name).or_insert((further, 0));
+                entry.1 = entry.1.saturating_add(count);
+            }
+            chains.all = chains.all.saturating_add(count);
+            let end = chains.ends.entry(name).or_insert((set, 0));
+            end.1 = end.1.saturating_add(count);
+        }
+        level = next;
+    }
+    chains
 }
 
-fn reaches(set: &dyn Inner, name: u64) -> bool {
-    set.description().name() == name || set.nested().iter().any(|inner| reaches(&**inner, name))
-}
-
-/// Has `make` put `inner` into `outer`, if that makes neither a ring nor too long a chain. `EINVAL`: they are one set
-/// (R38); `ELOOP` (R37).
+/// Has `make` put `inner` into `outer`, if that makes neither a ring nor too long a chain (`ELOOP`), nor too many chains
+/// (`EINVAL`, R37). `EINVAL` too when they are one set (R38).
 pub(crate) fn nest<T>(
     outer: &Description,
     around: alloc::sync::Weak<dyn Inner>,
@@ -162,8 +202,24 @@ pub(crate) fn nest<T>(
     if inner.description().name() == outer.name() {
         return Err(Error::new(EINVAL));
     }
-    if reaches(&**inner, outer.name()) || height(outer) + depth(&**inner) > DEPTH {
+    // A ring is found first: chains in one have no end.
+    let reached = with_nested([inner.clone()].into());
+    if reached.iter().any(|set| set.description().name() == outer.name()) {
         return Err(Error::new(ELOOP));
+    }
+    let within = chains([inner.clone()].into(), inwards);
+    let around_it = chains(outwards(outer), |set| outwards(set.description()));
+    if 1 + around_it.longest + within.longest > DEPTH {
+        return Err(Error::new(ELOOP));
+    }
+    // The outer set itself, and each around it, as often as a chain leads from there.
+    let own = around.upgrade().into_iter().map(|set| (set, 1));
+    let crowded = own.chain(around_it.ends.into_values()).any(|(set, count)| {
+        let before = chains([set].into(), inwards).all;
+        before.saturating_add(count.saturating_mul(within.all)) > WAYS
+    });
+    if crowded {
+        return Err(Error::new(EINVAL));
     }
     inner.description().lies_in(around);
     inner.tell_every_arrival();

@@ -111,6 +111,38 @@ fn r37_five_sets_in_a_chain_and_no_more() {
 }
 
 #[test]
+fn r37_sets_with_too_many_chains_between_them_are_refused_and_looks_are_short() {
+    let s = setting();
+    let layers = [(); 4].map(|()| [(); 12].map(|()| s.epoll()));
+    let refused = layers.windows(2).map(|pair| {
+        let edges = pair[0].iter().flat_map(|&outer| pair[1].map(|inner| (outer, inner)));
+        edges.filter(|&(outer, inner)| {
+            let added = s.add(outer, inner, IN);
+            assert!(added.is_ok() || added == Err(Error::new(EINVAL)));
+            added.is_err()
+        })
+    });
+    let refused: Vec<usize> = refused.map(Iterator::count).collect();
+    // 12 x 12 chains are few, 12 x 12 x 12 are too many.
+    assert_eq!(refused[..2], [0, 0]);
+    assert!(refused[2] > 0 && refused[2] < 144, "{refused:?}");
+    let inner = s.watching("a");
+    s.add(layers[1][0], inner, IN).unwrap();
+    s.world.readable("a", 1);
+    assert_eq!(s.told(layers[0][0]), [layers[1][0]]);
+}
+
+#[test]
+fn r37_as_many_sets_in_one_as_a_process_has() {
+    let s = setting();
+    let outer = s.kqueue();
+    for _ in 0..libkq::nesting::WAYS - 1 {
+        s.change(outer, KEvent::read(s.epoll()).add()).unwrap();
+    }
+    assert_eq!(s.change(outer, KEvent::read(s.epoll()).add()), Err(Error::new(EINVAL)));
+}
+
+#[test]
 fn r37_rings_are_refused_and_r38_a_set_in_itself() {
     let s = setting();
     let (a, b, c) = (s.kqueue(), s.epoll(), s.kqueue());

@@ -441,7 +441,7 @@ fn processes_that_hold_only_each_other_end_with_who_made_them() {
     let (creator, stranger) = (w.process(), w.process());
     w.thread(creator);
     w.objects.retain(Object::Process(creator));
-    let mut made = |w: &mut World| {
+    let made = |w: &mut World| {
         let charge = w.objects.charge(creator, 1).unwrap();
         let account = Account::root(1 << 20);
         let process = w.objects.create_process(account, 1, 63, Some((creator, charge))).unwrap();

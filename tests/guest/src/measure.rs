@@ -122,50 +122,38 @@ pub fn measure(mut span: impl FnMut() -> Outcome<Stamp>) -> Outcome<Cost> {
     })
 }
 
+/// Ticks that a loop around one instruction takes; the shortest of several, since an interrupt may be in the others.
+macro_rules! ticks_of {
+    ($turns:expr, $instruction:literal) => {{
+        let lap = |_| {
+            let begin = clock::ticks();
+            // SAFETY: arithmetic only; a divisor is never 0 and a quotient fits.
+            unsafe {
+                core::arch::asm!(
+                    "2: xor edx, edx",
+                    "lea eax, [ecx + 1]",
+                    $instruction,
+                    "dec ecx",
+                    "jnz 2b",
+                    inout("ecx") $turns => _,
+                    out("eax") _,
+                    out("edx") _,
+                    options(nomem, nostack)
+                );
+            }
+            clock::ticks() - begin
+        };
+        (0..5).map(lap).min().unwrap_or_default()
+    }};
+}
+
 /// Whether instructions are counted: time is what the guest does, and not what its host has time for. Only then can it be a
 /// failure that something takes long.
 pub fn instructions_are_counted() -> bool {
     const TURNS: u32 = 2000;
-    // Where they are not, a division takes its time.
-    let divisions = || {
-        let begin = clock::ticks();
-        // SAFETY: arithmetic only; the divisor is never 0 and the quotient fits.
-        unsafe {
-            core::arch::asm!(
-                "2: xor edx, edx",
-                "lea eax, [ecx + 1]",
-                "div ecx",
-                "dec ecx",
-                "jnz 2b",
-                inout("ecx") TURNS => _,
-                out("eax") _,
-                out("edx") _,
-                options(nomem, nostack)
-            );
-        }
-        clock::ticks() - begin
-    };
-    let additions = || {
-        let begin = clock::ticks();
-        // SAFETY: arithmetic only.
-        unsafe {
-            core::arch::asm!(
-                "2: xor edx, edx",
-                "lea eax, [ecx + 1]",
-                "lea edx, [ecx + 1]",
-                "dec ecx",
-                "jnz 2b",
-                inout("ecx") TURNS => _,
-                out("eax") _,
-                out("edx") _,
-                options(nomem, nostack)
-            );
-        }
-        clock::ticks() - begin
-    };
-    // The shortest of several: an interrupt may be in the others.
-    let shortest = |lap: &dyn Fn() -> u64| (0..5).map(|_| lap()).min().unwrap_or_default();
-    shortest(&divisions).abs_diff(shortest(&additions)) < u64::from(TURNS) / 20
+    // Where they are not, a division takes longer than an addition.
+    let (division, addition) = (ticks_of!(TURNS, "div ecx"), ticks_of!(TURNS, "lea edx, [ecx + 1]"));
+    division.abs_diff(addition) < u64::from(TURNS) / 20
 }
 
 /// As the clock converts, but to the nearest: a span is short, and the calibration not exact.
