@@ -219,7 +219,7 @@ fn opening(reads: bool, writes: bool) -> Opening {
     let mut filters = Filters::HANGUP;
     filters.set(Filters::READ, reads);
     filters.set(Filters::WRITE, writes);
-    Opening { kind: Kind::Pipe, filters, shared: false, low_water: (1, PIPE_BUF as u32) }
+    Opening::new(Kind::Pipe, filters).low_water(1, PIPE_BUF as u32)
 }
 
 impl Driver for Pipes {
@@ -303,12 +303,6 @@ impl Driver for Pipes {
         self.holds(number, held);
         self.files.remove(&file);
         self.tell(context, number, writers_left, readers_left);
-        if writers_left {
-            context.wake(Direction::Read, queue(number));
-        }
-        if readers_left {
-            context.wake(Direction::Write, queue(number));
-        }
         self.drop_if_unused(number);
     }
 
@@ -329,7 +323,6 @@ impl Driver for Pipes {
         if count > 0 {
             // The hang-up shows when the last byte is read: that is news to readers.
             self.tell(context, number, hung_up, true);
-            context.wake(Direction::Write, queue(number));
         }
         Ok(Taken { count, arrival: 0 })
     }
@@ -357,7 +350,6 @@ impl Driver for Pipes {
             written => written?,
         };
         self.tell(context, number, true, false);
-        context.wake(Direction::Read, queue(number));
         Ok(count)
     }
 
@@ -385,7 +377,6 @@ impl Driver for Pipes {
                 }
                 self.pools.promise(maker, before, after);
                 self.tell(context, number, false, after > before);
-                context.wake(Direction::Write, queue(number));
                 Ok(ControlReply::Done)
             }
             _ => Err(Error::new(EINVAL)),

@@ -14,7 +14,7 @@ pub struct FileId {
 
 impl FileId {
     /// The file that a badge names, open or not.
-    pub const fn from_badge(badge: u64) -> FileId {
+    pub(crate) const fn from_badge(badge: u64) -> FileId {
         FileId { index: badge as u32, generation: (badge >> 32) as u32 }
     }
 
@@ -142,11 +142,6 @@ impl Files {
     /// How many are open.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -84,8 +84,9 @@ impl<D: Driver, L: Link> Engine<D, L> {
         }
         match result {
             Ok(count) => {
+                let count = count.min(rest.len());
                 *done += count;
-                rest.drain(..count.min(rest.len()));
+                rest.drain(..count);
                 if rest.is_empty() {
                     return Progress::Words(success(*done as u64, 0));
                 }

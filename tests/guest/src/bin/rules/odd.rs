@@ -126,13 +126,8 @@ impl Driver for Odd {
             BUSY => return Err(Error::new(EBUSY)),
             _ => return Err(Error::new(ENOENT)),
         };
-        Ok(Opening { kind: Kind::Device, filters, shared: false, low_water: (1, 1) })
-    }
-
-    fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
-        if self.mouse(file).is_some() {
-            context.publish(file, Direction::Write, Level::new(1), true);
-        }
+        let room = if path == MOUSE { 1 } else { 0 };
+        Ok(Opening::new(Kind::Device, filters).writable(Level::new(room)))
     }
 
     fn close(&mut self, _: &mut Context<'_>, file: FileId) {
@@ -178,7 +173,6 @@ impl Driver for Odd {
             return Err(Error::new(ENODEV));
         }
         context.publish(file, Direction::Read, Level::new(waiting), true);
-        context.wake(Direction::Read, file.badge());
         Ok(bytes.len())
     }
 }
