@@ -6,6 +6,7 @@ pub mod cc;
 pub mod help;
 pub mod image;
 pub mod new_app;
+pub mod new_driver;
 pub mod run;
 pub mod test;
 
@@ -34,6 +35,7 @@ pub const ALL: &[Command] = &[
     bench::COMMAND,
     cc::COMMAND,
     new_app::COMMAND,
+    new_driver::COMMAND,
     help::COMMAND,
 ];
 

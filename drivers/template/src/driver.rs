@@ -3,9 +3,7 @@
 use abi::error::{EAGAIN, EBADF, EINVAL, ENOENT, ESPIPE, Error, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use core::fmt;
-use driver_sdk::{
-    Context, Control, ControlReply, Direction, Driver, FileId, Filters, Kind, Level, Opening, Taken,
-};
+use driver_sdk::{Context, Control, ControlReply, Driver, FileId, Filters, Kind, Level, Opening, Taken};
 
 /// The path that clients open. `/dev/NAME` and what is below it is asked of service NAME.
 pub const PATH: &str = "/dev/template";

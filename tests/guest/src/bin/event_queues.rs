@@ -5,7 +5,6 @@
 
 extern crate alloc;
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,11 +12,10 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
 use abi::error::{EAGAIN, EBADF, EINVAL, ENODEV, ENOENT, ENOTCONN, Error, Result};
-use driver_sdk::{Context, Direction, Driver, FileId, Filters, Kind, Level, Opening, Setup, Taken};
 use guest_tests::books;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;
-use guest_tests::{Failure, Outcome, PATIENCE, Suite, a_moment, child, soon};
+use guest_tests::{Failure, Outcome, PATIENCE, Suite, a_moment, soon};
 use libkq::event::note;
 use libkq::flag::{O_NONBLOCK, O_RDWR};
 use libkq::machine::Machine;
@@ -30,14 +28,9 @@ rt::entry!(main);
 
 const NOW: Option<Duration> = Some(Duration::ZERO);
 const PATIENTLY: Option<Duration> = Some(Duration::from_nanos(PATIENCE));
-const LOOP: &str = "/dev/loop";
+const TEMPLATE: &str = "/dev/template";
 
 fn main(start: &rt::Start) -> i32 {
-    if child::role(start) == Some("loop") {
-        let filters = Filters::READ | Filters::WRITE;
-        let setup = Setup { service: "loop", filters, sources: 256, interrupt: None };
-        return driver_sdk::run(start, setup, Ok(Loop::default()));
-    }
     let mut suite = Suite::new(start);
     suite.table(&[
         ("r11_readiness_follows_the_level", readiness_follows_the_level),
@@ -136,99 +129,11 @@ fn who_is_killed_in_its_wait_swallows_nothing() -> Outcome {
     Ok(())
 }
 
-/// The driver: what is written to a file is read from it.
-#[derive(Default)]
-struct Loop {
-    files: Vec<(FileId, VecDeque<u8>)>,
-}
-
-/// Bytes that a file holds.
+/// Bytes that a file of the template driver holds.
 const CAPACITY: usize = 4096;
 
-impl Loop {
-    fn bytes(&mut self, file: FileId) -> Result<&mut VecDeque<u8>> {
-        let found = self.files.iter_mut().find(|(known, _)| *known == file);
-        found.map(|(_, bytes)| bytes).ok_or(Error::new(ENOENT))
-    }
-
-    fn publish(context: &mut Context<'_>, file: FileId, waiting: usize, read_news: bool, write_news: bool) {
-        context.publish(file, Direction::Read, Level::new(waiting as i64), read_news);
-        context.publish(file, Direction::Write, Level::new((CAPACITY - waiting) as i64), write_news);
-        let queue = |news: bool, direction| news.then_some((direction, file.badge()));
-        let wakes = [queue(read_news, Direction::Read), queue(write_news, Direction::Write)];
-        for (direction, queue) in wakes.into_iter().flatten() {
-            context.wake(direction, queue);
-        }
-    }
-}
-
-impl Driver for Loop {
-    fn open(&mut self, _: &mut Context<'_>, file: FileId, path: &str, _: u64) -> Result<Opening> {
-        if path != LOOP {
-            return Err(Error::new(ENOENT));
-        }
-        self.files.push((file, VecDeque::new()));
-        let filters = Filters::READ | Filters::WRITE;
-        Ok(Opening { kind: Kind::Device, filters, shared: false, low_water: (1, 1) })
-    }
-
-    fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
-        Loop::publish(context, file, 0, false, true);
-    }
-
-    fn close(&mut self, _: &mut Context<'_>, file: FileId) {
-        self.files.retain(|(known, _)| *known != file);
-    }
-
-    fn read(
-        &mut self,
-        context: &mut Context<'_>,
-        file: FileId,
-        buffer: &mut [u8],
-        _: Option<u64>,
-    ) -> Result<Taken> {
-        let bytes = self.bytes(file)?;
-        if bytes.is_empty() {
-            return Err(Error::new(EAGAIN));
-        }
-        let count = bytes.len().min(buffer.len());
-        for (place, byte) in buffer.iter_mut().zip(bytes.drain(..count)) {
-            *place = byte;
-        }
-        let left = bytes.len();
-        Loop::publish(context, file, left, false, true);
-        Ok(Taken { count, arrival: 0 })
-    }
-
-    fn unread(&mut self, context: &mut Context<'_>, file: FileId, taken: &[u8]) {
-        if let Ok(bytes) = self.bytes(file) {
-            taken.iter().rev().for_each(|&byte| bytes.push_front(byte));
-            let left = bytes.len();
-            Loop::publish(context, file, left, true, false);
-        }
-    }
-
-    fn write(
-        &mut self,
-        context: &mut Context<'_>,
-        file: FileId,
-        given: &[u8],
-        _: Option<u64>,
-    ) -> Result<usize> {
-        let bytes = self.bytes(file)?;
-        let count = given.len().min(CAPACITY - bytes.len());
-        if count == 0 {
-            return Err(Error::new(EAGAIN));
-        }
-        bytes.extend(&given[..count]);
-        let waiting = bytes.len();
-        Loop::publish(context, file, waiting, true, false);
-        Ok(count)
-    }
-}
-
-fn open_loop() -> Result<Descriptor> {
-    Descriptor::open(LOOP, O_RDWR | O_NONBLOCK)
+fn open_template() -> Result<Descriptor> {
+    Descriptor::open(TEMPLATE, O_RDWR | O_NONBLOCK)
 }
 
 /// What is ready now.
@@ -247,7 +152,7 @@ fn next(queue: &Queue) -> Outcome<KEvent> {
 }
 
 fn readiness_follows_the_level() -> Outcome {
-    let (queue, file) = (Queue::new()?, open_loop()?);
+    let (queue, file) = (Queue::new()?, open_template()?);
     queue.apply(&[KEvent::read(file.number()).add().udata(42)])?;
     equal(ready(&queue)?, vec![])?;
     file.write_all(b"hello")?;
@@ -272,7 +177,7 @@ fn readiness_follows_the_level() -> Outcome {
 }
 
 fn an_edge_is_told_once() -> Outcome {
-    let (queue, file) = (Queue::new()?, open_loop()?);
+    let (queue, file) = (Queue::new()?, open_template()?);
     file.write_all(b"a")?;
     queue.apply(&[KEvent::read(file.number()).add().clear()])?;
     equal(next(&queue)?.data, 1)?;
@@ -285,7 +190,7 @@ fn an_edge_is_told_once() -> Outcome {
 
 fn a_blocked_call_sees_what_comes() -> Outcome {
     for round in 0..50u64 {
-        let (queue, file) = (Queue::new()?, Arc::new(open_loop()?));
+        let (queue, file) = (Queue::new()?, Arc::new(open_template()?));
         let (number, writer) = (queue.number(), file.clone());
         let late = round % 2 == 0;
         let thread = Builder::new().cpus(1 << (round % clock::cpu_count() as u64)).spawn(move || {
@@ -490,7 +395,7 @@ fn a_timer_that_nobody_reads() -> Outcome {
 
 fn oneshot_goes_to_one_of_many() -> Outcome {
     const ROUNDS: u64 = 300;
-    let (queue, file) = (Arc::new(Queue::new()?), open_loop()?);
+    let (queue, file) = (Arc::new(Queue::new()?), open_template()?);
     file.write_all(b"always ready")?;
     let taken = Arc::new(AtomicU64::new(0));
     let threads = on_all_cpus(2, |_| {
@@ -512,7 +417,7 @@ fn oneshot_goes_to_one_of_many() -> Outcome {
 }
 
 fn oneshot_is_gone_with_its_delivery() -> Outcome {
-    let (queue, file) = (Queue::new()?, open_loop()?);
+    let (queue, file) = (Queue::new()?, open_template()?);
     file.write_all(b"ready")?;
     let notes = [
         KEvent::read(file.number()).add().oneshot(),
@@ -613,7 +518,7 @@ fn triggers_from_all_cpus_arrive() -> Outcome {
 fn no_byte_is_lost_or_read_twice() -> Outcome {
     const BYTES: u64 = 20_000;
     let queue = Arc::new(Queue::new()?);
-    let files: Vec<Arc<Descriptor>> = (0..3).map(|_| open_loop().map(Arc::new)).collect::<Result<_>>()?;
+    let files: Vec<Arc<Descriptor>> = (0..3).map(|_| open_template().map(Arc::new)).collect::<Result<_>>()?;
     let changes: Vec<KEvent> =
         files.iter().map(|file| KEvent::read(file.number()).add().dispatch()).collect();
     queue.apply(&changes)?;
@@ -681,14 +586,14 @@ fn closed_numbers_are_silent() -> Outcome {
         }
     })?;
     for _ in 0..100 {
-        let file = open_loop()?;
+        let file = open_template()?;
         let number = file.number();
         file.write_all(b"x")?;
         queue.apply(&[KEvent::read(number).add(), KEvent::write(number).add().clear()])?;
         drop(file);
         refused(queue.apply(&[KEvent::read(number).delete()]), ENOENT)?;
         refused(queue.apply(&[KEvent::read(number).add()]), EBADF)?;
-        let again = open_loop()?;
+        let again = open_template()?;
         equal(again.number(), number)?;
         refused(queue.apply(&[KEvent::write(number).enable()]), ENOENT)?;
     }
@@ -713,7 +618,7 @@ fn a_closed_queue_wakes_its_waiters() -> Outcome {
 }
 
 fn a_thousand_notes() -> Outcome {
-    let (queue, file) = (Queue::new()?, open_loop()?);
+    let (queue, file) = (Queue::new()?, open_template()?);
     let copies: Vec<Descriptor> = (0..600).map(|_| file.duplicate()).collect::<Result<_>>()?;
     for copy in &copies {
         queue.apply(&[KEvent::read(copy.number()).add(), KEvent::write(copy.number()).add()])?;
@@ -733,7 +638,7 @@ fn a_thousand_notes() -> Outcome {
 
 fn nothing_is_left_over() -> Outcome {
     let round = || -> Outcome {
-        let (queue, file) = (Queue::new()?, open_loop()?);
+        let (queue, file) = (Queue::new()?, open_template()?);
         let twin = file.duplicate()?;
         queue.apply(&[
             KEvent::read(file.number()).add(),
@@ -760,7 +665,7 @@ fn nothing_is_left_over() -> Outcome {
 
 fn a_look_enters_no_kernel() -> Outcome {
     rt::sys::set_affinity(1)?;
-    let (queue, file) = (Queue::new()?, open_loop()?);
+    let (queue, file) = (Queue::new()?, open_template()?);
     queue.apply(&[KEvent::read(file.number()).add(), KEvent::write(file.number()).add()])?;
     ready(&queue)?;
     let entries = || clock::cpu_hint().entries.load(Ordering::Relaxed);
@@ -792,14 +697,14 @@ fn kill(name: &str) -> Outcome {
 }
 
 fn a_dead_driver_is_told_once() -> Outcome {
-    let (queue, file) = (Arc::new(Queue::new()?), open_loop()?);
+    let (queue, file) = (Arc::new(Queue::new()?), open_template()?);
     queue.apply(&[KEvent::read(file.number()).add()])?;
     let waiter = {
         let queue = queue.clone();
         rt::thread::spawn(move || next(&queue))?
     };
     a_moment();
-    kill("loop")?;
+    kill("template")?;
     let event = waiter.join()??;
     ensure(event.is_eof(), "end of file")?;
     equal(event.fflags, ENODEV as u32)?;
@@ -811,7 +716,7 @@ fn a_dead_driver_is_told_once() -> Outcome {
     // init starts it again, and the same queue serves its files.
     let deadline = soon();
     let file = loop {
-        match open_loop() {
+        match open_template() {
             Ok(file) => break file,
             Err(Error { errno: ENODEV }) => a_moment(),
             Err(error) => return Err(error.into()),
@@ -824,7 +729,7 @@ fn a_dead_driver_is_told_once() -> Outcome {
 }
 
 fn a_dead_server_is_an_error() -> Outcome {
-    let (queue, file) = (Arc::new(Queue::new()?), open_loop()?);
+    let (queue, file) = (Arc::new(Queue::new()?), open_template()?);
     let waiters = on_all_cpus(2, |_| {
         let queue = queue.clone();
         move || -> Outcome { refused(queue.wait(&mut [KEvent::default()], PATIENTLY), ENOTCONN) }

@@ -1,4 +1,4 @@
-//! A plain driver of the tests: what is written to a file is read from it.
+//! The driver that others begin with: what is written to a file is read from it.
 
 use alloc::sync::Arc;
 
@@ -8,14 +8,14 @@ use libkq::flag::{O_NONBLOCK, O_RDWR};
 use super::end::End;
 use super::{Condition, Source};
 
-struct Looped(End);
+struct Template(End);
 
 /// A file of the driver.
-pub fn looped() -> Outcome<Arc<dyn Source>> {
-    Ok(Arc::new(Looped(End::new(libkq::open("/dev/loop", O_RDWR | O_NONBLOCK)?))))
+pub fn template() -> Outcome<Arc<dyn Source>> {
+    Ok(Arc::new(Template(End::new(libkq::open("/dev/template", O_RDWR | O_NONBLOCK)?))))
 }
 
-impl Source for Looped {
+impl Source for Template {
     fn number(&self, _: Condition) -> i32 {
         self.0.number()
     }
