@@ -5,6 +5,7 @@ pub mod build;
 pub mod cc;
 pub mod help;
 pub mod image;
+pub mod loc;
 pub mod new_app;
 pub mod new_driver;
 pub mod run;
@@ -36,6 +37,7 @@ pub const ALL: &[Command] = &[
     cc::COMMAND,
     new_app::COMMAND,
     new_driver::COMMAND,
+    loc::COMMAND,
     help::COMMAND,
 ];
 

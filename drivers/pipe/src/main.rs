@@ -1,5 +1,6 @@
 //! The pipe driver's process: service `pipe`, paths `/dev/pipe` and `/run/fifo`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
 mod program {

@@ -38,6 +38,12 @@ pub struct Cell {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Cell>() == CELL_SIZE);
 
+/// For the test of the document.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn fields() -> Vec<crate::document::Field> {
+    crate::document::fields!(Cell: read, write, activity, occurrences, note_bits, note_data, error, generation, interest, queued, reserved)
+}
+
 /// A direction of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {

@@ -47,6 +47,12 @@ pub const ENTRIES_OFFSET: usize = 192;
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<ChangedHeader>() == ENTRIES_OFFSET);
 
+/// For the test of the document.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn fields() -> Vec<crate::document::Field> {
+    crate::document::fields!(ChangedHeader: ring, armed, reserved)
+}
+
 /// Bytes of the memory of a session with so many cells, in whole pages. `None` unless it is a power of two within
 /// [`MAX_CELLS`](crate::control::limits::MAX_CELLS).
 pub const fn memory_size(cells: u32) -> Option<usize> {

@@ -8,7 +8,10 @@ use lexopt::{Arg, Parser};
 use super::Command;
 use crate::{
     failure::{Failure, Result},
-    software::manifest,
+    software::{
+        cargo::{Cargo, Output},
+        manifest,
+    },
     workspace::Workspace,
 };
 
@@ -52,6 +55,8 @@ fn run(mut parser: Parser) -> Result<u8> {
         write(&workspace.root().join(&path), &text)?;
         println!("{path}");
     }
+    // Names have their places in lists of names.
+    Cargo::new(&workspace).arguments(["fmt", "-p", &name]).run(Output::Stderr)?;
     eprintln!("xtask: `cargo xtask run --manifest {name}` boots it; what you type is what it says");
     Ok(0)
 }
