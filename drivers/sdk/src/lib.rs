@@ -71,3 +71,8 @@ pub use guest::ports::Ports;
 pub use guest::{Setup, run};
 pub use message::{Incoming, Outgoing, Receiving};
 pub use parcels::Parcel;
+
+/// The examples of docs/porting.md.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/porting.md")]
+pub struct Porting;

@@ -250,6 +250,16 @@ mod tests {
         assert_eq!(manifest.devices, usual.devices);
     }
 
+    /// The guide's driver is built elsewhere, and called otherwise; the rest of its manifest is what this command makes.
+    #[test]
+    fn the_guide_s_manifest_is_what_is_made() {
+        let mut made = manifest::parse(&files("beat").last().unwrap().1).unwrap();
+        let driver = made.entries.iter_mut().find(|entry| entry.file == "bin/beat").unwrap();
+        driver.file = "bin/guide-driver".to_owned();
+        let guide = manifest::read(&Workspace::find().unwrap(), "guide").unwrap();
+        assert_eq!(made, guide);
+    }
+
     #[test]
     fn bad_names_and_those_that_are_there_are_refused() {
         let workspace = Workspace::find().unwrap();
