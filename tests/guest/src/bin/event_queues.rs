@@ -38,7 +38,7 @@ fn main(start: &rt::Start) -> i32 {
         let setup = Setup { service: "loop", filters, sources: 256, interrupt: None };
         return driver_sdk::run(start, setup, Ok(Loop::default()));
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("r11_readiness_follows_the_level", readiness_follows_the_level),
         ("r15_an_edge_is_told_once", an_edge_is_told_once),

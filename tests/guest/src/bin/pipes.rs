@@ -45,7 +45,7 @@ fn main(start: &rt::Start) -> i32 {
             }
         };
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("bytes_come_out_as_they_went_in", bytes_come_out),
         ("r18_end_of_file_and_then_the_hang_up", end_of_file),

@@ -34,7 +34,7 @@ fn main(start: &rt::Start) -> i32 {
     if let Some(role) = child::role(start) {
         return play(role, start.arg(3)).map_or(99, |()| 0);
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("a_handler_runs_in_raise", a_handler_runs_in_raise),
         ("bad_numbers_are_refused", bad_numbers_are_refused),

@@ -46,7 +46,7 @@ fn main(start: &rt::Start) -> i32 {
             }
         };
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("bytes_go_both_ways", bytes_go_both_ways),
         ("r18_end_of_file_with_bytes_unread", end_of_file_with_bytes_unread),
