@@ -8,7 +8,6 @@ extern crate alloc;
 
 mod cancelled;
 mod changes;
-mod crew;
 mod delivery;
 mod devpoll;
 mod drivers;
@@ -16,7 +15,6 @@ mod ends;
 mod epoll;
 mod inheritance;
 mod liar;
-mod looks;
 mod nested;
 mod odd;
 mod old_bugs;
