@@ -15,6 +15,7 @@ pub mod failure;
 mod kernel;
 pub mod ledger;
 pub mod looks;
+pub mod loopback;
 pub mod measure;
 pub mod mini;
 pub mod operator;
