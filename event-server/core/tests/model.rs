@@ -1,8 +1,6 @@
 //! Random lives of drivers, clients, sources and notes against a reference that knows nothing of rings and words: what
 //! should be active is, nothing else is, and nothing is left when all have gone.
 
-mod kernel;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,9 +19,9 @@ use event_protocol::park::{End, SESSION_SIZE};
 use event_protocol::ring::Consumer;
 use event_protocol::shared::{Owned, Region};
 use event_protocol::slot::{Control, Terms};
-use kernel::{Kernel, Memory};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use shard_host::{Kernel, Memory};
 
 const CELLS: u32 = 16;
 const SLOTS: u32 = 64;
