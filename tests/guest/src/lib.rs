@@ -9,12 +9,16 @@ extern crate alloc;
 
 pub mod books;
 pub mod child;
+pub mod crew;
 pub mod echo;
 pub mod failure;
 mod kernel;
 pub mod ledger;
+pub mod looks;
+pub mod loopback;
 pub mod measure;
 pub mod mini;
+pub mod operator;
 pub mod random;
 pub mod shared;
 pub mod suite;

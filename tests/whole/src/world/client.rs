@@ -16,9 +16,10 @@ use event_protocol::shared::{Owned, Region};
 use libkq::ending::Ending;
 use libkq::engine::Seats;
 use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
+use shard_host::Memory;
 
 use super::driver::{FileNumber, Nature};
-use super::server::{Memory, notification};
+use super::server::notification;
 use super::turns::Turns;
 use super::{CLOCK_DRIVER, State, World};
 

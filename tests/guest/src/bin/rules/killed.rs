@@ -11,8 +11,8 @@ use libkq::{Conditions, EpollEvent, EpollFlags, EpollOp, KEvent, PollFd, process
 use rt::clock;
 use rt::thread::{Builder, JoinHandle};
 
-use crate::crew::until;
-use crate::looks::{NOW, PATIENTLY, pipe};
+use guest_tests::crew::until;
+use guest_tests::looks::{NOW, PATIENTLY, pipe};
 
 pub const TESTS: &[Test] = &[
     ("r44_a_thread_killed_in_kevent_takes_no_wake_up_away", || killed_in(QUEUE, QUEUE)),

@@ -8,7 +8,6 @@ extern crate alloc;
 
 mod cancelled;
 mod changes;
-mod crew;
 mod delivery;
 mod devpoll;
 mod drivers;
@@ -17,7 +16,6 @@ mod epoll;
 mod inheritance;
 mod killed;
 mod liar;
-mod looks;
 mod nested;
 mod odd;
 mod old_bugs;
