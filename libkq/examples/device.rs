@@ -46,3 +46,6 @@ fn connect(path: &str) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(not(target_os = "none"))]
+fn main() {}

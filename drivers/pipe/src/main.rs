@@ -5,7 +5,8 @@
 #[cfg(target_os = "none")]
 mod program {
     use driver_sdk::Setup;
-    use pipe::driver::{FILTERS, Pipes};
+    use pipe::driver::FILTERS;
+    use pipe::pipes::Pipes;
 
     rt::entry!(main);
 

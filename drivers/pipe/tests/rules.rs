@@ -14,7 +14,7 @@ use driver_sdk::{
 use event_protocol::descriptor::PIPE_BUF;
 use fake::{Bench, Got};
 use pipe::conduit::{CAPACITY, LEAST};
-use pipe::driver::Pipes;
+use pipe::pipes::Pipes;
 
 fn bench() -> Bench<Pipes> {
     Bench::new(Pipes::new())

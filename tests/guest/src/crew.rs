@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use crate::failure::ensure;
+use crate::{Outcome, soon};
 use abi::error::Result;
-use guest_tests::failure::ensure;
-use guest_tests::{Outcome, soon};
 use rt::clock;
 use rt::thread::{Builder, JoinHandle};
 

@@ -4,13 +4,15 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use guest_tests::{Failure, Outcome, PATIENCE};
+use crate::{Failure, Outcome, PATIENCE};
 use libkq::control::Control;
 use libkq::flag::O_NONBLOCK;
 use libkq::process::SocketType;
 use libkq::{Conditions, Descriptor, EpollEvent, EpollSet, KEvent, PollFd, Queue, process};
 
+/// The timeout of a call that does not wait.
 pub const NOW: Option<Duration> = Some(Duration::ZERO);
+/// The timeout of a call whose end is a failure.
 pub const PATIENTLY: Option<Duration> = Some(Duration::from_nanos(PATIENCE));
 
 /// The two ends of a pipe, the one that is read first. Neither waits.
