@@ -1,5 +1,6 @@
 //! What a driver can do while it answers.
 
+use crate::driver::own;
 use crate::files::FileId;
 use crate::link::Sources;
 use crate::watches::Watches;
@@ -64,7 +65,7 @@ impl Context<'_> {
     ///
     /// A file that is not open, or not open yet, has no level: its first one is told with its [`Opening`](crate::Opening).
     pub fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool) {
-        if self.watches.publish(self.sources, file, direction, level, arrived) && self.awaited {
+        if self.watches.publish(self.sources, file, direction, own(level), arrived) && self.awaited {
             self.again(Wake::File(file, direction));
         }
     }
@@ -72,6 +73,7 @@ impl Context<'_> {
     /// Publishes the levels of reading and writing, each with whether something arrived, as one change: an end of both is told
     /// as that, and not by halves.
     pub fn publish_both(&mut self, file: FileId, levels: [(Level, bool); 2]) {
+        let levels = levels.map(|(level, arrived)| (own(level), arrived));
         let news = self.watches.publish_both(self.sources, file, levels);
         for (direction, news) in [Direction::Read, Direction::Write].into_iter().zip(news) {
             if news && self.awaited {

@@ -253,13 +253,19 @@ impl Opening {
 
     /// What can be read from the beginning on. It is news to edge-triggered notes.
     pub const fn readable(self, level: Level) -> Opening {
-        Opening { levels: [level, self.levels[1]], ..self }
+        Opening { levels: [own(level), self.levels[1]], ..self }
     }
 
     /// What can be written from the beginning on. It is news to edge-triggered notes.
     pub const fn writable(self, level: Level) -> Opening {
-        Opening { levels: [self.levels[0], level], ..self }
+        Opening { levels: [self.levels[0], own(level)], ..self }
     }
+}
+
+/// A level as a driver may say it: that a source is gone the event server says, of a [retired](Context::retire) file.
+#[inline]
+pub(crate) const fn own(level: Level) -> Level {
+    Level { amount: level.amount, flags: level.flags.difference(LevelFlags::GONE) }
 }
 
 /// What a read took.

@@ -9,7 +9,8 @@ use driver_sdk::{
 };
 use fake::{Bench, Got};
 
-/// Its files are unplugged by a `g`, all of them; a `w` publishes for a file that it knew, and nothing else does anything.
+/// Its files are unplugged by a `g`, all of them; a `w` publishes for all files that it ever knew, an `l` says that they are
+/// gone, and nothing else does anything.
 #[derive(Default)]
 struct Careless {
     files: Vec<FileId>,
@@ -55,6 +56,11 @@ impl Driver for Careless {
 
     fn write(&mut self, context: &mut Context<'_>, _: FileId, bytes: &[u8], _: Option<u64>) -> Result<usize> {
         match bytes {
+            b"l" => self.files.iter().for_each(|&file| {
+                let gone = Level::new(2).with(LevelFlags::GONE);
+                context.publish(file, Direction::Read, gone, true);
+                context.publish_both(file, [(gone, true); 2]);
+            }),
             b"g" => self.files.iter().for_each(|&file| context.retire(file, ENODEV)),
             b"w" => self.files.iter().for_each(|&file| {
                 context.publish(file, Direction::Read, Level::new(1), true);
@@ -98,6 +104,13 @@ fn nobody_is_told_of_a_file_that_is_closed() {
     bench.try_write(next, b"w");
     assert_eq!(bench.made(0).changes, 0);
     assert_eq!(bench.source(next).changes, before.changes + 2, "its own, and not the other's too");
+}
+
+#[test]
+fn that_a_source_is_gone_is_not_for_a_driver_to_say() {
+    let (mut bench, file) = bench(Careless::default());
+    bench.try_write(file, b"l");
+    assert_eq!((bench.source(file).read, bench.source(file).write), (Level::new(2), Level::new(2)));
 }
 
 #[test]
