@@ -35,6 +35,10 @@ impl Platform for World {
         self.0.now.load(Ordering::SeqCst)
     }
 
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     fn when_thread_ends(&self, told: Weak<dyn Ending>) -> Result<()> {
         self.0.ends.lock().unwrap().add(thread_number(), told, || Ok(()))
     }

@@ -41,6 +41,17 @@ pub fn soon() -> u64 {
     rt::clock::after(PATIENCE)
 }
 
+/// Waits until this is what a thread waits for. Then it has none of the program's locks, and may be killed.
+#[track_caller]
+pub fn until_it_waits(thread: &rt::sys::Thread, waits: abi::status::Waits) -> Outcome {
+    let deadline = soon();
+    while thread.status()?.waits != waits as u64 {
+        failure::ensure(rt::clock::now_ns() < deadline, "it gets into its wait")?;
+        a_moment();
+    }
+    Ok(())
+}
+
 /// Lets the others go on for [`A_MOMENT`].
 pub fn a_moment() {
     rt::thread::sleep(A_MOMENT);

@@ -39,7 +39,7 @@ fn main(start: &rt::Start) -> i32 {
             }
         };
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("r23_data_is_the_distance_to_the_end", data_is_the_distance),
         ("r23_a_blocked_kevent_sees_growth", a_blocked_kevent_sees_growth),

@@ -27,7 +27,7 @@ fn main(start: &rt::Start) -> i32 {
     if let Some(role) = child::role(start) {
         return play(role, start.arg(3)).map_or(99, |()| 0);
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("a_child_knows_who_it_is", a_child_knows_who_it_is),
         ("every_end_is_told_once", every_end_is_told_once),

@@ -201,6 +201,11 @@ impl Platform for Client {
         Turns::current().map_or(1, |task| task as u64 + 2)
     }
 
+    fn is_alone(&self) -> bool {
+        // Threads end when their call is over, and never in it.
+        true
+    }
+
     fn when_thread_ends(&self, _told: Weak<dyn Ending>) -> Result<()> {
         // Threads end when their call is over, and leave nothing behind.
         Ok(())

@@ -24,7 +24,7 @@ fn main(start: &rt::Start) -> i32 {
     if child::role(start) == Some("loop") {
         return driver::run(start);
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(levels::TESTS);
     suite.table(timers::TESTS);
     suite.table(once::TESTS);

@@ -3,11 +3,12 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use abi::status::Waits;
 use guest_tests::crew::until;
 use guest_tests::failure::equal;
 use guest_tests::looks::{NOW, PATIENTLY};
 use guest_tests::suite::Test;
-use guest_tests::{Failure, Outcome, a_moment};
+use guest_tests::{Failure, Outcome, a_moment, until_it_waits};
 use libkq::KEvent;
 use libkq::machine::Machine;
 use libkq::user_ring::UserRing;
@@ -59,6 +60,7 @@ fn a_dead_threads_event_reaches_another() -> Outcome {
             a_moment();
         }
         if !ends {
+            until_it_waits(dying.thread(), Waits::Futex)?;
             dying.thread().kill()?;
         }
         other.join()??;
@@ -71,7 +73,7 @@ fn who_is_killed_in_its_wait_swallows_nothing() -> Outcome {
     for round in 0..8 {
         let (kq, ring) = ring()?;
         let threads = [taker(&ring)?, taker(&ring)?, taker(&ring)?];
-        a_moment();
+        threads.iter().try_for_each(|thread| until_it_waits(thread.thread(), Waits::Notification))?;
         for (at, thread) in threads.iter().enumerate() {
             if at != round % 3 {
                 thread.thread().kill()?;

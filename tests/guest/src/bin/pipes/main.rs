@@ -38,7 +38,7 @@ fn main(start: &rt::Start) -> i32 {
             }
         };
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(readiness::TESTS);
     suite.table(transfers::TESTS);
     suite.table(fifos::TESTS);

@@ -14,6 +14,7 @@ mod drivers;
 mod ends;
 mod epoll;
 mod inheritance;
+mod killed;
 mod liar;
 mod nested;
 mod odd;
@@ -39,7 +40,7 @@ fn main(start: &rt::Start) -> i32 {
         Some(role) => return play(role),
         None => {}
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     let families = [
         changes::TESTS,
         delivery::TESTS,
@@ -52,6 +53,7 @@ fn main(start: &rt::Start) -> i32 {
         ends::TESTS,
         old_bugs::TESTS,
         cancelled::TESTS,
+        killed::TESTS,
         drivers::TESTS,
     ];
     families.iter().for_each(|tests| suite.table(tests));

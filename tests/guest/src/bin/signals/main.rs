@@ -30,7 +30,7 @@ fn main(start: &rt::Start) -> i32 {
     if let Some(role) = child::role(start) {
         return play(role, start.arg(3)).map_or(99, |()| 0);
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(actions::TESTS);
     suite.table(waits::TESTS);
     suite.table(service::TESTS);

@@ -33,7 +33,7 @@ fn main(start: &rt::Start) -> i32 {
             }
         };
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(streams::TESTS);
     suite.table(listeners::TESTS);
     suite.table(messages::TESTS);
