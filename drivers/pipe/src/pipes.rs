@@ -12,7 +12,7 @@ pub(crate) struct Pipe {
     /// Permissions of a FIFO; nobody asks for them but stat.
     pub(crate) mode: u16,
     pub(crate) named: bool,
-    /// To whom its bytes were promised; of a FIFO nobody, since names are limited.
+    /// To whom its bytes were promised; of a FIFO nobody, since it outlives who made it.
     pub(crate) maker: u64,
     /// Whose its bytes are: who opened it when nobody had it.
     pub(crate) owner: u64,

@@ -454,6 +454,26 @@ fn r55_many_pipes_are_small_ones() {
 }
 
 #[test]
+fn r55_fifos_leave_pipes_their_size() {
+    let mut bench = bench();
+    let size = |bench: &mut Bench<Pipes>, file| match bench.control(file, Control::Get(Setting::SendBuffer)) {
+        Ok(ControlReply::Number(size)) => size as usize,
+        other => panic!("{other:?}"),
+    };
+    for n in 0..pipe::names::MOST {
+        bench.path(PathRequest::MakeFifo { path: format!("/run/fifo/{n}"), mode: 0 }).unwrap();
+    }
+    let (first, last) =
+        (bench.open("/run/fifo/0", O_RDWR, 1).unwrap(), bench.open("/run/fifo/1023", O_RDWR, 1).unwrap());
+    assert_eq!((size(&mut bench, first), size(&mut bench, last)), (CAPACITY, LEAST));
+    let larger = Control::Set(Setting::SendBuffer, 1 << 20);
+    assert_eq!(bench.control(first, larger.clone()), Err(Error::new(EPERM)));
+    let other = bench.open("/dev/pipe", O_RDONLY, 2).unwrap();
+    assert_eq!(size(&mut bench, other), CAPACITY);
+    assert_eq!(bench.control(other, larger), Ok(ControlReply::Done));
+}
+
+#[test]
 fn sizes() {
     let mut bench = bench();
     let (reader, writer) = pipe(&mut bench);

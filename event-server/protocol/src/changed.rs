@@ -123,10 +123,10 @@ impl Publisher {
         level: Level,
         arrived: bool,
     ) -> Result<Told, Fault> {
-        if arrived {
-            cell.arrive(direction);
-        }
         let rose = cell.set_level(direction, level);
+        if arrived {
+            cell.arrive_in([direction == Direction::Read, direction == Direction::Write]);
+        }
         if !rose && !arrived {
             // Harvests look again, so a level that only fell concerns nobody (R11).
             return Ok(Told::Nothing);
@@ -144,17 +144,13 @@ impl Publisher {
         levels: [(Level, bool); 2],
     ) -> Result<Told, Fault> {
         let both = [Direction::Read, Direction::Write].into_iter().zip(levels);
-        for (direction, (_, arrived)) in both.clone() {
-            if arrived {
-                cell.arrive(direction);
-            }
-        }
         let mut filters = Filters::empty();
         for (direction, (level, arrived)) in both {
             if cell.set_level(direction, level) || arrived {
                 filters = filters.union(direction.filters());
             }
         }
+        cell.arrive_in(levels.map(|(_, arrived)| arrived));
         if filters.is_empty() { Ok(Told::Nothing) } else { self.tell(changed, cell, source, filters) }
     }
 

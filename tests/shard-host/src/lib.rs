@@ -1,8 +1,12 @@
 //! A stand-in for the process that shards of the event server run in: it remembers what they ask of it.
+#![no_std]
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use abi::Handle;
 use abi::error::Result;
