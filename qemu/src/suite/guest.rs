@@ -141,6 +141,7 @@ fn one(boot: &Boot, image: BootImage, twin: Option<BootImage>, plan: &Plan, repo
         memory: test.memory,
         accelerator: boot.mode.accelerator(),
         image,
+        devices: test.devices.clone(),
         arguments: Vec::new(),
     };
     let mut said = Vec::new();
