@@ -154,6 +154,13 @@ pub trait Driver {
         (direction, self.queue(file, direction))
     }
 
+    /// The queue in which a read or write at an offset waits (`None`: where the file stands), for drivers in which those of one
+    /// file do not wait for the same.
+    fn queue_at(&self, file: FileId, asked: Asked<'_>, offset: Option<u64>) -> (Direction, u64) {
+        _ = offset;
+        self.queue_of(file, asked)
+    }
+
     /// The device interrupted, at [`Context::now`]. True asks to be called again soon: there is more to do than is
     /// fair at once.
     fn interrupt(&mut self, context: &mut Context<'_>) -> bool {
