@@ -38,9 +38,9 @@ pub fn open_again(path: &str, flags: usize) -> Outcome<Descriptor> {
 pub fn is_told(file: Descriptor, path: &str, driver: &str) -> Outcome {
     let number = file.number();
     let reader = Builder::new().spawn(move || refused(process().read(number, &mut [0; 64]), ENODEV))?;
+    let queue = Queue::new()?;
+    queue.apply(&[KEvent::read(number).add()])?;
     let kevent = Builder::new().spawn(move || -> Outcome {
-        let queue = Queue::new()?;
-        queue.apply(&[KEvent::read(number).add()])?;
         let mut events = [KEvent::default(); 4];
         let told = queue.wait(&mut events, PATIENTLY)?;
         equal(told.len(), 1)?;

@@ -11,7 +11,7 @@ use core::time::Duration;
 use abi::error::{EAGAIN, EBADF, EINVAL, ENOENT, ESPIPE};
 use guest_tests::bereavement::{is_told, kill, open_again};
 use guest_tests::failure::{ensure, equal, refused};
-use guest_tests::{Outcome, PATIENCE, Suite};
+use guest_tests::{Failure, Outcome, PATIENCE, Suite};
 use libkq::control::Whence;
 use libkq::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
 use libkq::{Conditions, Descriptor, KEvent, PollFd, Queue, process};
@@ -66,7 +66,7 @@ fn what_is_read_comes_again() -> Outcome {
     edges.apply(&[KEvent::read(random.number()).add().clear()])?;
     let mut events = [KEvent::default(); 2];
     for _ in 0..50 {
-        let event = *level.wait(&mut events, PATIENTLY)?.first().ok_or("nothing came")?;
+        let event = *level.wait(&mut events, PATIENTLY)?.first().ok_or(Failure::new("nothing came"))?;
         ensure(event.data > 0, "as many bytes as there are")?;
         // All of them, and what comes in meanwhile: the device brings more, which is an edge.
         let mut bytes = [0; 4096];
@@ -129,7 +129,7 @@ fn a_dead_bus() -> Outcome {
     let mut events = [KEvent::default(); 1];
     queue.wait(&mut events, PATIENTLY)?;
     kill("pci")?;
-    while !queue.wait(&mut events, PATIENTLY)?.first().ok_or("nothing came")?.is_eof() {}
+    while !queue.wait(&mut events, PATIENTLY)?.first().ok_or(Failure::new("nothing came"))?.is_eof() {}
     read_exactly(&open_again(PATH, O_RDONLY)?, 20_000, |_| ())
 }
 
