@@ -94,6 +94,9 @@ impl Machine {
         command.args(["-display", "none", "-monitor", "none"]);
         command.args(["-m", &self.memory.to_string(), "-smp", &self.cpus.to_string()]);
         match self.accelerator {
+            // When a device is moved, mapped or reset, QEMU before 8.2 lets the other CPUs' threads go on with what they knew
+            // of the memory map: they reach wrong registers, or it crashes. With devices the CPUs take turns.
+            Accelerator::Tcg if !self.devices.is_empty() => command.args(["-accel", "tcg,thread=single"]),
             Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi"]),
             Accelerator::Icount => {
                 command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"])

@@ -52,7 +52,7 @@ struct Counters {
     interrupts: u64,
     read: u64,
     written: u64,
-    errors: u64,
+    failures: u64,
     most_in_flight: u16,
 }
 
@@ -150,7 +150,7 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
             match outcome {
                 Outcome::Page { page, is_write, succeeded } => {
                     done.insert(page);
-                    self.counters.errors += u64::from(!succeeded);
+                    self.counters.failures += u64::from(!succeeded);
                     match (is_write, succeeded) {
                         (true, false) => self.lost = true,
                         (false, false) if self.failed.len() < FAILURES => _ = self.failed.insert(page),
@@ -361,14 +361,14 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
     }
 
     fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        let Counters { interrupts, read, written, errors, most_in_flight } = self.counters;
+        let Counters { interrupts, read, written, failures, most_in_flight } = self.counters;
         for (name, value) in [
             ("interrupts", interrupts),
-            ("read", read),
-            ("written", written),
-            ("errors", errors),
-            ("in_flight", u64::from(self.disk.in_flight())),
-            ("most_in_flight", u64::from(most_in_flight)),
+            ("bytes_read", read),
+            ("bytes_written", written),
+            ("failures", failures),
+            ("on_their_way", u64::from(self.disk.in_flight())),
+            ("most_on_their_way", u64::from(most_in_flight)),
         ] {
             writeln!(out, "{name} {value}")?;
         }

@@ -226,11 +226,11 @@ fn many_requests() -> Outcome {
             Err(error) => equal(error.errno, EAGAIN)?,
         }
     }
-    ensure(figure("most_in_flight")? >= 2, "several requests are on their way at a time")?;
+    ensure(figure("most_on_their_way")? >= 2, "several requests are on their way at a time")?;
     for page in (0..SIZE / 4096 - 1).step_by(2) {
         is_sector(&Descriptor::open(PATH, O_RDONLY)?, page * 8)?;
     }
-    equal(figure("errors")?, 0)
+    equal(figure("failures")?, 0)
 }
 
 /// Each has sectors of its own between those of the others.
