@@ -3,7 +3,6 @@
 
 use driver_sdk::{Registers, SharedMemory, Word};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use virtio::{Device, Parts};
 
@@ -81,10 +80,10 @@ pub struct Hardware {
     pub config_vector: u16,
     /// Which queues it was told of.
     pub notified: Vec<u16>,
-    selected: usize,
-    feature_select: [u32; 2],
-    seen: u16,
-    used: u16,
+    pub selected: usize,
+    pub feature_select: [u32; 2],
+    pub seen: u16,
+    pub used: u16,
 }
 
 impl Hardware {
@@ -156,7 +155,8 @@ impl Hardware {
                 let again = Hardware::new(&[], self.features, &self.config);
                 let queues = std::mem::take(&mut self.queues);
                 let (status, stuck, refused) = (self.status, self.is_stuck, self.refused);
-                *self = Hardware { queues, is_stuck: stuck, refused, ..again };
+                let features = self.features;
+                *self = Hardware { queues, is_stuck: stuck, refused, features, ..again };
                 self.queues.iter_mut().for_each(|queue| queue.enabled = false);
                 self.status = if stuck { status | 1 } else { 0 };
             }
@@ -327,7 +327,3 @@ impl Side {
         self.memory.write(device, u16::from(quiet));
     }
 }
-
-/// A disk's contents by sector, behind a device.
-#[derive(Default)]
-pub struct Platter(pub BTreeMap<u64, [u8; 512]>);
