@@ -91,7 +91,7 @@ impl Machine for Board {
     type Table = Table;
 
     fn memory(&mut self, address: u64, length: u64) -> Result<Memory> {
-        assert!(address % 4096 == 0 && length % 4096 == 0 && length > 0);
+        assert!((address | length).is_multiple_of(4096) && length > 0);
         Ok(Memory(address, length, Rc::default()))
     }
 

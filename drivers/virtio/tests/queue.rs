@@ -120,7 +120,8 @@ fn what_cannot_be_a_chain_is_not_added() {
 
 #[test]
 fn the_first_lie_is_the_last_word() {
-    let lies: [(fn(&Side, u16), Fault); 5] = [
+    type Lie = fn(&Side, u16);
+    let lies: [(Lie, Fault); 5] = [
         (|side, _| side.used(8, 0), Fault::NotGiven(8)),
         (|side, _| side.used(u32::MAX, 0), Fault::NotGiven(u32::MAX)),
         (|side, head| side.used(u32::from(head), 17), Fault::TooLong(17)),

@@ -248,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn devices_are_named_with_their_properties() {
+        let options = parse(&["--device", "virtio-rng-pci,max-bytes=4", "--device=virtio-rng-pci"]).unwrap();
+        let told = options.devices.iter().map(|device| (device.model.as_str(), device.properties.as_str()));
+        assert_eq!(told.collect::<Vec<_>>(), [("virtio-rng-pci", "max-bytes=4"), ("virtio-rng-pci", "")]);
+        assert!(parse(&["--device", ""]).is_err());
+    }
+
+    #[test]
     fn an_unattended_run_has_a_limit_unless_told_otherwise() {
         assert_eq!(parse(&[]).unwrap().limit, Some(UNATTENDED));
         assert_eq!(parse(&["--timeout", "0"]).unwrap().limit, None);

@@ -168,7 +168,7 @@ fn a_returned_function_is_stopped() -> Outcome {
     ensure(!is_master(&function)?, "no longer")?;
     function.set_master(true)?;
     let memory = function.dma(8192)?;
-    ensure(memory.address() % 4096 == 0 && memory.length() == 8192, "whole pages")?;
+    ensure(memory.address().is_multiple_of(4096) && memory.length() == 8192, "whole pages")?;
     memory.write(8184, 0x0123_4567_89ab_cdef_u64);
     equal((memory.read::<u8>(8184), memory.read::<u64>(8184)), (0xef, 0x0123_4567_89ab_cdef))?;
     memory.write(8192, 1u8);

@@ -39,6 +39,7 @@ fn main(start: &rt::Start) -> i32 {
         ("what_is_no_message_interrupt_is_refused", no_messages),
         ("message_interrupts_run_out_and_come_back", messages_run_out),
         ("configuration_space_is_where_the_firmware_says", configuration_space),
+        ("ports_have_three_widths", ports_have_three_widths),
     ]);
     suite.finish()
 }
@@ -245,4 +246,21 @@ fn configuration_space() -> Outcome {
     let result = other.pci_config();
     core::mem::forget(other);
     refused(result, EINVAL)
+}
+
+/// Configuration space through its ports, an address and a window to four bytes (PCI 3.0, 3.2.2.3.2), says what memory says.
+fn ports_have_three_widths() -> Outcome {
+    const CONFIG: Ports = Ports::new(0xcf8, 8);
+    grant(0xcf8, 8)?;
+    let window = hardware()?.pci_config()?;
+    let bus = Mmio::map(&hardware()?.memory(window.address, 4096)?)?;
+    Registers::write(&CONFIG, 0, 0x8000_0000_u32);
+    equal(Registers::read::<u32>(&CONFIG, 0), 0x8000_0000)?;
+    equal(Registers::read::<u32>(&CONFIG, 4), bus.read::<u32>(0))?;
+    equal(Registers::read::<u16>(&CONFIG, 6), bus.read::<u16>(2))?;
+    equal(Registers::read::<u8>(&CONFIG, 5), bus.read::<u8>(1))?;
+    // Outside, across a boundary of its width, and a width that ports do not have.
+    equal(Registers::read::<u32>(&CONFIG, 6), u32::MAX)?;
+    equal((Registers::read::<u16>(&CONFIG, 5), Registers::read::<u8>(&CONFIG, 8)), (u16::MAX, u8::MAX))?;
+    equal(Registers::read::<u64>(&CONFIG, 0), u64::MAX)
 }
