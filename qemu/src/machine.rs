@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod console;
+pub mod device;
 pub mod dialogue;
 pub mod escape;
 pub mod exit;
@@ -12,7 +13,7 @@ pub mod text;
 use std::{
     ffi::OsString,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -21,6 +22,7 @@ use std::{
 use self::{
     child::{Child, Ended},
     console::{Console, Stop},
+    device::Device,
     exit::Status,
 };
 use crate::{
@@ -63,6 +65,8 @@ pub struct Machine {
     pub accelerator: Accelerator,
     /// What it boots.
     pub image: BootImage,
+    /// What is on its PCI bus, beside what every machine has.
+    pub devices: Vec<Device>,
     /// Further arguments for QEMU.
     pub arguments: Vec<OsString>,
 }
@@ -83,13 +87,16 @@ pub enum Outcome {
 }
 
 impl Machine {
-    fn command(&self, status_file: &std::path::Path) -> Command {
+    fn command(&self, status_file: &Path) -> Command {
         let qemu = std::env::var_os(QEMU_VARIABLE).unwrap_or_else(|| QEMU.into());
         let mut command = Command::new(qemu);
         command.args(["-M", "q35", "-cpu", "max", "-nodefaults", "-no-user-config", "-no-reboot"]);
         command.args(["-display", "none", "-monitor", "none"]);
         command.args(["-m", &self.memory.to_string(), "-smp", &self.cpus.to_string()]);
         match self.accelerator {
+            // When a device is moved, mapped or reset, QEMU before 8.2 lets the other CPUs' threads go on with what they knew
+            // of the memory map: they reach wrong registers, or it crashes. With devices the CPUs take turns.
+            Accelerator::Tcg if !self.devices.is_empty() => command.args(["-accel", "tcg,thread=single"]),
             Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi"]),
             Accelerator::Icount => {
                 command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"])
@@ -103,6 +110,9 @@ impl Machine {
         command.arg("-chardev").arg(format!("file,id=status,path={path}"));
         command.arg("-device").arg(format!("isa-debugcon,iobase={STATUS_PORT:#x},chardev=status"));
         command.arg("-kernel").arg(&self.image.kernel).arg("-initrd").arg(&self.image.archive);
+        for (index, device) in self.devices.iter().enumerate() {
+            command.args(device.arguments(index, &disk(status_file, index)));
+        }
         command.args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -111,13 +121,17 @@ impl Machine {
     /// Runs it until it ends or has to be stopped; QEMU is gone when this returns.
     pub fn run(&self, console: Console) -> Result<Outcome> {
         let status_file = self.status_file();
-        let outcome = self.run_with(&status_file, console);
-        // The file is a by-product: a leftover is harmless.
+        let disks =
+            || self.devices.iter().enumerate().map(|(index, device)| (device, disk(&status_file, index)));
+        let made = disks().try_for_each(|(device, path)| device.make_disk(&path));
+        let outcome = made.and_then(|()| self.run_with(&status_file, console));
+        // The files are by-products: a leftover is harmless.
         let _ = fs::remove_file(&status_file);
+        disks().filter(|(device, _)| device.disk.is_some()).for_each(|(_, path)| _ = fs::remove_file(path));
         outcome
     }
 
-    fn run_with(&self, status_file: &std::path::Path, console: Console) -> Result<Outcome> {
+    fn run_with(&self, status_file: &Path, console: Console) -> Result<Outcome> {
         let mut child = Child::start(&mut self.command(status_file))?;
         let relayed = console.relay(&mut child)?;
         let stop = match relayed.stop {
@@ -148,4 +162,11 @@ impl Machine {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         self.image.archive.with_extension(format!("status-{}-{run}", std::process::id()))
     }
+}
+
+/// Where the disk of a device is during a run.
+fn disk(status_file: &Path, index: usize) -> PathBuf {
+    let mut name = status_file.as_os_str().to_owned();
+    name.push(format!("-disk{index}"));
+    name.into()
 }

@@ -33,7 +33,14 @@ pub fn recipe(arguments: Vec<String>) -> Recipe {
 
 /// The machine to measure on: one instruction per ns.
 pub fn machine(image: BootImage, cpus: u32) -> Machine {
-    Machine { cpus, memory: 512, accelerator: Accelerator::Icount, image, arguments: Vec::new() }
+    Machine {
+        cpus,
+        memory: 512,
+        accelerator: Accelerator::Icount,
+        image,
+        devices: Vec::new(),
+        arguments: Vec::new(),
+    }
 }
 
 /// Boots it, passes on what it says with the host's line endings, and tells its figures.

@@ -21,7 +21,7 @@ pub trait Driver {
     const KNOWS_CALLERS: bool = false;
 
     /// What is signalled on `bell` comes as an [interrupt](Driver::interrupt): for a driver whose device is another
-    /// process, which is given a duplicate of it. Bits 1 to 62 are free for that. Called once, before [`Driver::start`].
+    /// process, which is given a duplicate of it. Bits 1 to 61 are free for that. Called once, before [`Driver::start`].
     fn connect(&mut self, bell: &Notification) -> Result<()> {
         _ = bell;
         Ok(())
@@ -158,6 +158,13 @@ pub trait Driver {
         (direction, self.queue(file, direction))
     }
 
+    /// The queue in which a read or write at an offset waits (`None`: where the file stands), for drivers in which those of one
+    /// file do not wait for the same.
+    fn queue_at(&self, file: FileId, asked: Asked<'_>, offset: Option<u64>) -> (Direction, u64) {
+        _ = offset;
+        self.queue_of(file, asked)
+    }
+
     /// The device interrupted, at [`Context::now`]. True asks to be called again soon: there is more to do than is
     /// fair at once.
     fn interrupt(&mut self, context: &mut Context<'_>) -> bool {
@@ -179,6 +186,12 @@ pub trait Driver {
     /// Whether everything is written out; looked at after whatever the driver hears.
     fn is_drained(&self) -> bool {
         true
+    }
+
+    /// Why the driver cannot go on, if it cannot: it ends then, its clients are told that it is gone, and init starts it anew.
+    /// Looked at after whatever the driver hears.
+    fn lost(&self) -> Option<Error> {
+        None
     }
 
     /// When [`Driver::expired`] is to be called: monotonic ns.

@@ -52,6 +52,7 @@ pub mod link;
 mod message;
 mod parcels;
 mod pending;
+pub mod registers;
 pub mod report;
 mod trace;
 mod watches;
@@ -67,10 +68,15 @@ pub use event_protocol::descriptor::{
 pub use event_protocol::filter::Filters;
 pub use event_protocol::level::{Level, LevelFlags};
 pub use files::FileId;
+pub use guest::dma::Dma;
+pub use guest::mmio::Mmio;
+pub use guest::pci::Function;
 pub use guest::ports::Ports;
-pub use guest::{Setup, run};
+pub use guest::{Setup, run, run_on};
 pub use message::{Incoming, Outgoing, Receiving};
 pub use parcels::Parcel;
+pub use pci_protocol::{Identity, Wanted};
+pub use registers::{Registers, SharedMemory, Word};
 
 /// The examples of docs/porting.md.
 #[cfg(doctest)]

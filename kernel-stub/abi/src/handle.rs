@@ -54,7 +54,7 @@ bitflags! {
         const MINT = 1 << 6;
         /// Process, thread: start, suspend, kill, map into, grant to. IRQ: bind and ack. Hardware: everything.
         const CONTROL = 1 << 7;
-        /// Memory: ask for physical addresses.
+        /// Memory: ask for physical addresses. IRQ: ask for the message that raises it.
         const PHYSICAL = 1 << 8;
     }
 }
@@ -87,7 +87,7 @@ pub enum Kind {
     Process = 4,
     /// Thread.
     Thread = 5,
-    /// Interrupt line.
+    /// Interrupt line or message.
     Irq = 6,
     /// The machine: source of physical memory, interrupts and ports. Only init is given one.
     Hardware = 7,

@@ -119,7 +119,8 @@ native! {
     /// it already is.
     SYS_EXIT_WATCH = 30;
 
-    /// `(hardware, global system interrupt, flags)` → handle; flags of [`memory`](crate::memory) `IRQ_*`.
+    /// `(hardware, global system interrupt, flags)` → handle; flags of [`memory`](crate::memory) `IRQ_*`. With
+    /// [`IRQ_MESSAGE`](crate::memory::IRQ_MESSAGE) the interrupt is 0 and any that is free is taken: `ENOMEM` when none is.
     SYS_IRQ_CREATE = 31;
     /// `(irq, notification, bits)` → 1 when the line was already pending, else 0. Unmasks.
     SYS_IRQ_BIND = 32;
@@ -132,4 +133,10 @@ native! {
     SYS_LOG = 35;
     /// `(*mut KernelCounters)`.
     SYS_COUNTERS = 36;
+
+    /// `(irq, CPU)` → an [`InterruptMessage`](crate::memory::InterruptMessage), packed: what its device has to write to
+    /// interrupt that CPU. Needs `PHYSICAL`; `EINVAL`: no message interrupt, no such CPU.
+    SYS_IRQ_MESSAGE = 37;
+    /// `(hardware)` → a [`PciConfig`](crate::memory::PciConfig), packed: what the firmware says (ACPI's MCFG). `ENODEV`: nothing.
+    SYS_PCI_CONFIG = 38;
 }

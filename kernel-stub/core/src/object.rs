@@ -36,7 +36,7 @@ pub enum Object {
     Process(Id<Process>),
     /// A thread.
     Thread(Id<Thread>),
-    /// An interrupt line.
+    /// An interrupt.
     Irq(Id<Irq>),
     /// The machine.
     Hardware,
@@ -66,7 +66,8 @@ impl Object {
                 Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE).union(Rights::PHYSICAL)
             }
             Object::Process(_) | Object::Thread(_) => Rights::READ.union(Rights::CONTROL),
-            Object::Irq(_) | Object::Hardware => Rights::CONTROL,
+            Object::Irq(_) => Rights::CONTROL.union(Rights::PHYSICAL),
+            Object::Hardware => Rights::CONTROL,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod acpi;
 pub mod madt;
+pub mod mcfg;
 pub mod memory;
 pub mod pvh;
 

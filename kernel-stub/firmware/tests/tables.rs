@@ -1,6 +1,7 @@
 //! Tables of a machine, whole and damaged.
 
 use firmware::madt::{IoApic, Override, Topology};
+use firmware::mcfg::ConfigWindow;
 use firmware::pvh::{RegionKind, StartInfo};
 use firmware::{Error, PhysicalMemory};
 use proptest::prelude::*;
@@ -196,6 +197,38 @@ fn what_is_missing_or_impossible_has_its_own_error() {
 }
 
 /// An entry that says it is shorter than its kind is refused, not read into the next one.
+/// A machine whose second table is an MCFG with these entries: address, segment, first and last bus.
+fn with_config(entries: &[(u64, u16, u8, u8)]) -> Memory {
+    let mut memory = machine(true);
+    let mut body = vec![0; 8];
+    for &(address, segment, first, last) in entries {
+        body.extend(address.to_le_bytes());
+        body.extend(segment.to_le_bytes());
+        body.extend([first, last, 0, 0, 0, 0]);
+    }
+    memory.table(OTHER, b"MCFG", &body);
+    memory
+}
+
+#[test]
+fn configuration_space_is_where_the_table_says() {
+    let read = |entries: &[_]| ConfigWindow::read(&with_config(entries), at(RSDP));
+    let window = ConfigWindow { address: 0xb000_0000, first: 0, last: 255 };
+    assert_eq!(read(&[(0xb000_0000, 0, 0, 255)]), Ok(window));
+    // Other segments, and parts without bus 0, are not what is looked for.
+    assert_eq!(
+        read(&[(0xa000_0000, 1, 0, 255), (0xc000_0000, 0, 8, 9), (0xb000_0000, 0, 0, 255)]),
+        Ok(window)
+    );
+    let missing = Error::Missing { what: "configuration space of PCI bus 0" };
+    assert_eq!(read(&[]), Err(missing));
+    assert_eq!(read(&[(0xb000_0000, 1, 0, 255)]), Err(missing));
+    for address in [0, 0xb000_1000, u64::MAX << 20, 1 << 52] {
+        assert_eq!(read(&[(address, 0, 0, 255)]), Err(Error::OutOfRange { address, length: 1 << 20 }));
+    }
+    assert_eq!(ConfigWindow::read(&machine(true), at(RSDP)), Err(Error::Missing { what: "ACPI table" }));
+}
+
 #[test]
 fn short_entries_are_refused() {
     for (kind, length) in [(0, 7), (1, 11), (2, 9), (5, 11)] {

@@ -18,6 +18,7 @@ use crate::{
     machine::{
         Accelerator, Machine, Outcome,
         console::{Console, Input},
+        device::Device,
         exit::Status,
         signals::Signals,
         text::LineEndings,
@@ -45,6 +46,7 @@ pub const COMMAND: Command = Command {
     --app NAME       the application whose end powers the machine off (kqcat)
     --arg VALUE      an argument for that application; may be repeated
     --manifest NAME  a file of qemu/manifests (default)
+    --device NAME    a device of QEMU's with its properties, as virtio-rng-pci,max-bytes=64; may be repeated
     --no-build       take the programs as they were built last
     --timeout S      kill after S seconds, 0 for never (at a terminal: never, otherwise 600)
     KQ_QEMU in the environment overrides the emulator's binary.",
@@ -59,6 +61,7 @@ struct Options {
     accelerator: Accelerator,
     recipe: Recipe,
     limit: Option<Duration>,
+    devices: Vec<Device>,
     arguments: Vec<OsString>,
 }
 
@@ -70,6 +73,7 @@ impl Options {
             accelerator: Accelerator::Tcg,
             recipe: Recipe::default(),
             limit: (!interactive).then_some(UNATTENDED),
+            devices: Vec::new(),
             arguments: Vec::new(),
         };
         let mut icount = false;
@@ -89,6 +93,7 @@ impl Options {
                 Arg::Long("app") => options.recipe.application.program = application(parser.value()?)?,
                 Arg::Long("arg") => options.recipe.application.arguments.push(text(parser.value()?)?),
                 Arg::Long("manifest") => options.recipe.manifest = text(parser.value()?)?,
+                Arg::Long("device") => options.devices.push(Device::parse(&text(parser.value()?)?)?),
                 Arg::Long("no-build") => options.recipe.build = false,
                 Arg::Long("timeout") => {
                     let seconds: u64 = parser.value()?.parse()?;
@@ -138,6 +143,7 @@ fn run(parser: Parser) -> Result<u8> {
         memory: options.memory,
         accelerator: options.accelerator,
         image,
+        devices: options.devices,
         arguments: options.arguments,
     };
     let signals = Signals::catch()?;
@@ -239,6 +245,14 @@ mod tests {
         );
         assert_eq!(parse(&["--"]).unwrap().arguments, [""; 0]);
         assert_eq!(parse(&["--arg", "--", "--", "-S"]).unwrap().recipe.application.arguments, ["--"]);
+    }
+
+    #[test]
+    fn devices_are_named_with_their_properties() {
+        let options = parse(&["--device", "virtio-rng-pci,max-bytes=4", "--device=virtio-rng-pci"]).unwrap();
+        let told = options.devices.iter().map(|device| (device.model.as_str(), device.properties.as_str()));
+        assert_eq!(told.collect::<Vec<_>>(), [("virtio-rng-pci", "max-bytes=4"), ("virtio-rng-pci", "")]);
+        assert!(parse(&["--device", ""]).is_err());
     }
 
     #[test]

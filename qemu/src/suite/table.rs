@@ -7,6 +7,7 @@ use super::harness::Said;
 use crate::{
     machine::{
         Accelerator,
+        device::Device,
         dialogue::{Dialogue, Turn},
     },
     software::manifest,
@@ -48,6 +49,9 @@ pub struct Test {
     /// Memory in MiB.
     #[serde(default = "memory")]
     pub memory: u32,
+    /// What is on its PCI bus.
+    #[serde(default)]
+    pub devices: Vec<Device>,
     /// Longest time of one boot in seconds.
     #[serde(default = "timeout")]
     pub timeout: u64,

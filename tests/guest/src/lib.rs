@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod bereavement;
 pub mod books;
 pub mod child;
 pub mod crew;

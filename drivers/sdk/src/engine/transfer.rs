@@ -28,7 +28,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
             return Ok(Answer::Words([0; WORDS]));
         }
         let offset = position(request.words[words::OFFSET]);
-        let queue = self.driver.queue_of(id, Asked::Read);
+        let queue = self.driver.queue_at(id, Asked::Read, offset);
         let waiting = self.waiting(id, file, request.token, queue, Task::Read { offset, length });
         let flags = request.words[words::FLAGS];
         if self.pending.has(queue) {
@@ -49,8 +49,8 @@ impl<D: Driver, L: Link> Engine<D, L> {
         if request.bytes.is_empty() {
             return Ok(Answer::Words([0; WORDS]));
         }
-        let queue = self.driver.queue_of(id, Asked::Write);
         let (flags, offset) = (request.words[words::FLAGS], position(request.words[words::OFFSET]));
+        let queue = self.driver.queue_at(id, Asked::Write, offset);
         let mut done = 0;
         if !self.pending.has(queue) {
             match self.call(|driver, context| driver.write(context, id, request.bytes, offset)) {

@@ -1,7 +1,10 @@
 //! The engine connected to the kernel, the event server and init.
 
 mod cells;
+pub mod dma;
 mod mapped;
+pub mod mmio;
+pub mod pci;
 pub mod ports;
 mod session;
 
@@ -9,7 +12,7 @@ use crate::driver::Driver;
 use crate::engine::{Answer, Engine, Request};
 use crate::link::Carried;
 use crate::report;
-use abi::error::{EIO, ETIMEDOUT, Error, Result};
+use abi::error::{EIO, ENODEV, EPIPE, ETIMEDOUT, Error, Result};
 use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, MAX_BYTES, WORDS};
 use abi::{Message, Rights, Tag};
 use alloc::boxed::Box;
@@ -18,6 +21,8 @@ use alloc::vec;
 use event_protocol::descriptor::label;
 use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::filter::Filters;
+use pci::Function;
+use pci_protocol::Wanted;
 use rt::Start;
 use rt::clock::now_ns;
 use rt::ipc;
@@ -28,6 +33,8 @@ use session::Session;
 const INTERRUPT: u64 = 1;
 /// The bit that init signals before the machine is powered off; those between are the driver's ([`Driver::connect`]).
 const POWER_OFF: u64 = 1 << 63;
+/// The bit that says that the bus driver is gone.
+const BUS_GONE: u64 = 1 << 62;
 
 /// What descriptors are made of: the endpoint, to be called and given away, not received from.
 const MINT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER).union(Rights::MINT);
@@ -48,7 +55,36 @@ pub struct Setup<'a> {
 /// Runs a driver on the CPU that it was started on. Returns the exit status, which is never success: a driver whose
 /// device or event server is gone ends, and init decides what comes next.
 pub fn run<D: Driver>(start: &Start, setup: Setup<'_>, driver: Result<D>) -> i32 {
-    let error = match driver.and_then(|driver| Running::new(start, setup, driver)) {
+    serve(setup, driver.and_then(|driver| Running::new(start, setup, driver, None)))
+}
+
+/// The same for a driver of a PCI function, which `make` makes of it; entry 0 of its interrupts is the driver's. A machine
+/// without such a function is no failure: the status is 0 then.
+pub fn run_on<D: Driver>(
+    start: &Start,
+    setup: Setup<'_>,
+    wanted: Wanted,
+    make: impl FnOnce(&Function) -> Result<D>,
+) -> i32 {
+    let running = || -> Result<Running<D>> {
+        // Interrupts go to the CPU that the driver stays on.
+        rt::sys::set_affinity(1 << rt::clock::cpu())?;
+        let function = Function::claim(wanted)?;
+        let driver = make(&function)
+            .inspect_err(|error| rt::log!("{}: {}: {error}", setup.service, function.address()))?;
+        Running::new(start, setup, driver, Some(function))
+    };
+    match running() {
+        Err(error) if error.errno == ENODEV => {
+            rt::log!("{}: the machine has no such device", setup.service);
+            0
+        }
+        running => serve(setup, running),
+    }
+}
+
+fn serve<D: Driver>(setup: Setup<'_>, running: Result<Running<D>>) -> i32 {
+    let error = match running {
         Ok(mut running) => {
             let error = running.serve();
             let mut report = String::new();
@@ -71,13 +107,16 @@ struct Running<D> {
     again: bool,
     /// init waits to hear that the driver is drained.
     awaited: bool,
+    /// Kept, and so the driver's.
+    _function: Option<Function>,
+    bus_gone: bool,
     bytes: Box<[u8]>,
     // Bound to this thread: its signals come with the endpoint's messages.
     _bound: Notification,
 }
 
 impl<D: Driver> Running<D> {
-    fn new(start: &Start, setup: Setup<'_>, driver: D) -> Result<Running<D>> {
+    fn new(start: &Start, setup: Setup<'_>, driver: D, function: Option<Function>) -> Result<Running<D>> {
         // The shard of this CPU is the sources' home: the driver stays beside it.
         rt::sys::set_affinity(1 << rt::clock::cpu())?;
         let endpoint = Endpoint::create()?;
@@ -87,9 +126,15 @@ impl<D: Driver> Running<D> {
         bound.bind(None)?;
         let mut engine = Engine::new(driver, session, setup.sources as usize);
         let mut again = false;
-        let interrupt = match setup.interrupt {
-            None => None,
-            Some(name) => {
+        let interrupt = match (&function, setup.interrupt) {
+            (Some(function), _) => {
+                bound.watch_exit(function.bus(), BUS_GONE)?;
+                let (irq, _) = function.interrupt(0)?;
+                again = irq.bind(&bound, INTERRUPT)?;
+                Some(irq)
+            }
+            (None, None) => None,
+            (None, Some(name)) => {
                 let irq: Irq = start.object(name).ok_or_else(|| {
                     rt::log!("{}: was not given {name}: see its devices in the manifest", setup.service);
                     Error::new(EIO)
@@ -113,7 +158,17 @@ impl<D: Driver> Running<D> {
             rt::init::register(setup.service, &endpoint)?;
         }
         let bytes = vec![0; MAX_BYTES].into_boxed_slice();
-        Ok(Running { engine, endpoint, interrupt, again, awaited: false, bytes, _bound: bound })
+        Ok(Running {
+            engine,
+            endpoint,
+            interrupt,
+            again,
+            awaited: false,
+            _function: function,
+            bus_gone: false,
+            bytes,
+            _bound: bound,
+        })
     }
 
     /// Serves until the endpoint or the event server fails.
@@ -151,8 +206,11 @@ impl<D: Driver> Running<D> {
                 // Without init nobody waits for it.
                 _ = rt::init::drained();
             }
-            if let Some(error) = self.engine.link().lost() {
+            if let Some(error) = self.engine.link().lost().or(self.engine.driver().lost()) {
                 return error;
+            }
+            if self.bus_gone {
+                return Error::new(EPIPE);
             }
         }
     }
@@ -164,6 +222,7 @@ impl<D: Driver> Running<D> {
                     self.awaited = true;
                     self.engine.power_off();
                 }
+                self.bus_gone |= received.words[0] & BUS_GONE != 0;
                 self.interrupt();
                 None
             }

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use abi::memory::InterruptMessage;
+
 use crate::arch::{clock, cpu, memory, pic, vector};
 
 const END_OF_INTERRUPT: usize = 0xb0;
@@ -21,6 +23,9 @@ const ENABLED: u32 = 1 << 8;
 const PENDING: u32 = 1 << 12;
 /// Turns for which a sent command may stay pending.
 const PATIENCE: u32 = 1_000_000;
+
+/// Where devices write messages.
+const MESSAGES: u32 = 0xfee0_0000;
 
 /// How a command is delivered.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +100,11 @@ pub fn send_ipi(number: u32, vector: u8) {
     let ipis = &cpu::this_cpu().hint().ipis;
     ipis.store(ipis.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     command(cpu::cpu(number).apic_id, Delivery::Fixed, vector);
+}
+
+/// What a device writes to send a vector to the CPU with that APIC id: fixed delivery, edge (Intel SDM volume 3, 11.11).
+pub fn message(apic_id: u32, vector: u8) -> InterruptMessage {
+    InterruptMessage { address: MESSAGES | apic_id << 12, data: u32::from(vector) }
 }
 
 /// Sends a command to the CPU with that APIC id.

@@ -6,8 +6,10 @@
 
 use core::arch::global_asm;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use firmware::{madt::Topology, pvh::StartInfo};
+use abi::memory::PciConfig;
+use firmware::{madt::Topology, mcfg::ConfigWindow, pvh::StartInfo};
 
 use crate::arch::{apic, clock, cpu, ioapic, memory, smp};
 use crate::{log, mem};
@@ -19,6 +21,17 @@ pub struct BootInfo {
     pub initrd: Option<Range<u64>>,
     /// Processors and interrupt controllers.
     pub topology: Topology,
+}
+
+/// A [`PciConfig`], packed; 0: the firmware told of none.
+static PCI_CONFIG: AtomicU64 = AtomicU64::new(0);
+
+/// Where configuration space of PCI is.
+pub fn pci_config() -> Option<PciConfig> {
+    match PCI_CONFIG.load(Ordering::Relaxed) {
+        0 => None,
+        word => Some(PciConfig::unpack(word)),
+    }
 }
 
 /// Bytes of the stack that a CPU has until it gets its own.
@@ -201,6 +214,15 @@ extern "C" fn start(start_info: u64) -> ! {
 fn read_firmware(start_info: u64) -> Result<(StartInfo, Topology), firmware::Error> {
     let info = StartInfo::read(&memory::BootMemory, start_info)?;
     let topology = Topology::read(&memory::BootMemory, info.rsdp)?;
+    match ConfigWindow::read(&memory::BootMemory, info.rsdp) {
+        Ok(window) => {
+            let config = PciConfig { address: window.address, last: window.last };
+            PCI_CONFIG.store(config.pack(), Ordering::Relaxed);
+        }
+        // A machine may be without.
+        Err(firmware::Error::Missing { .. }) => {}
+        Err(error) => log!("PCI: {error}"),
+    }
     log!("memory: {} regions, {} processors", info.regions.len(), topology.processors.len());
     Ok((info, topology))
 }

@@ -19,7 +19,7 @@ pub mod vector;
 
 use core::arch::asm;
 
-pub use boot::BootInfo;
+pub use boot::{BootInfo, pci_config};
 pub use entry::return_to_user;
 
 /// Waits for an interrupt, which is taken, and returns with interrupts off. An interrupt that became pending before is

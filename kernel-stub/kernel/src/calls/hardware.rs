@@ -1,15 +1,18 @@
-//! Interrupt lines and I/O ports, for holders of the hardware handle.
+//! Interrupts and I/O ports, for holders of the hardware handle.
 
 use super::{Call, Outcome, simple};
-use crate::irq;
+use crate::{irq, objects::ObjectsGuard};
 use abi::{
     Rights,
-    error::{EBUSY, EINVAL, ENOMEM, Error},
+    error::{EBUSY, EINVAL, ENODEV, ENOMEM, Error, Result},
     handle::Kind,
     limits::cost,
-    memory::{IRQ_ACTIVE_LOW, IRQ_LEVEL},
+    memory::{IRQ_ACTIVE_LOW, IRQ_LEVEL, IRQ_MESSAGE, PciConfig},
 };
-use kernel_core::{irq::Irq, object::Object};
+use kernel_core::{
+    irq::{Irq, is_taken},
+    object::Object,
+};
 
 /// `SYS_IRQ_CREATE`
 pub extern "C" fn irq_create(mut call: Call<'_>) -> Outcome {
@@ -17,16 +20,10 @@ pub extern "C" fn irq_create(mut call: Call<'_>) -> Outcome {
     simple(call, |call, objects| {
         call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
         let (gsi, flags) = (call.frame.rsi, call.frame.rdx);
-        let gsi = u32::try_from(gsi)
-            .ok()
-            .filter(|&gsi| irq::exists(gsi, &mut objects.token()))
-            .ok_or(Error::new(EINVAL))?;
-        if flags & !(IRQ_LEVEL | IRQ_ACTIVE_LOW) != 0 {
-            return Err(Error::new(EINVAL));
-        }
-        if objects.irqs.ids().any(|id| objects.irqs.get(id).is_some_and(|irq| irq.gsi == gsi)) {
-            return Err(Error::new(EBUSY));
-        }
+        let gsi = match flags {
+            IRQ_MESSAGE if gsi == 0 => message(objects).ok_or(Error::new(ENOMEM))?,
+            _ => line(gsi, flags, objects)?,
+        };
         crate::pages::spare()?;
         let charge = objects.charge(call.process(), cost::IRQ)?;
         objects.process_mut(call.process())?.handles.reserve()?;
@@ -41,7 +38,45 @@ pub extern "C" fn irq_create(mut call: Call<'_>) -> Outcome {
         };
         let id = objects.irqs.insert(line).ok_or(Error::new(ENOMEM))?;
         let object = Object::Irq(id);
-        objects.insert_handle(call.process(), object, object.all_rights()).map(|handle| handle.0)
+        let rights = match flags {
+            IRQ_MESSAGE => object.all_rights(),
+            _ => object.all_rights().difference(Rights::PHYSICAL),
+        };
+        objects.insert_handle(call.process(), object, rights).map(|handle| handle.0)
+    })
+}
+
+/// A number for a message.
+fn message(objects: &mut ObjectsGuard<'_>) -> Option<u32> {
+    let (objects, mut token) = objects.split();
+    irq::free_message(&objects.irqs, &mut token)
+}
+
+/// A line that can be had.
+fn line(gsi: u64, flags: u64, objects: &mut ObjectsGuard<'_>) -> Result<u32> {
+    let gsi = u32::try_from(gsi).map_err(|_| Error::new(EINVAL))?;
+    if !irq::exists(gsi, &mut objects.token()) || flags & !(IRQ_LEVEL | IRQ_ACTIVE_LOW) != 0 {
+        return Err(Error::new(EINVAL));
+    }
+    match is_taken(&objects.irqs, gsi) {
+        true => Err(Error::new(EBUSY)),
+        false => Ok(gsi),
+    }
+}
+
+/// `SYS_IRQ_MESSAGE`
+pub extern "C" fn irq_message(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
+    simple(call, |call, objects| {
+        let Object::Irq(id) = call.object(objects, call.frame.rdi, Kind::Irq, Rights::PHYSICAL)?.object
+        else {
+            return Err(Error::new(EINVAL));
+        };
+        let irq = objects.irqs.get(id).filter(|irq| irq.is_message()).ok_or(Error::new(EINVAL))?;
+        if call.frame.rsi >= u64::from(crate::arch::cpu::count()) {
+            return Err(Error::new(EINVAL));
+        }
+        Ok(irq::message(irq.gsi, call.frame.rsi as u32).pack())
     })
 }
 
@@ -89,6 +124,15 @@ pub extern "C" fn irq_ack(mut call: Call<'_>) -> Outcome {
         let gsi = irq.gsi;
         irq::unmask(gsi, &mut objects.token());
         Ok(0)
+    })
+}
+
+/// `SYS_PCI_CONFIG`
+pub extern "C" fn pci_config(mut call: Call<'_>) -> Outcome {
+    let call = &mut call;
+    simple(call, |call, objects| {
+        call.object(objects, call.frame.rdi, Kind::Hardware, Rights::CONTROL)?;
+        crate::arch::pci_config().map(PciConfig::pack).ok_or(Error::new(ENODEV))
     })
 }
 

@@ -243,6 +243,8 @@ pub static NATIVE: [Handler; NATIVE_COUNT as usize] = {
         SYS_PORT_GRANT => hardware::port_grant,
         SYS_LOG => observe::log,
         SYS_COUNTERS => observe::counters,
+        SYS_IRQ_MESSAGE => hardware::irq_message,
+        SYS_PCI_CONFIG => hardware::pci_config,
     }
     table
 };

@@ -2,14 +2,18 @@
 
 use abi::Handle;
 use abi::error::Result;
-use abi::number::{SYS_IRQ_ACK, SYS_IRQ_BIND, SYS_IRQ_CREATE, SYS_MEMORY_PHYSICAL, SYS_PORT_GRANT};
+use abi::memory::{IRQ_MESSAGE, InterruptMessage, PciConfig};
+use abi::number::{
+    SYS_IRQ_ACK, SYS_IRQ_BIND, SYS_IRQ_CREATE, SYS_IRQ_MESSAGE, SYS_MEMORY_PHYSICAL, SYS_PCI_CONFIG,
+    SYS_PORT_GRANT,
+};
 
 use super::handle::{Object, object};
 use super::raw::syscall;
 use super::{Memory, Notification, Process};
 
 object! {
-    /// An interrupt line.
+    /// An interrupt: a line, or messages of a device.
     Irq
 }
 
@@ -34,12 +38,32 @@ impl Irq {
     }
 }
 
+impl Irq {
+    /// What a device has to write to raise this message interrupt on a CPU.
+    pub fn message(&self, cpu: usize) -> Result<InterruptMessage> {
+        // SAFETY: registers only.
+        unsafe { syscall(SYS_IRQ_MESSAGE, [self.handle().0, cpu as u64, 0, 0, 0, 0]) }
+            .map(InterruptMessage::unpack)
+    }
+}
+
 impl Hardware {
     /// An interrupt line by its global system interrupt number; flags are `abi::memory::IRQ_*`.
     pub fn irq(&self, line: u32, flags: u64) -> Result<Irq> {
         // SAFETY: registers only.
         unsafe { syscall(SYS_IRQ_CREATE, [self.handle().0, u64::from(line), flags, 0, 0, 0]) }
             .map(|h| Irq::from_handle(Handle(h)))
+    }
+
+    /// A message interrupt: any that is free.
+    pub fn message_irq(&self) -> Result<Irq> {
+        self.irq(0, IRQ_MESSAGE)
+    }
+
+    /// Where configuration space of PCI is: `ENODEV` when the firmware does not tell.
+    pub fn pci_config(&self) -> Result<PciConfig> {
+        // SAFETY: registers only.
+        unsafe { syscall(SYS_PCI_CONFIG, [self.handle().0, 0, 0, 0, 0, 0]) }.map(PciConfig::unpack)
     }
 
     /// Device memory.

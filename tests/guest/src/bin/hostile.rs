@@ -136,11 +136,13 @@ impl Stock {
 fn call_number(random: &mut Random) -> u64 {
     match random.below(NATIVE_COUNT + 6) {
         native if native < NATIVE_COUNT => CLASS_NATIVE + native,
-        0x25..=0x26 => SYS_CLOSE,
-        0x27 => SYS_FUTEX,
-        0x28 => SYS_CLOCK_GETTIME,
-        0x29 => SYS_YIELD,
-        _ => random.draw(),
+        other => match other - NATIVE_COUNT {
+            0..=1 => SYS_CLOSE,
+            2 => SYS_FUTEX,
+            3 => SYS_CLOCK_GETTIME,
+            4 => SYS_YIELD,
+            _ => random.draw(),
+        },
     }
 }
 

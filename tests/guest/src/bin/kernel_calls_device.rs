@@ -3,17 +3,22 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-use abi::error::{EBUSY, EFAULT, EINVAL};
+extern crate alloc;
+
+use abi::Rights;
+use abi::error::{EBUSY, EFAULT, EINVAL, ENOMEM, EPERM};
 use abi::flag::{CLOCK_MONOTONIC, FUTEX_WAIT, MapFlags};
+use abi::memory::{IRQ_LEVEL, IRQ_MESSAGE};
 use abi::number::{SYS_CLOCK_GETTIME, SYS_COUNTERS, SYS_FUTEX, SYS_HANDLE_INFO, SYS_LOG, SYS_PROCESS_STATUS};
 use abi::status::State;
 use abi::thread::ThreadOptions;
-use driver_sdk::Ports;
+use alloc::vec::Vec;
+use driver_sdk::{Mmio, Ports, Registers};
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::mini::{self, DATA, Plan};
 use guest_tests::{Failure, Outcome, Suite, raw, soon};
 use rt::clock;
-use rt::sys::{Hardware, Memory, Object, Process, Quota};
+use rt::sys::{Hardware, Irq, Memory, Notification, Object, Process, Quota};
 use rt::thread::{self, Builder};
 
 rt::entry!(main);
@@ -30,6 +35,11 @@ fn main(start: &rt::Start) -> i32 {
         ("ports_that_are_no_ports_are_refused", no_ports),
         ("ports_granted_to_oneself_are_there_at_once_and_everywhere", ports_granted_to_oneself),
         ("ports_are_not_granted_while_others_run", ports_are_not_granted_while_others_run),
+        ("message_interrupts_are_each_their_own", messages_are_each_their_own),
+        ("what_is_no_message_interrupt_is_refused", no_messages),
+        ("message_interrupts_run_out_and_come_back", messages_run_out),
+        ("configuration_space_is_where_the_firmware_says", configuration_space),
+        ("ports_have_three_widths", ports_have_three_widths),
     ]);
     suite.finish()
 }
@@ -165,4 +175,92 @@ fn ports_are_not_granted_while_others_run() -> Outcome {
     grant(0x84, 1)?;
     Ports::new(0x84, 1).read(0);
     Ok(())
+}
+
+/// Interrupt lines of I/O APICs; what is above, up to the vectors of the kernel, are messages.
+const LINES: usize = 24;
+
+fn messages_are_each_their_own() -> Outcome {
+    let (one, other) = (hardware()?.message_irq()?, hardware()?.message_irq()?);
+    let cpus = clock::cpu_count();
+    for cpu in 0..cpus {
+        let (one, other) = (one.message(cpu)?, other.message(cpu)?);
+        // Fixed, edge, to that CPU (Intel SDM volume 3, 11.11): vectors of their own.
+        equal(one.address >> 20, 0xfee)?;
+        equal((one.address, one.data & !0xff), (other.address, 0))?;
+        ensure(one.data != other.data && one.data >= 32, "a vector of its own")?;
+    }
+    ensure(cpus == 1 || one.message(0)?.address != one.message(1)?.address, "each CPU is another address")?;
+    // Nothing came, and it need not be acknowledged.
+    let bell = Notification::create()?;
+    refused(one.ack(), EINVAL)?;
+    equal(one.bind(&bell, 2)?, false)?;
+    one.ack()?;
+    equal(bell.poll()?, 0)
+}
+
+fn no_messages() -> Outcome {
+    let hardware = hardware()?;
+    for (gsi, flags) in [(1, IRQ_MESSAGE), (u32::MAX, IRQ_MESSAGE), (0, IRQ_MESSAGE | IRQ_LEVEL), (0, 8)] {
+        refused(hardware.irq(gsi, flags), EINVAL)?;
+    }
+    let message = hardware.message_irq()?;
+    refused(message.message(clock::cpu_count()), EINVAL)?;
+    refused(message.message(usize::MAX), EINVAL)?;
+    // Who has only to wait for it need not know what raises it.
+    let given = message.restricted(Rights::CONTROL)?;
+    refused(given.message(0), EPERM)?;
+    // A line is not raised by a message.
+    let line = (0..LINES as u32).find_map(|gsi| hardware.irq(gsi, 0).ok());
+    let line = line.ok_or(Failure::new("no line is free"))?;
+    refused(line.message(0), EPERM)
+}
+
+fn messages_run_out() -> Outcome {
+    let mut taken = Vec::new();
+    let error = loop {
+        match hardware()?.message_irq() {
+            Ok(irq) => taken.push(irq),
+            Err(error) => break error,
+        }
+    };
+    equal(error.errno, ENOMEM)?;
+    ensure(taken.len() >= 128, "there are many")?;
+    let mut vectors: Vec<u32> = taken.iter().filter_map(|irq| Some(irq.message(0).ok()?.data)).collect();
+    vectors.sort_unstable();
+    vectors.dedup();
+    equal(vectors.len(), taken.len())?;
+    let count = taken.len();
+    drop(taken);
+    let again: Vec<Irq> = (0..count).map_while(|_| hardware().ok()?.message_irq().ok()).collect();
+    equal(again.len(), count)
+}
+
+fn configuration_space() -> Outcome {
+    let window = hardware()?.pci_config()?;
+    equal(window.address % (1 << 20), 0)?;
+    let bus = Mmio::map(&hardware()?.memory(window.address, 4096)?)?;
+    // The host bridge: made by Intel, of the class of bridges.
+    equal((bus.read::<u16>(0), bus.read::<u8>(0x0b)), (0x8086, 6))?;
+    let other = Hardware::from_handle(registers()?.handle());
+    let result = other.pci_config();
+    core::mem::forget(other);
+    refused(result, EINVAL)
+}
+
+/// Configuration space through its ports, an address and a window to four bytes (PCI 3.0, 3.2.2.3.2), says what memory says.
+fn ports_have_three_widths() -> Outcome {
+    const CONFIG: Ports = Ports::new(0xcf8, 8);
+    grant(0xcf8, 8)?;
+    let window = hardware()?.pci_config()?;
+    let bus = Mmio::map(&hardware()?.memory(window.address, 4096)?)?;
+    Registers::write(&CONFIG, 0, 0x8000_0000_u32);
+    equal(Registers::read::<u32>(&CONFIG, 0), 0x8000_0000)?;
+    equal(Registers::read::<u32>(&CONFIG, 4), bus.read::<u32>(0))?;
+    equal(Registers::read::<u16>(&CONFIG, 6), bus.read::<u16>(2))?;
+    equal(Registers::read::<u8>(&CONFIG, 5), bus.read::<u8>(1))?;
+    // Outside, across a boundary of its width, and a width that ports do not have.
+    equal(Registers::read::<u32>(&CONFIG, 6), u32::MAX)?;
+    equal((Registers::read::<u16>(&CONFIG, 5), Registers::read::<u8>(&CONFIG, 8)), (u16::MAX, u8::MAX))?;
+    equal(Registers::read::<u64>(&CONFIG, 0), u64::MAX)
 }

@@ -66,6 +66,8 @@ const SITES: &[Site] = &[
     site(SYS_IRQ_BIND, 0, Kind::Irq),
     site(SYS_IRQ_ACK, 0, Kind::Irq),
     site(SYS_PORT_GRANT, 0, Kind::Hardware),
+    site(SYS_IRQ_MESSAGE, 0, Kind::Irq),
+    site(SYS_PCI_CONFIG, 0, Kind::Hardware),
 ];
 
 /// Positions where 0 is the caller itself, and another bad number is an error.

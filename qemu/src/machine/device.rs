@@ -1,0 +1,130 @@
+//! Devices on the machine's PCI bus.
+
+use std::{ffi::OsString, fs, io, path::Path};
+
+use serde::Deserialize;
+
+use crate::failure::{Failure, Result};
+
+/// Bytes of a sector.
+const SECTOR: u64 = 512;
+
+/// A device, behind a root port of its own: there it can be reset alone, and unplugged.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// QEMU's name for it, as `virtio-rng-pci`.
+    pub model: String,
+    /// Its properties, as QEMU's command line has them: `max-bytes=1024,period=1000`.
+    #[serde(default)]
+    pub properties: String,
+    /// Directly on the root bus instead.
+    #[serde(default)]
+    pub on_root: bool,
+    /// What is on it, if it is a disk.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+}
+
+/// A disk: a file that is made for the run. Each sector begins with its number (eight bytes, little-endian), the rest is zero.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// Sectors of 512 bytes.
+    pub sectors: u64,
+    /// Further options of QEMU's `-drive`: `throttling.iops-total=10`, `readonly=on`.
+    #[serde(default)]
+    pub options: String,
+}
+
+impl Device {
+    /// From a command line: `MODEL[,PROPERTIES]`.
+    pub fn parse(text: &str) -> Result<Device> {
+        let (model, properties) = text.split_once(',').unwrap_or((text, ""));
+        if model.is_empty() {
+            return Err(Failure::new(
+                format!("add the device {text}"),
+                "it has no name",
+                "write it as `qemu-system-x86_64 -device help` does: virtio-rng-pci",
+            ));
+        }
+        Ok(Device { model: model.to_owned(), properties: properties.to_owned(), ..Device::default() })
+    }
+
+    /// Arguments for the device that is number `index` of the machine; its disk is at `disk`.
+    pub fn arguments(&self, index: usize, disk: &Path) -> Vec<OsString> {
+        let mut device = self.model.clone();
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |option: &str, value: String| arguments.extend([option.into(), value.into()]);
+        if !self.on_root {
+            add("-device", format!("pcie-root-port,id=port{index},chassis={}", index + 1));
+            device += &format!(",bus=port{index}");
+        }
+        if let Some(Disk { options, .. }) = &self.disk {
+            let path = disk.display().to_string().replace(',', ",,");
+            let separator = if options.is_empty() { "" } else { "," };
+            add("-drive", format!("if=none,id=disk{index},format=raw,file={path}{separator}{options}"));
+            device += &format!(",drive=disk{index}");
+        }
+        if !self.properties.is_empty() {
+            device += &format!(",{}", self.properties);
+        }
+        add("-device", device);
+        arguments
+    }
+
+    /// Makes what its disk is kept in.
+    pub fn make_disk(&self, path: &Path) -> Result<()> {
+        let Some(Disk { sectors, .. }) = &self.disk else { return Ok(()) };
+        write(path, *sectors).map_err(|error| {
+            Failure::new(format!("make the disk {}", path.display()), error, "make room for it")
+        })
+    }
+}
+
+fn write(path: &Path, sectors: u64) -> io::Result<()> {
+    let sector = |number: u64| {
+        let mut bytes = [0; SECTOR as usize];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        bytes
+    };
+    fs::write(path, (0..sectors).flat_map(sector).collect::<Vec<u8>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(device: &Device, index: usize) -> String {
+        let arguments = device.arguments(index, Path::new("/a,b"));
+        arguments.iter().map(|argument| argument.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_device_is_behind_a_port_of_its_own() {
+        let device = Device::parse("virtio-rng-pci,max-bytes=1,period=2").unwrap();
+        assert_eq!(
+            said(&device, 3),
+            "-device pcie-root-port,id=port3,chassis=4 -device virtio-rng-pci,bus=port3,max-bytes=1,period=2"
+        );
+        let device = Device { on_root: true, ..Device::parse("virtio-rng-pci").unwrap() };
+        assert_eq!(said(&device, 0), "-device virtio-rng-pci");
+        assert!(Device::parse("").is_err() && Device::parse(",vectors=0").is_err());
+    }
+
+    #[test]
+    fn a_disk_has_numbered_sectors() {
+        let disk = Some(Disk { sectors: 3, options: "readonly=on".to_owned() });
+        let device = Device { disk, ..Device::parse("virtio-blk-pci").unwrap() };
+        assert_eq!(
+            said(&device, 0),
+            "-device pcie-root-port,id=port0,chassis=1 \
+             -drive if=none,id=disk0,format=raw,file=/a,,b,readonly=on -device virtio-blk-pci,bus=port0,drive=disk0"
+        );
+        let path = std::env::temp_dir().join(format!("xtask-disk-{}", std::process::id()));
+        device.make_disk(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!((bytes.len(), bytes[0], bytes[512], bytes[1024]), (1536, 0, 1, 2));
+    }
+}
