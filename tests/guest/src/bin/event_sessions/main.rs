@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod greed;
 mod peers;
 mod region;
 
@@ -61,6 +62,11 @@ fn main(start: &rt::Start) -> i32 {
         ("a_client_that_lies_is_ended", a_lying_client),
     ]);
     suite.test("nonsense_is_answered_and_harms_nobody", || nonsense(seed));
+    suite.table(&[
+        ("r55_sessions_of_one_process_leave_others_theirs", greed::sessions),
+        ("r55_drivers_of_one_process_leave_others_their_places", greed::drivers),
+        ("r55_pages_for_sharing_leave_others_the_servers_memory", greed::shared_sources),
+    ]);
     suite.finish()
 }
 
@@ -162,6 +168,8 @@ fn play(role: &str) -> Outcome {
         "lives" => loop {
             a_life()?;
         },
+        "works" => greed::works(),
+        "attaches" => greed::attaches(),
         _ => Err(Failure::new("no such part")),
     }
 }
