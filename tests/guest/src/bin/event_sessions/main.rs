@@ -14,7 +14,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Rights;
-use abi::error::{EACCES, EBADF, EBADMSG, EEXIST, EINVAL, ENODEV, ENOENT, ENOTCONN, ETIMEDOUT, Error};
+use abi::error::{EACCES, EBADF, EBADMSG, EEXIST, EINVAL, ENODEV, ENOENT, ENOTCONN, EPERM, ETIMEDOUT, Error};
 use abi::message::WORDS;
 use abi::{Message, Tag};
 use event_protocol::cell::Direction;
@@ -210,7 +210,9 @@ fn a_watch_handle() -> Outcome {
     refused(show(&client.session, &Notification::create()?).map(drop), EINVAL)?;
     refused(show(&client.session, &Memory::create(4096)?).map(drop), EINVAL)?;
     let (lobby, shards) = lobby(0)?;
-    for endpoint in [&lobby, &client.session, &other.session, &other.ticket, &driver.session] {
+    // Who has it is it: it goes no further.
+    refused(show(&client.session, &lobby).map(drop), EPERM)?;
+    for endpoint in [&client.session, &other.session, &other.ticket, &driver.session] {
         refused(show(&client.session, endpoint).map(drop), EBADF)?;
     }
     let met = (1..shards).map(|shard| client.meet(shard)).collect::<Result<Vec<_>, _>>()?;
