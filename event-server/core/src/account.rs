@@ -8,13 +8,14 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use init_protocol::caller::Caller;
 
-/// What things cost the server, in bytes: its own tables, and what the kernel has its quota pay.
+/// What things cost the server, in bytes: its own tables with the room that they grow by, and what the kernel has its quota
+/// pay.
 pub mod cost {
     use abi::limits::cost;
     use abi::memory::PAGE;
 
     /// A client's session: its mapping, and a place for each waiter's notification and the handle in it.
-    pub const SESSION: u64 = 2 * PAGE + 64 * cost::HANDLE;
+    pub const SESSION: u64 = 3 * PAGE + 64 * cost::HANDLE;
     /// A bank of a queue, besides an index of its slots in each shard.
     pub const BANK: u64 = 512;
     /// An entry of such an index.
@@ -24,13 +25,13 @@ pub mod cost {
     /// A page of cells.
     pub const PAGE_OF_CELLS: u64 = PAGE + cost::MEMORY + cost::MAPPING + 2 * cost::HANDLE + 128;
     /// A source, its adoption, its watch handle's badge.
-    pub const SOURCE: u64 = 216 + cost::BADGE;
+    pub const SOURCE: u64 = 272 + cost::BADGE;
     /// A note and its knote.
-    pub const NOTE: u64 = 88;
+    pub const NOTE: u64 = 128;
 
-    /// Page tables of memory that is mapped.
+    /// A mapping and its page tables.
     pub const fn mapped(bytes: usize) -> u64 {
-        PAGE + bytes as u64 / 512
+        cost::MAPPING + bytes as u64 / 512
     }
 }
 
