@@ -170,9 +170,12 @@ fn run(parser: Parser) -> Result<u8> {
     }
     if let Outcome::Ended(broken @ Status::Broken { .. }) = &outcome {
         return Err(Failure::new(
-            format!("run the guest in {} MiB", options.memory),
+            "run the guest",
             broken,
-            "do what QEMU says; --mem may be more than the host has, and what follows `--` is as QEMU takes it",
+            format!(
+                "see what QEMU says: the host must have the {} MiB of --mem, and QEMU takes what follows `--` as it is",
+                options.memory
+            ),
         ));
     }
     Ok(status(&outcome, options.limit))
