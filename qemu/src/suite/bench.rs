@@ -10,9 +10,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Numbers of CPUs, and parts of the names of what is measured on them: everything alone and with another that must not be
-/// in the way; and on as many as there may be, what memory for each CPU could make slower.
-const CPUS: [(u32, &str); 3] = [(1, ""), (2, ""), (16, "epoll_add_del")];
+/// Numbers of CPUs that are measured: alone, with another that must not be in the way, and as many as there may be.
+const CPUS: [u32; 3] = [1, 2, 16];
 
 /// The test that two boots give the same figures.
 const REPEATS: &str = "repeats";
@@ -27,19 +26,18 @@ struct Wanted {
     /// What the report calls it.
     name: String,
     cpus: u32,
-    only: &'static str,
     budgets: Budgets,
 }
 
 fn wanted(workspace: &Workspace, plan: &Plan) -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
-    for (cpus, only) in CPUS {
+    for cpus in CPUS {
         let name = format!("bench/smp-{cpus}");
-        let budgets = budget::read(workspace, cpus)?.only(only);
+        let budgets = budget::read(workspace, cpus)?;
         let wants = |part: &str| plan.wants(&format!("{name}/{part}"));
         let flat = budgets.flat.keys().map(|group| flat(group));
         if wants(REPEATS) || budgets.most.keys().cloned().chain(flat).any(|part| wants(&part)) {
-            wanted.push(Wanted { name, cpus, only, budgets });
+            wanted.push(Wanted { name, cpus, budgets });
         }
     }
     Ok(wanted)
@@ -52,11 +50,10 @@ pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
 
 /// Measures on each number of CPUs twice.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
-    for Wanted { name, cpus, only, budgets } in wanted(workspace, plan)? {
-        let arguments = if only.is_empty() { Vec::new() } else { vec![only.to_owned()] };
-        let image = measure::recipe(arguments).make(workspace)?;
+    let image = measure::recipe(Vec::new()).make(workspace)?;
+    for Wanted { name, cpus, budgets } in wanted(workspace, plan)? {
         let _running = report.running(&name);
-        let machine = measure::machine(image, cpus);
+        let machine = measure::machine(image.clone(), cpus);
         let (begin, mut said) = (Instant::now(), Vec::new());
         let mut boot = || {
             measure::measure(&machine, None, |bytes| {
