@@ -7,6 +7,9 @@ use event_protocol::badge::GENERATION_MAX;
 /// No index.
 pub const NONE: u32 = u32::MAX;
 
+/// Entries that a table grows by at most before that is a quarter.
+const SMALL: usize = 256;
+
 /// A table of `T`.
 #[derive(Debug)]
 pub struct Arena<T> {
@@ -30,8 +33,8 @@ impl<T> Arena<T> {
     /// Makes room for one more. ENOMEM; R55: what peers ask for never runs into an allocation that cannot fail.
     pub fn reserve(&mut self) -> Result<()> {
         if self.free.is_empty() && self.entries.len() >= self.entries.capacity().min(self.free.capacity()) {
-            // By a quarter: what a table has besides what it holds is part of what its entries cost.
-            let more = (self.entries.len() / 4).max(4);
+            // A large one by a quarter: what a table has besides what it holds is part of what its entries cost.
+            let more = (self.entries.len() / 4).max(self.entries.len().clamp(4, SMALL));
             let failed = |_| Error::new(ENOMEM);
             // Taking out never has to allocate.
             self.free.try_reserve_exact(self.entries.len() + more).map_err(failed)?;
@@ -104,7 +107,7 @@ mod tests {
             arena.reserve().unwrap();
             arena.insert(|index, _| index);
             for room in [arena.entries.capacity(), arena.free.capacity()] {
-                assert!((count..=count + count / 4 + 4).contains(&room), "{room} for {count}");
+                assert!((count..=count + (count / 4).max(SMALL)).contains(&room), "{room} for {count}");
             }
         }
     }

@@ -12,13 +12,14 @@ use event_protocol::filter::Filters;
 use event_protocol::park::SESSION_SIZE;
 use guest_tests::child::{Role, ends_well};
 use guest_tests::failure::{ensure, equal};
+use guest_tests::ledger::Ledger;
 use guest_tests::{Outcome, soon};
 use libkq::{Descriptor, KEvent, Queue};
 use rt::ipc::{Transfer, call_postcard};
 use rt::sys::{Endpoint, Memory};
 
 use crate::PROGRAM;
-use crate::peers::{Driver, lobby};
+use crate::peers::{Driver, lobby, shards};
 
 /// Another process needs what every process needs.
 pub fn others_work() -> Outcome {
@@ -36,6 +37,25 @@ pub fn works() -> Outcome {
 /// A driver of the other process's, as one that is started again.
 pub fn attaches() -> Outcome {
     Driver::new(0).map(drop).map_err(Into::into)
+}
+
+/// All lobbies, again and again.
+pub fn asks() -> Outcome {
+    for shard in (0..shards()?).cycle().take(20) {
+        lobby(shard)?;
+    }
+    Ok(())
+}
+
+/// Those that the server made for a process are closed when it has ended.
+pub fn lobbies() -> Outcome {
+    let child = || -> Outcome { ends_well(&Role::new(PROGRAM, "asks").spawn(Vec::new())?) };
+    child()?;
+    let ledger = Ledger::open()?;
+    for _ in 0..3 {
+        child()?;
+    }
+    ledger.balance()
 }
 
 fn open_session(lobby: &Endpoint) -> Result<[Endpoint; 2]> {
