@@ -81,8 +81,9 @@ fn a_write_that_is_refused_changes_nothing() {
     let mut told = s.take(4);
     told.sort_unstable_by_key(|&(fd, _)| fd);
     assert_eq!(told, [(s.fd, NVAL), (other, IN)]);
-    // Over quota.
+    // Over quota, when the number is opened and when it is asked for.
     s.write(77, IN);
+    s.world.fail_next(ENOMEM);
     s.process.dup2(other, 77).unwrap();
     s.world.fail_next(ENOMEM);
     let refused = s.process.devpoll_write(s.dp, &[PollFd::new(77, OUT)]);

@@ -204,6 +204,13 @@ impl<P: Platform> DevPoll<P> {
         Ok(())
     }
 
+    /// A number is open now. What cannot be had of it now is tried again by whoever asks this set.
+    pub fn opened(&self, files: &impl Files<P>, number: i32) {
+        if self.invalid.lock().contains(&number) {
+            let _ = self.adopt(files);
+        }
+    }
+
     /// Puts what is ready into `list`, waiting for the first. `ioctl(DP_POLL)`; see
     /// [`Process::devpoll_poll`](crate::process::Process::devpoll_poll).
     #[inline(always)]

@@ -6,11 +6,12 @@ mod sets;
 mod sockets;
 mod transfer;
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 use core::time::Duration;
 
-use abi::error::{EBADF, EINVAL, Error, Result};
+use abi::error::{EBADF, EINVAL, ENOMEM, Error, Result};
 
 use crate::description::Description;
 use crate::devpoll::{self, DevPoll};
@@ -38,6 +39,8 @@ pub struct Process<P: Platform> {
     /// Signals are pending, perhaps: for looks that do not wait.
     due: AtomicBool,
     polled: Sets<P>,
+    /// Its /dev/poll sets, whose entries are of numbers, open or not.
+    devpolls: Mutex<Vec<Weak<DevPoll<P>>>>,
 }
 
 /// What a number stands for. Numbers that were duplicated share it.
@@ -98,6 +101,7 @@ impl<P: Platform> Process<P> {
             hears: AtomicBool::new(false),
             due: AtomicBool::new(false),
             polled: Sets::new(),
+            devpolls: Mutex::new(Vec::new()),
         }
     }
 
@@ -105,6 +109,11 @@ impl<P: Platform> Process<P> {
     pub fn open(&self, path: &str, flags: u64) -> Result<i32> {
         if path == devpoll::PATH {
             let set = DevPoll::create(&self.platform)?;
+            let mut sets = self.devpolls.lock();
+            sets.retain(|known| known.strong_count() > 0);
+            sets.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+            sets.push(Arc::downgrade(&set));
+            drop(sets);
             return self.number(Open::DevPoll(set.clone())).inspect_err(|_| set.close());
         }
         self.insert(self.platform.open(path, flags)?, flags)
@@ -149,7 +158,17 @@ impl<P: Platform> Process<P> {
         let mut table = self.table.lock();
         table.insert_at(number, open.clone())?;
         open.description().numbered();
+        drop(table);
+        self.opened(number);
         Ok(())
+    }
+
+    /// A number is open. Entries of it in /dev/poll sets, which were invalid until now, are its own: others may wait for the sets
+    /// and would be told of what is not so (R45).
+    fn opened(&self, number: i32) {
+        // Most processes have none.
+        let sets: Vec<Arc<DevPoll<P>>> = self.devpolls.lock().iter().filter_map(Weak::upgrade).collect();
+        sets.iter().for_each(|set| set.opened(self, number));
     }
 
     /// Gives what is open the lowest free number.
@@ -157,6 +176,8 @@ impl<P: Platform> Process<P> {
         let mut table = self.table.lock();
         let number = table.insert(open.clone())?;
         open.description().numbered();
+        drop(table);
+        self.opened(number);
         Ok(number)
     }
 
@@ -203,6 +224,8 @@ impl<P: Platform> Process<P> {
         let open = table.get(fd)?.clone();
         let number = table.insert(open.clone())?;
         open.description().numbered();
+        drop(table);
+        self.opened(number);
         Ok(number)
     }
 
@@ -230,6 +253,7 @@ impl<P: Platform> Process<P> {
             replaced.close(number);
             self.table.lock().replace_closing(number, open);
         }
+        self.opened(number);
         Ok(number)
     }
 

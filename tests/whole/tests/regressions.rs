@@ -145,3 +145,24 @@ fn r6_the_terms_of_a_note_on_a_set_are_checked_again() {
         Act::Kevent(0, vec![KEvent { fflags: note::LOWAT, ..KEvent::read(1).add() }], 0),
     ])]);
 }
+
+#[test]
+fn r45_a_number_that_is_open_again_is_its_entrys_before_anybody_asks_the_set() {
+    let poll = Call::Poll(vec![(3, IN)]);
+    does([
+        acts([
+            Act::Open(PIPE),
+            Act::Make(SetKind::DevPoll),
+            Act::Open(PIPE),
+            Act::Open(PIPE),
+            Act::Write(0, vec![(5, IN)]),
+            Act::Open(PIPE),
+            Act::Park(poll, None),
+            // The number of the entry.
+            Act::Open(PIPE),
+            // Now the set is asked by who waits, and nobody has asked it before.
+            Act::Dup2(1, 3),
+        ]),
+        vec![level(PIPE, 1), Step::Run],
+    ]);
+}
