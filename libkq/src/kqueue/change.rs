@@ -42,7 +42,9 @@ impl<P: Platform> Kqueue<P> {
         if let Some(done) = self.change_here(change) {
             return done;
         }
-        self.set.free_retired_but(&order, Some(key(change)))?;
+        // What gets here of WRITE is a new note, in whose place none may be.
+        let kept = (change.filter != Filter::WRITE).then(|| key(change));
+        self.set.free_retired_but(&order, kept)?;
         let found = self.set.core()?.find(key(change));
         match (found, change.filter) {
             (Some(index), _) if change.flags.contains(EventFlags::DELETE) => {
@@ -109,6 +111,11 @@ impl<P: Platform> Kqueue<P> {
             return Some(Err(Error::new(ENODEV)));
         }
         let retired = note.is_retired();
+        // R21: one that begins anew is refused like a new one.
+        if retired && change.filter == Filter::WRITE && note.cell.as_ref().is_some_and(|cell| is_at_end(cell))
+        {
+            return None;
+        }
         Some(modify(&mut core, index, change, retired).map(|()| self.look(core, index)))
     }
 
@@ -147,8 +154,7 @@ impl<P: Platform> Kqueue<P> {
             return Err(Error::new(EINVAL));
         }
         // R21: nobody will ever read it.
-        let write = source.cell.level(Direction::Write).flags;
-        if change.filter == Filter::WRITE && file.kind() == Kind::Pipe && write.contains(LevelFlags::EOF) {
+        if change.filter == Filter::WRITE && file.kind() == Kind::Pipe && is_at_end(&source.cell) {
             return Err(Error::new(EPIPE));
         }
         file.description.watched_by(&self.watcher);
@@ -307,6 +313,10 @@ fn schedule(change: &KEvent) -> Result<Schedule> {
 
 fn is_gone(cell: &Cell) -> bool {
     cell.level(Direction::Read).flags.contains(LevelFlags::GONE)
+}
+
+fn is_at_end(cell: &Cell) -> bool {
+    cell.level(Direction::Write).flags.contains(LevelFlags::EOF)
 }
 
 fn clamp(nanoseconds: u64) -> i64 {

@@ -166,3 +166,17 @@ fn r45_a_number_that_is_open_again_is_its_entrys_before_anybody_asks_the_set() {
         vec![level(PIPE, 1), Step::Run],
     ]);
 }
+
+#[test]
+fn r21_a_one_shot_note_that_was_told_is_a_new_one_when_it_is_added_to_a_pipe_without_readers() {
+    let end = Side { eof: true, hung_up: true, ..Side::default() };
+    does([
+        acts([
+            Act::Open(PIPE),
+            Act::Make(SetKind::Kqueue),
+            Act::Kevent(0, vec![KEvent::write(0).add().oneshot()], 0),
+        ]),
+        vec![Step::Publish(PIPE, Direction::Write, end, false)],
+        acts([Act::Look(Call::Set(0, 8)), Act::Kevent(0, vec![KEvent::write(0).add()], 0)]),
+    ]);
+}
