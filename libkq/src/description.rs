@@ -5,14 +5,15 @@ use alloc::vec::Vec;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::ending::Ending;
 use crate::nesting::Inner;
 use crate::sync::Mutex;
 
 /// Names of open descriptions, never used twice in a process.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// Who has notes on descriptors and must hear when they are closed.
-pub trait Watcher: Send + Sync {
+/// Who has notes on descriptors and must hear when they are closed, and when a thread ends that waits for them.
+pub trait Watcher: Ending {
     /// A number of a description is being closed, and is neither usable nor free before this returns. `last`: no other
     /// number stands for it.
     fn closed(&self, description: u64, fd: i32, last: bool);

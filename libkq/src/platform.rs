@@ -38,6 +38,9 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// A number of the calling thread that no other thread of the process has, had or will have.
     fn thread(&self) -> u64;
 
+    /// Whether the process never had another thread than the calling one, and so nobody outlives it.
+    fn is_alone(&self) -> bool;
+
     /// Has `told` hear of it soon after the calling thread is no more, however it ends, from a thread of the library's.
     fn when_thread_ends(&self, told: Weak<dyn Ending>) -> Result<()>;
 

@@ -112,9 +112,10 @@ impl<P: Platform> UserRing<P> {
         let ring = &served.ring;
         let platform = queue.platform();
         let until = deadline(&**platform, timeout);
-        let owner = self.owner(platform.thread())?;
+        let thread = platform.thread();
+        self.know(thread)?;
         loop {
-            if let Some(taken) = self.claim(owner) {
+            if let Some(taken) = self.claim(thread) {
                 return Ok(Some(taken));
             }
             if ring.room() == 0 {
@@ -128,27 +129,31 @@ impl<P: Platform> UserRing<P> {
             let told = queue.kevent(&mut places, files, left)?;
             if told == 0 && left.is_some_and(|left| left.is_zero()) {
                 // Another thread may have told what there was.
-                return Ok(self.claim(owner));
+                return Ok(self.claim(thread));
             }
         }
     }
 
-    fn claim(&self, owner: u32) -> Option<Taken<'_, P>> {
-        let claim = self.shared.ring.ring.claim(owner)?;
+    /// The number is asked for with each claim and not before a wait: a recovery takes it from a thread that waits, too. With the
+    /// lock held, since what is claimed by a number that was taken between the two would be nobody's to recover.
+    fn claim(&self, thread: u64) -> Option<Taken<'_, P>> {
+        let claim = {
+            let mut owners = self.shared.owners.lock();
+            self.shared.ring.ring.claim(owners.number(thread)?)?
+        };
         self.shared.wake_if_ready();
         Some(Taken { from: &self.shared, claim: Some(claim) })
     }
 
-    /// The number by which claims name the calling thread, whose end is heard of from now on.
-    fn owner(&self, thread: u64) -> Result<u32> {
-        if let Some(number) = self.shared.owners.lock().number(thread) {
-            return Ok(number);
+    /// The end of the calling thread is heard of from now on.
+    fn know(&self, thread: u64) -> Result<()> {
+        if self.shared.owners.lock().number(thread).is_some() {
+            return Ok(());
         }
         let shared: Weak<Shared<P>> = Arc::downgrade(&self.shared);
         self.shared.queue.platform().when_thread_ends(shared)?;
-        let mut owners = self.shared.owners.lock();
-        owners.known.push((thread, None));
-        owners.number(thread).ok_or(Error::new(ECANCELED))
+        self.shared.owners.lock().known.push((thread, None));
+        Ok(())
     }
 
     /// A thread will not come back to what it has taken: others get it. Returns how many events that are. Of threads that end

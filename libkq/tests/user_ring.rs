@@ -94,6 +94,28 @@ fn r58_what_a_thread_that_ends_did_not_commit_reaches_another_that_waits_by_itse
 }
 
 #[test]
+fn r58_what_a_thread_claims_after_it_was_recovered_in_its_wait_is_recovered_when_it_ends() {
+    let (world, process, kq, ring) = setting(4);
+    let number = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        let dying = scope.spawn(|| {
+            number.0.send(thread_number()).unwrap();
+            let taken = ring.take(&process, None).unwrap().unwrap();
+            std::mem::forget(taken);
+        });
+        let dead = number.1.recv().unwrap();
+        world.until_parked(1);
+        // Somebody believes it dead: it has taken nothing yet.
+        assert_eq!(ring.recover(dead), 0);
+        change(&process, kq, KEvent::user(3).add().oneshot().trigger());
+        dying.join().unwrap();
+        world.thread_ends(dead);
+    });
+    let taken = ring.take(&process, NOW).unwrap().expect("the event is another's");
+    assert_eq!((taken.event().ident, taken.commit()), (3, Ok(())));
+}
+
+#[test]
 fn r44_what_a_thread_was_woken_for_that_is_killed_in_its_wait_wakes_another() {
     let (world, process, kq, ring) = setting(4);
     let (process, ring) = (&*Box::leak(Box::new(process)), &*Box::leak(Box::new(ring)));

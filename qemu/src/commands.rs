@@ -5,7 +5,9 @@ pub mod build;
 pub mod cc;
 pub mod help;
 pub mod image;
+pub mod loc;
 pub mod new_app;
+pub mod new_driver;
 pub mod run;
 pub mod test;
 
@@ -34,6 +36,8 @@ pub const ALL: &[Command] = &[
     bench::COMMAND,
     cc::COMMAND,
     new_app::COMMAND,
+    new_driver::COMMAND,
+    loc::COMMAND,
     help::COMMAND,
 ];
 

@@ -3,6 +3,7 @@
 //! - [`commands`]: what can be asked, one file each;
 //! - [`software`]: from sources to a kernel file and a boot archive;
 //! - [`machine`]: one run of QEMU: command line, console, time limit, exit status;
+//! - [`drivers`]: how long drivers are, and where `unsafe` stands;
 //! - [`suite`]: everything that `cargo xtask test` runs and how it is told.
 //!
 //! Principles: a run never outlives the tool and never outlasts its time limit; the host terminal is always given back
@@ -11,6 +12,7 @@
 
 pub mod budget;
 pub mod commands;
+pub mod drivers;
 pub mod failure;
 pub mod machine;
 pub mod measure;

@@ -75,7 +75,7 @@ impl Files {
             true => (Kind::Directory, Filters::VNODE),
             false => (Kind::File, Filters::READ | Filters::WRITE | Filters::VNODE),
         };
-        Ok(Opening { kind, filters, shared: false, low_water: (1, 1) })
+        Ok(Opening::new(kind, filters))
     }
 
     fn list(

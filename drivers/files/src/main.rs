@@ -1,5 +1,6 @@
 //! The files' process: service `files`, paths `/tmp` and `/data`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
 mod program {

@@ -66,7 +66,7 @@ impl<C: Card> Service<C> {
     fn adopt(&mut self, file: FileId, id: Id) -> Opening {
         self.ids.insert(file, id);
         self.files.insert(id, file);
-        Opening { kind: descriptor::Kind::Socket, filters: FILTERS, shared: false, low_water: (1, SEND_LOW) }
+        Opening::new(descriptor::Kind::Socket, FILTERS).low_water(1, SEND_LOW)
     }
 
     /// Receives, and remembers how to undo it.
@@ -350,11 +350,6 @@ fn publish(context: &mut Context<'_>, file: FileId, change: &Change) {
     let [read, write] = change.ready;
     context.set_error(file, read.error);
     context.publish_both(file, [(level(read), change.news[0]), (level(write), change.news[1])]);
-    for (direction, news) in [Direction::Read, Direction::Write].into_iter().zip(change.news) {
-        if news {
-            context.wake(direction, file.badge());
-        }
-    }
 }
 
 fn level(ready: Ready) -> Level {

@@ -121,6 +121,10 @@ impl<M: Machine> Bus<M> {
             State::Unusable => return Err(Error::new(EIO)),
             State::Free => {}
         }
+        if config::identity(&self.machine, slot.found.address) != Some(slot.found.identity) {
+            // It was unplugged, or another is in its place.
+            return Err(Error::new(ENODEV));
+        }
         slot.state = State::Claimed;
         slot.claims += 1;
         let Found { address, identity, .. } = slot.found;

@@ -75,8 +75,10 @@ impl ConfigSpace for Board {
         let mut space = self.space.borrow_mut();
         space.write(address, offset, value);
         // Function level reset: BARs and command are forgotten.
-        if offset == 0x4c + 8 && value & 1 << 15 != 0 {
-            let function = space.functions.get_mut(&address).expect("it is there");
+        if offset == 0x4c + 8
+            && value & 1 << 15 != 0
+            && let Some(function) = space.functions.get_mut(&address)
+        {
             let writable: Vec<usize> = (4..0x28).filter(|&at| function.writable[at] != 0).collect();
             for at in writable {
                 function.bytes[at] &= !function.writable[at];
@@ -302,6 +304,20 @@ fn a_returned_function_is_stopped_before_its_memory_is_free() {
     assert_eq!(freed, [Act::Freed(7), Act::Freed(8)]);
     assert_eq!(bars(&bench), before, "it is where it was");
     assert_eq!(bench.board.space.borrow().at(SOURCE).get(0x40) >> 31, 0, "no messages");
+}
+
+#[test]
+fn what_is_not_there_any_more_is_not_claimed() {
+    let mut bench = Bench::new();
+    let source = bench.source();
+    let function = bench.board.space.borrow_mut().functions.remove(&SOURCE).unwrap();
+    bench.bus.closed(source.badge, 0);
+    bench.bus.expired(RESET_NS);
+    refused(bench.claim(2), ENODEV);
+    bench.board.space.borrow_mut().functions.insert(SOURCE, Function::new(0x1af4, 0x1045, 0));
+    refused(bench.claim(2), ENODEV);
+    bench.board.space.borrow_mut().functions.insert(SOURCE, function);
+    bench.source();
 }
 
 #[test]

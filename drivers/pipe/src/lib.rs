@@ -7,4 +7,7 @@ extern crate alloc;
 pub mod conduit;
 pub mod driver;
 pub mod names;
+mod opening;
+mod paths;
+pub mod pipes;
 mod pools;

@@ -1,10 +1,12 @@
 //! The pipe driver's process: service `pipe`, paths `/dev/pipe` and `/run/fifo`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
 mod program {
     use driver_sdk::Setup;
-    use pipe::driver::{FILTERS, Pipes};
+    use pipe::driver::FILTERS;
+    use pipe::pipes::Pipes;
 
     rt::entry!(main);
 

@@ -50,10 +50,10 @@ impl Pools {
         }
     }
 
-    /// Whether a pipe of this client's making can be so much larger. Nobody's are limited by their number.
+    /// Whether a pipe of this client's making can be so much larger. Nobody's, which are FIFOs, have one share together: whoever
+    /// makes many leaves the others theirs.
     pub fn can_promise(&self, maker: u64, more: usize) -> bool {
-        let own = maker == 0 || self.used_by(maker).promised + more <= POOL / SHARE;
-        own && self.used.promised + more <= POOL
+        self.used_by(maker).promised + more <= POOL / SHARE && self.used.promised + more <= POOL
     }
 
     /// A client was promised `before` and now is promised `now`.

@@ -9,7 +9,7 @@ use driver_sdk::{FileId, LevelFlags, PathRequest};
 use event_protocol::descriptor::PIPE_BUF;
 use fake::{Bench, Got};
 use pipe::conduit::CAPACITY;
-use pipe::driver::Pipes;
+use pipe::pipes::Pipes;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 

@@ -14,7 +14,7 @@ use driver_sdk::{
 use event_protocol::descriptor::PIPE_BUF;
 use fake::{Bench, Got};
 use pipe::conduit::{CAPACITY, LEAST};
-use pipe::driver::Pipes;
+use pipe::pipes::Pipes;
 
 fn bench() -> Bench<Pipes> {
     Bench::new(Pipes::new())
@@ -451,6 +451,26 @@ fn r55_many_pipes_are_small_ones() {
     assert_eq!(size(&mut bench, files[399]), LEAST);
     files[..100].iter().for_each(|&file| bench.close(file));
     assert_eq!(bench.control(files[399], larger), Ok(ControlReply::Done));
+}
+
+#[test]
+fn r55_fifos_leave_pipes_their_size() {
+    let mut bench = bench();
+    let size = |bench: &mut Bench<Pipes>, file| match bench.control(file, Control::Get(Setting::SendBuffer)) {
+        Ok(ControlReply::Number(size)) => size as usize,
+        other => panic!("{other:?}"),
+    };
+    for n in 0..pipe::names::MOST {
+        bench.path(PathRequest::MakeFifo { path: format!("/run/fifo/{n}"), mode: 0 }).unwrap();
+    }
+    let (first, last) =
+        (bench.open("/run/fifo/0", O_RDWR, 1).unwrap(), bench.open("/run/fifo/1023", O_RDWR, 1).unwrap());
+    assert_eq!((size(&mut bench, first), size(&mut bench, last)), (CAPACITY, LEAST));
+    let larger = Control::Set(Setting::SendBuffer, 1 << 20);
+    assert_eq!(bench.control(first, larger.clone()), Err(Error::new(EPERM)));
+    let other = bench.open("/dev/pipe", O_RDONLY, 2).unwrap();
+    assert_eq!(size(&mut bench, other), CAPACITY);
+    assert_eq!(bench.control(other, larger), Ok(ControlReply::Done));
 }
 
 #[test]

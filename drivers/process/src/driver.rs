@@ -64,9 +64,6 @@ impl<I: Init> Processes<I> {
                 Effect::Level { file, more } => {
                     let level = Level::new(self.service.level(file) as i64);
                     context.publish(file, Direction::Read, level, more);
-                    if more {
-                        context.wake(Direction::Read, file.badge());
-                    }
                 }
             }
         }
@@ -125,7 +122,7 @@ impl<I: Init> Driver for Processes<I> {
             Opened::Attempts(_) => (Kind::Signals, Filters::SIGNAL),
             Opened::Stream => (Kind::Process, Filters::READ),
         };
-        Ok(Opening { kind, filters, shared: false, low_water: (1, 1) })
+        Ok(Opening::new(kind, filters))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {

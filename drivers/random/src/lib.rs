@@ -139,7 +139,7 @@ impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
         if path != PATH {
             return Err(Error::new(ENOENT));
         }
-        Ok(Opening { kind: Kind::Device, filters: Filters::READ, shared: true, low_water: (1, 1) })
+        Ok(Opening::new(Kind::Device, Filters::READ).shared())
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {

@@ -1,5 +1,6 @@
 //! What a driver can do while it answers.
 
+use crate::driver::own;
 use crate::files::FileId;
 use crate::link::Sources;
 use crate::watches::Watches;
@@ -7,15 +8,25 @@ use alloc::vec::Vec;
 use event_protocol::cell::Direction;
 use event_protocol::level::Level;
 
-/// Queues whose waiting requests are to be tried again.
-pub(crate) type Wakes = Vec<(Direction, u64)>;
+/// Requests that waited and are looked at again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wake {
+    /// Those in a queue of the driver's.
+    Queue(Direction, u64),
+    /// Those that wait for this direction of a file, in whatever queue.
+    File(FileId, Direction),
+    /// Those of a file that stands for nothing any more.
+    Gone(FileId),
+}
 
 /// The driver's side of publishing: cheap when nothing changes and nobody is interested. All who watch a file are told the
 /// same.
 pub struct Context<'a> {
     pub(crate) sources: &'a mut dyn Sources,
     pub(crate) watches: &'a mut Watches,
-    pub(crate) wakes: &'a mut Wakes,
+    pub(crate) wakes: &'a mut Vec<Wake>,
+    /// Whether any request waits.
+    pub(crate) awaited: bool,
     pub(crate) now: u64,
     pub(crate) caller: u32,
     pub(crate) client: u64,
@@ -49,15 +60,26 @@ impl Context<'_> {
     }
 
     /// Publishes the level of a direction. `arrived`: something new came, which edge-triggered notes report even when
-    /// the amount is no higher than before.
+    /// the amount is no higher than before. Requests that wait for this direction of the file are tried again if the level
+    /// rose or something arrived.
+    ///
+    /// A file that is not open, or not open yet, has no level: its first one is told with its [`Opening`](crate::Opening).
     pub fn publish(&mut self, file: FileId, direction: Direction, level: Level, arrived: bool) {
-        self.watches.publish(self.sources, file, direction, level, arrived);
+        if self.watches.publish(self.sources, file, direction, own(level), arrived) && self.awaited {
+            self.again(Wake::File(file, direction));
+        }
     }
 
     /// Publishes the levels of reading and writing, each with whether something arrived, as one change: an end of both is told
     /// as that, and not by halves.
     pub fn publish_both(&mut self, file: FileId, levels: [(Level, bool); 2]) {
-        self.watches.publish_both(self.sources, file, levels);
+        let levels = levels.map(|(level, arrived)| (own(level), arrived));
+        let news = self.watches.publish_both(self.sources, file, levels);
+        for (direction, news) in [Direction::Read, Direction::Write].into_iter().zip(news) {
+            if news && self.awaited {
+                self.again(Wake::File(file, direction));
+            }
+        }
     }
 
     /// Sets the errno that goes with [`LevelFlags::ERROR`](crate::LevelFlags::ERROR) and
@@ -79,16 +101,23 @@ impl Context<'_> {
     }
 
     /// What the file stood for is gone, the file itself is still open (R57): its notes fire once with end of file and
-    /// `errno`.
+    /// `errno`. Requests on it, those that wait too, fail with `errno` from here on (ENODEV if that is 0), and the driver hears
+    /// no more of it than its [`close`](crate::Driver::close).
     pub fn retire(&mut self, file: FileId, errno: i32) {
         self.watches.retire(self.sources, file, errno);
+        // Always: this request may be about to wait.
+        self.again(Wake::Gone(file));
     }
 
-    /// Requests that wait in a queue can go on: each is tried again, in the order in which they came, until one has to
-    /// wait still.
+    /// Requests that wait in a queue can go on, though no level says so: each is tried again, in the order in which they
+    /// came, until one has to wait still. For opens, and for what waits for something else than its own file's level.
     pub fn wake(&mut self, direction: Direction, queue: u64) {
-        if !self.wakes.contains(&(direction, queue)) {
-            self.wakes.push((direction, queue));
+        self.again(Wake::Queue(direction, queue));
+    }
+
+    fn again(&mut self, wake: Wake) {
+        if !self.wakes.contains(&wake) {
+            self.wakes.push(wake);
         }
     }
 }

@@ -10,10 +10,11 @@ use event_protocol::cell::Direction;
 use event_protocol::descriptor::message::MessageFlags;
 use event_protocol::descriptor::{Control, ControlReply, Kind, PathReply, PathRequest};
 use event_protocol::filter::Filters;
+use event_protocol::level::{Level, LevelFlags};
 use rt::sys::Notification;
 
-/// A driver's answers. Where one would have to wait it says EAGAIN and later calls [`Context::wake`]; whether its client
-/// waits or is told so is not its concern. A request that waited is simply asked again.
+/// A driver's answers. Where one would have to wait it says EAGAIN, and later publishes the level that ends the wait; whether
+/// its client waits or is told so is not its concern. A request that waited is simply asked again.
 pub trait Driver {
     /// Whether it wants to know which process opens a file ([`Context::caller`]). The handles of its service that clients
     /// have are their own then and cannot be passed on.
@@ -49,8 +50,11 @@ pub trait Driver {
         Err(Error::new(ENOTDIR))
     }
 
-    /// The file exists, its source too: the time to publish its first level.
-    fn opened(&mut self, context: &mut Context<'_>, file: FileId);
+    /// The file exists, its source too: from here on its levels can be published. For what the first levels in its
+    /// [`Opening`] do not say.
+    fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
+        _ = (context, file);
+    }
 
     /// Nobody has the file any more, or its opening failed after [`Driver::open`].
     fn close(&mut self, context: &mut Context<'_>, file: FileId);
@@ -225,18 +229,56 @@ pub enum Asked<'a> {
     },
 }
 
-/// What an opened file is.
+/// What an opened file is: `Opening::new(Kind::Device, Filters::READ).readable(Level::new(5))`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Opening {
-    /// What clients are told.
-    pub kind: Kind,
-    /// Filters that its sources serve; none for a file that cannot be watched.
-    pub filters: Filters,
-    /// Whether a watch handle may be used by more clients than the one that it was made for. Others that are handed the
-    /// descriptor get a watch handle of their own in any case.
-    pub shared: bool,
-    /// Low-water marks of reading and writing that notes have unless they say otherwise.
-    pub low_water: (u32, u32),
+    pub(crate) kind: Kind,
+    pub(crate) filters: Filters,
+    pub(crate) shared: bool,
+    pub(crate) low_water: (u32, u32),
+    /// Of reading and writing, as the file begins.
+    pub(crate) levels: [Level; 2],
+}
+
+impl Opening {
+    /// A file of a kind, whose sources serve these filters; none for a file that cannot be watched. It begins with nothing to
+    /// read and no room to write.
+    pub const fn new(kind: Kind, filters: Filters) -> Opening {
+        Opening {
+            kind,
+            filters,
+            shared: false,
+            low_water: (1, 1),
+            levels: [Level { amount: 0, flags: LevelFlags::empty() }; 2],
+        }
+    }
+
+    /// With a watch handle that may be used by more clients than the one that it was made for. Others that are handed
+    /// the descriptor get a watch handle of their own in any case.
+    pub const fn shared(self) -> Opening {
+        Opening { shared: true, ..self }
+    }
+
+    /// With low-water marks of reading and writing that notes have unless they say otherwise, in place of 1.
+    pub const fn low_water(self, read: u32, write: u32) -> Opening {
+        Opening { low_water: (read, write), ..self }
+    }
+
+    /// What can be read from the beginning on. It is news to edge-triggered notes.
+    pub const fn readable(self, level: Level) -> Opening {
+        Opening { levels: [own(level), self.levels[1]], ..self }
+    }
+
+    /// What can be written from the beginning on. It is news to edge-triggered notes.
+    pub const fn writable(self, level: Level) -> Opening {
+        Opening { levels: [self.levels[0], own(level)], ..self }
+    }
+}
+
+/// A level as a driver may say it: that a source is gone the event server says, of a [retired](Context::retire) file.
+#[inline]
+pub(crate) const fn own(level: Level) -> Level {
+    Level { amount: level.amount, flags: level.flags.difference(LevelFlags::GONE) }
 }
 
 /// What a read took.

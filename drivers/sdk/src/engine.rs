@@ -5,7 +5,7 @@ mod opening;
 mod transfer;
 mod waiting;
 
-use crate::context::{Context, Wakes};
+use crate::context::{Context, Wake};
 use crate::driver::Driver;
 use crate::files::{FileId, Files};
 use crate::link::{Carried, Link};
@@ -20,6 +20,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
+use event_protocol::cell::Direction;
 use event_protocol::descriptor::{MAX_TRANSFER, PathRequest, label, words};
 use rt::sys::Notification;
 use waiting::Progress;
@@ -73,7 +74,7 @@ pub struct Engine<D, L: Link> {
     pending: Pending<L::Handle>,
     /// Where among the waiting requests the next client is looked after.
     probe: usize,
-    wakes: Wakes,
+    wakes: Vec<Wake>,
     now: u64,
     caller: u32,
     client: u64,
@@ -93,7 +94,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
             parcels: Parcels::new(),
             pending: Pending::new(),
             probe: 0,
-            wakes: Wakes::new(),
+            wakes: Vec::new(),
             now: 0,
             caller: 0,
             client: 0,
@@ -136,6 +137,9 @@ impl<D: Driver, L: Link> Engine<D, L> {
     fn ask_file(&mut self, request: Request<'_, L::Handle>) -> Result<Answer> {
         let id = FileId::from_badge(request.badge);
         let file = self.files.get(id).ok_or(Error::new(EBADF))?;
+        if let Some(error) = self.watches.gone(id) {
+            return Err(error);
+        }
         match request.label {
             label::READ => self.read(id, file, &request),
             label::WRITE => self.write(id, file, &request),
@@ -252,16 +256,43 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// Answers waiting requests that can go on.
     pub fn settle(&mut self) {
-        while let Some(queue) = self.wakes.pop() {
-            while let Some(waiting) = self.pending.take_first(queue) {
-                let file = waiting.file.badge();
-                if let Some(waiting) = self.retry(waiting) {
-                    self.pending.put_back(waiting);
-                    break;
+        while let Some(wake) = self.wakes.pop() {
+            match wake {
+                Wake::Queue(direction, queue) => self.try_queue((direction, queue)),
+                Wake::File(file, direction) => {
+                    self.try_queue((direction, self.driver.queue(file, direction)))
                 }
-                self.trace.record(self.now, file, Event::Answered);
+                Wake::Gone(file) => self.dismiss_all(file),
             }
             self.sweep_parcels();
+        }
+    }
+
+    fn try_queue(&mut self, queue: (Direction, u64)) {
+        while let Some(waiting) = self.pending.take_first(queue) {
+            let (file, known) = (waiting.file.badge(), self.wakes.len());
+            if let Some(waiting) = self.retry(waiting) {
+                self.pending.put_back(waiting);
+                // What it published while it could not go on is no reason to ask it again.
+                let Engine { wakes, driver, .. } = self;
+                let own =
+                    |wake| matches!(wake, Wake::File(file, to) if (to, driver.queue(file, to)) == queue);
+                let mut at = 0;
+                wakes.retain(|&wake| {
+                    at += 1;
+                    at <= known || !own(wake)
+                });
+                return;
+            }
+            self.trace.record(self.now, file, Event::Answered);
+        }
+    }
+
+    /// Who waits on a file that stands for nothing any more is told.
+    fn dismiss_all(&mut self, file: FileId) {
+        let Some(error) = self.watches.gone(file) else { return };
+        while let Some(waiting) = self.pending.take_of(file) {
+            self.dismiss(waiting, error);
         }
     }
 
@@ -301,9 +332,10 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     fn call<R>(&mut self, act: impl FnOnce(&mut D, &mut Context<'_>) -> R) -> R {
-        let Engine { link, watches, wakes, now, caller, client, .. } = self;
+        let Engine { link, watches, wakes, pending, now, caller, client, .. } = self;
+        let awaited = !pending.is_empty();
         let mut context =
-            Context { sources: link, watches, wakes, now: *now, caller: *caller, client: *client };
+            Context { sources: link, watches, wakes, awaited, now: *now, caller: *caller, client: *client };
         act(&mut self.driver, &mut context)
     }
 

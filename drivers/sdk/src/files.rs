@@ -5,7 +5,15 @@ use abi::error::{EMFILE, ENFILE, Error, Result};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// An open file of this driver: what its descriptors' badge says.
+/// An open file of this driver: what its descriptors' badge says. Only the engine makes them, and never the same one twice, so
+/// that a driver which keeps one too long names nothing with it:
+///
+/// ```compile_fail,E0624
+/// let file = driver_sdk::FileId::from_badge(1 << 32);
+/// ```
+/// ```compile_fail,E0451
+/// let file = driver_sdk::FileId { index: 0, generation: 1 };
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FileId {
     index: u32,
@@ -14,7 +22,7 @@ pub struct FileId {
 
 impl FileId {
     /// The file that a badge names, open or not.
-    pub const fn from_badge(badge: u64) -> FileId {
+    pub(crate) const fn from_badge(badge: u64) -> FileId {
         FileId { index: badge as u32, generation: (badge >> 32) as u32 }
     }
 
@@ -142,11 +150,6 @@ impl Files {
     /// How many are open.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

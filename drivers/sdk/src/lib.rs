@@ -17,25 +17,16 @@
 //!
 //! ```
 //! use abi::error::{ENOENT, Error, Result};
-//! use driver_sdk::{Context, Direction, Driver, FileId, Filters, Kind, Level, Opening, Taken};
+//! use driver_sdk::{Context, Driver, FileId, Filters, Kind, Level, Opening, Taken};
 //!
 //! struct Zero;
 //!
 //! impl Driver for Zero {
 //!     fn open(&mut self, _: &mut Context<'_>, _: FileId, path: &str, _: u64) -> Result<Opening> {
 //!         match path {
-//!             "/dev/zero" => Ok(Opening {
-//!                 kind: Kind::Device,
-//!                 filters: Filters::READ,
-//!                 shared: false,
-//!                 low_water: (1, 1),
-//!             }),
+//!             "/dev/zero" => Ok(Opening::new(Kind::Device, Filters::READ).readable(Level::new(4096))),
 //!             _ => Err(Error::new(ENOENT)),
 //!         }
-//!     }
-//!
-//!     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
-//!         context.publish(file, Direction::Read, Level::new(4096), true);
 //!     }
 //!
 //!     fn close(&mut self, _: &mut Context<'_>, _: FileId) {}
@@ -51,20 +42,20 @@
 
 extern crate alloc;
 
-pub mod context;
-pub mod driver;
+mod context;
+mod driver;
 pub mod engine;
-pub mod files;
+mod files;
 mod guest;
 pub mod limits;
 pub mod link;
-pub mod message;
-pub mod parcels;
-pub mod pending;
+mod message;
+mod parcels;
+mod pending;
 pub mod registers;
 pub mod report;
-pub mod trace;
-pub mod watches;
+mod trace;
+mod watches;
 
 pub use context::Context;
 pub use driver::{Asked, Driver, Opening, Taken};
@@ -86,3 +77,8 @@ pub use message::{Incoming, Outgoing, Receiving};
 pub use parcels::Parcel;
 pub use pci_protocol::{Identity, Wanted};
 pub use registers::{Registers, SharedMemory, Word};
+
+/// The examples of docs/porting.md.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/porting.md")]
+pub struct Porting;

@@ -147,11 +147,6 @@ impl<H> Parcels<H> {
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl<H> Default for Parcels<H> {

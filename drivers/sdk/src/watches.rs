@@ -21,6 +21,17 @@ struct Told {
     arrived: bool,
 }
 
+impl Told {
+    /// Takes down what is told now, and says whether it is news.
+    #[inline]
+    fn tell(&mut self, level: Level, arrived: bool) -> bool {
+        let news = arrived || level.rose_from(self.level);
+        self.level = level;
+        self.arrived |= arrived;
+        news
+    }
+}
+
 struct Watch {
     source: SourceKey,
     client: u64,
@@ -32,8 +43,8 @@ struct Watched {
     read: Told,
     write: Told,
     errno: u32,
-    /// What the file stood for is gone.
-    gone: bool,
+    /// What the file stood for is gone: why.
+    gone: Option<i32>,
     watches: Vec<Watch>,
 }
 
@@ -58,14 +69,21 @@ impl Watches {
         if self.files.len() <= file.index() {
             self.files.resize_with(file.index() + 1, || None);
         }
-        let (read, write) = (Told::default(), Told::default());
+        let [read, write] = opening.levels.map(|level| Told { level, arrived: level != Level::default() });
         self.files[file.index()] =
-            Some(Watched { file, opening, read, write, errno: 0, gone: false, watches: Vec::new() });
+            Some(Watched { file, opening, read, write, errno: 0, gone: None, watches: Vec::new() });
     }
 
     /// What the file was opened as.
     pub fn opening(&self, file: FileId) -> Option<Opening> {
         self.get(file).map(|watched| watched.opening)
+    }
+
+    /// Why requests on a file fail: what it stood for is gone.
+    #[inline]
+    pub fn gone(&self, file: FileId) -> Option<Error> {
+        let errno = self.get(file)?.gone?;
+        Some(Error::new(if errno == 0 { ENODEV } else { errno }))
     }
 
     /// Makes a source for a client. EPERM: the file cannot be watched; ENODEV: what it stood for is gone; EMFILE, ENFILE:
@@ -79,7 +97,7 @@ impl Watches {
     ) -> Result<SourceKey> {
         self.sweep(link, file);
         let watched = self.get(file).ok_or(Error::new(ENODEV))?;
-        if watched.gone {
+        if watched.gone.is_some() {
             return Err(Error::new(ENODEV));
         }
         if watched.opening.filters.is_empty() {
@@ -118,7 +136,7 @@ impl Watches {
         Ok(source)
     }
 
-    /// Publishes a level in all sources of a file.
+    /// Publishes a level in all sources of a file. Whether that is news to who waits for it.
     #[inline]
     pub fn publish(
         &mut self,
@@ -127,35 +145,39 @@ impl Watches {
         direction: Direction,
         level: Level,
         arrived: bool,
-    ) {
-        let Some(watched) = self.get_mut(file) else { return };
+    ) -> bool {
+        let Some(watched) = self.get_mut(file) else { return false };
         let told = match direction {
             Direction::Read => &mut watched.read,
             Direction::Write => &mut watched.write,
         };
-        told.level = level;
-        told.arrived |= arrived;
+        let news = told.tell(level, arrived);
         for watch in &watched.watches {
             sources.publish(watch.source, direction, level, arrived);
         }
         if watched.watches.len() > 1 {
             self.sweep(sources, file);
         }
+        news
     }
 
-    /// Publishes both levels in all sources of a file, as one change.
-    pub fn publish_both(&mut self, sources: &mut dyn Sources, file: FileId, levels: [(Level, bool); 2]) {
-        let Some(watched) = self.get_mut(file) else { return };
-        for (told, (level, arrived)) in [&mut watched.read, &mut watched.write].into_iter().zip(levels) {
-            told.level = level;
-            told.arrived |= arrived;
-        }
+    /// Publishes both levels in all sources of a file, as one change. Whether each is news.
+    pub fn publish_both(
+        &mut self,
+        sources: &mut dyn Sources,
+        file: FileId,
+        levels: [(Level, bool); 2],
+    ) -> [bool; 2] {
+        let Some(watched) = self.get_mut(file) else { return [false; 2] };
+        let [(read, came), (write, went)] = levels;
+        let news = [watched.read.tell(read, came), watched.write.tell(write, went)];
         for watch in &watched.watches {
             sources.publish_both(watch.source, levels);
         }
         if watched.watches.len() > 1 {
             self.sweep(sources, file);
         }
+        news
     }
 
     /// Sets the errno of a file in all of its sources.
@@ -174,7 +196,7 @@ impl Watches {
     /// What the file stood for is gone: its sources end with `errno`, and it gets no others.
     pub fn retire(&mut self, sources: &mut dyn Sources, file: FileId, errno: i32) {
         let Some(watched) = self.get_mut(file) else { return };
-        watched.gone = true;
+        watched.gone.get_or_insert(errno);
         for watch in core::mem::take(&mut watched.watches) {
             self.drop_watch(sources, watch, errno);
         }
@@ -191,11 +213,6 @@ impl Watches {
     /// Sources in all.
     pub fn len(&self) -> usize {
         self.used as usize - self.free.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn get(&self, file: FileId) -> Option<&Watched> {

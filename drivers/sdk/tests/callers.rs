@@ -17,10 +17,8 @@ impl Driver for Guest {
 
     fn open(&mut self, context: &mut Context<'_>, _: FileId, _: &str, _: u64) -> Result<Opening> {
         self.0.push(context.caller());
-        Ok(Opening { kind: Kind::Device, filters: Filters::READ, shared: false, low_water: (1, 1) })
+        Ok(Opening::new(Kind::Device, Filters::READ))
     }
-
-    fn opened(&mut self, _: &mut Context<'_>, _: FileId) {}
 
     fn close(&mut self, context: &mut Context<'_>, _: FileId) {
         self.0.push(context.caller());

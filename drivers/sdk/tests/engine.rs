@@ -31,8 +31,6 @@ impl Pipe {
             context.publish(file, Direction::Read, Level::new(self.bytes.len() as i64), false);
             context.publish(file, Direction::Write, Level::new((ROOM - self.bytes.len()) as i64), false);
         }
-        context.wake(Direction::Read, 1);
-        context.wake(Direction::Write, 2);
     }
 }
 
@@ -42,7 +40,7 @@ impl Driver for Pipe {
             return Err(Error::new(ENOENT));
         }
         let filters = Filters::READ | Filters::WRITE;
-        Ok(Opening { kind: Kind::Pipe, filters, shared: false, low_water: (1, 1) })
+        Ok(Opening::new(Kind::Pipe, filters))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {

@@ -43,7 +43,7 @@ impl Office {
 impl Driver for Office {
     fn open(&mut self, _: &mut Context<'_>, file: FileId, _: &str, _: u64) -> Result<Opening> {
         self.boxes.insert(file, VecDeque::new());
-        Ok(Opening { kind: Kind::Socket, filters: Filters::READ, shared: false, low_water: (1, 1) })
+        Ok(Opening::new(Kind::Socket, Filters::READ))
     }
 
     fn open_at(
@@ -321,7 +321,9 @@ fn bad_messages_are_refused() {
     assert_eq!(refused(&mut bench, &address, b"", 1 << 40, &[]), EINVAL);
     assert_eq!(refused(&mut bench, &address, b"x", 1, &[Thing::Object(1); 4]), EINVAL);
     assert_eq!(refused(&mut bench, &address, b"x", 1, &[Thing::Object(0)]), EBADF);
-    let nobodys = Thing::Descriptor(FileId::from_badge(77 << 32 | 5));
+    let closed = bench.open("/office", O_RDWR, 1).unwrap();
+    bench.close(closed);
+    let nobodys = Thing::Descriptor(closed);
     assert_eq!(refused(&mut bench, &address, b"x", 1, &[Thing::Object(2), nobodys]), EBADF);
     let longer_than_all = [9, 1, 0, 0];
     let token = bench.send(one.badge(), label::SEND, longer_than_all, b"short", None);

@@ -17,10 +17,8 @@ struct Lamp;
 impl Driver for Lamp {
     fn open(&mut self, _: &mut Context<'_>, _: FileId, path: &str, _: u64) -> Result<Opening> {
         let filters = if path == "/blind" { Filters::empty() } else { Filters::READ };
-        Ok(Opening { kind: Kind::Device, filters, shared: false, low_water: (1, 1) })
+        Ok(Opening::new(Kind::Device, filters))
     }
-
-    fn opened(&mut self, _: &mut Context<'_>, _: FileId) {}
 
     fn close(&mut self, _: &mut Context<'_>, _: FileId) {}
 

@@ -92,11 +92,6 @@ impl Service {
         let levels = [level(found.readable()), level(self.sockets.writable(socket))];
         context.set_error(file, found.error);
         context.publish_both(file, [(levels[0], news[0]), (levels[1], news[1])]);
-        for (direction, news) in [Direction::Read, Direction::Write].into_iter().zip(news) {
-            if news {
-                context.wake(direction, file.badge());
-            }
-        }
     }
 
     fn publish(&self, context: &mut Context<'_>, socket: Id, direction: Direction, news: bool) {
@@ -107,15 +102,12 @@ impl Service {
         };
         context.set_error(file, found.error);
         context.publish(file, direction, level(ready), news);
-        if news {
-            context.wake(direction, file.badge());
-        }
     }
 
     fn adopt(&mut self, file: FileId, id: Id) -> Opening {
         self.ids.insert(file, id);
         self.files.insert(id, file);
-        Opening { kind: descriptor::Kind::Socket, filters: FILTERS, shared: false, low_water: (1, SEND_LOW) }
+        Opening::new(descriptor::Kind::Socket, FILTERS).low_water(1, SEND_LOW)
     }
 
     /// Receives, and remembers how to undo it.

@@ -181,17 +181,42 @@ impl<H> Inbox<H> {
         if self.room() == 0 {
             return Err(Error::new(EAGAIN));
         }
+        let before = self.messages.iter().position(|message| message.urgent != Urgent::No);
         self.push(&[byte], None, handles, Urgent::Waiting)?;
         self.occupied += 1;
-        let last = self.messages.len() - 1;
-        for message in self.messages.iter_mut().take(last) {
-            if message.urgent == Urgent::Waiting {
-                message.urgent = Urgent::No;
-                self.bytes += 1;
-            }
+        if let Some(at) = before {
+            self.unmark(at);
         }
-        self.messages.retain(|message| message.urgent != Urgent::Taken);
         Ok(())
+    }
+
+    /// An urgent byte becomes an ordinary one where it is, or its mark goes. A message for each would cost many times what
+    /// room it takes.
+    fn unmark(&mut self, at: usize) {
+        let Some(message) = self.messages.get_mut(at) else { return };
+        if message.urgent == Urgent::Waiting {
+            message.urgent = Urgent::No;
+            self.bytes += 1;
+            self.join(at);
+        } else {
+            self.messages.remove(at);
+        }
+        if let Some(before) = at.checked_sub(1) {
+            self.join(before);
+        }
+    }
+
+    /// Two stretches of a stream become one if nothing is there to stop at in between. Without memory they stay two.
+    fn join(&mut self, first: usize) {
+        let is_plain = |message: &Message<H>| message.urgent == Urgent::No && message.handles.is_empty();
+        let both = [first, first + 1].map(|at| self.messages.get(at).filter(|message| is_plain(message)));
+        let [Some(_), Some(other)] = both else { return };
+        let more = other.bytes.len();
+        if self.messages[first].bytes.try_reserve(more).is_ok()
+            && let Some(mut other) = self.messages.remove(first + 1)
+        {
+            self.messages[first].bytes.append(&mut other.bytes);
+        }
     }
 
     /// Adds a datagram or record, whole. EAGAIN without room.
@@ -379,4 +404,51 @@ fn copy(from: &VecDeque<u8>, to: &mut [u8]) {
     to[..split].copy_from_slice(&first[..split]);
     let rest = to.len() - split;
     to[split..].copy_from_slice(&second[..rest]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn r55_urgent_bytes_that_nobody_reads_cost_what_other_bytes_cost() {
+        let mut inbox: Inbox<u32> = Inbox::new(1000);
+        for number in 0..1000_usize {
+            let byte = number as u8;
+            match number % 3 {
+                0 => assert_eq!(inbox.push_stream(&[byte], &mut vec![]), Ok(1)),
+                _ => inbox.push_urgent(byte, &mut vec![]).unwrap(),
+            }
+            assert!(inbox.messages.len() <= 3, "{number}: {} messages", inbox.messages.len());
+        }
+        assert_eq!((inbox.room(), inbox.push_urgent(0, &mut vec![])), (0, Err(Error::new(EAGAIN))));
+        let mut all = vec![0; 1000];
+        let (received, _) = inbox.take_stream(true, &mut all);
+        assert_eq!(received.count, 999 - 1, "up to the mark");
+    }
+
+    #[test]
+    fn a_mark_that_goes_leaves_the_handles_around_it_where_they_are() {
+        let mut inbox: Inbox<u32> = Inbox::new(100);
+        inbox.push_stream(b"a", &mut vec![7]).unwrap();
+        inbox.push_urgent(b'b', &mut vec![]).unwrap();
+        inbox.push_stream(b"c", &mut vec![8]).unwrap();
+        inbox.push_urgent(b'd', &mut vec![9]).unwrap();
+        inbox.push_urgent(b'e', &mut vec![]).unwrap();
+        assert_eq!(inbox.take_urgent(), Some((b'e', vec![])));
+        inbox.push_stream(b"f", &mut vec![]).unwrap();
+        inbox.push_urgent(b'g', &mut vec![]).unwrap();
+        let mut stretches = vec![];
+        let mut buffer = [0; 10];
+        while inbox.stream_bytes(false) > 0 {
+            let (received, _) = inbox.take_stream(false, &mut buffer);
+            stretches.push((buffer[..received.count].to_vec(), received.handles));
+        }
+        let expected: [(&[u8], Vec<u32>); 5] =
+            [(b"a", vec![7]), (b"b", vec![]), (b"c", vec![8]), (b"d", vec![9]), (b"f", vec![])];
+        assert_eq!(stretches, expected.map(|(bytes, handles)| (bytes.to_vec(), handles)));
+        assert_eq!(inbox.take_urgent(), Some((b'g', vec![])));
+        assert_eq!(inbox.room(), 100);
+    }
 }

@@ -1,5 +1,6 @@
 //! The sockets' process: service `socket`, paths `/dev/socket/…`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
 mod program {

@@ -37,10 +37,8 @@ impl Driver for Timers {
         if path != "/dev/timer" {
             return Err(Error::new(ENOENT));
         }
-        Ok(Opening { kind: Kind::Timer, filters: Filters::TIMER, shared: false, low_water: (1, 1) })
+        Ok(Opening::new(Kind::Timer, Filters::TIMER))
     }
-
-    fn opened(&mut self, _: &mut Context<'_>, _: FileId) {}
 
     fn close(&mut self, _: &mut Context<'_>, file: FileId) {
         self.queue.disarm(file);

@@ -1,5 +1,6 @@
 //! The timer driver's process: service `timer`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
 mod program {

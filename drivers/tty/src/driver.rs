@@ -83,9 +83,6 @@ impl<R: Registers> Tty<R> {
                 context.publish(file, Direction::Read, read, arrived);
             }
         }
-        if arrived {
-            context.wake(Direction::Read, QUEUE);
-        }
         // A transmitter takes sixteen bytes at a time: to publish each of them would wake a writer as often.
         let WriteChange { publish, arrived } = write_change(self.published.1.amount, write.amount);
         if publish {
@@ -143,12 +140,8 @@ impl<R: Registers> Driver for Tty<R> {
         if path != "/dev/tty" {
             return Err(Error::new(ENOENT));
         }
-        Ok(Opening {
-            kind: Kind::Terminal,
-            filters: Filters::READ | Filters::WRITE | Filters::HANGUP,
-            shared: true,
-            low_water: (1, WRITABLE),
-        })
+        let filters = Filters::READ | Filters::WRITE | Filters::HANGUP;
+        Ok(Opening::new(Kind::Terminal, filters).shared().low_water(1, WRITABLE))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {

@@ -1,5 +1,6 @@
 //! The terminal driver's process: the first serial port as service `tty`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
 mod program {

@@ -153,6 +153,13 @@ impl<R: Registers> Device<R> {
         Ok(why & 2 != 0)
     }
 
+    /// Writes a word of its own structure.
+    pub fn configure<W: Word>(&self, offset: usize, value: W) -> Result<(), Fault> {
+        let config = self.parts.config.as_ref().ok_or(Fault::NoStructure("device structure"))?;
+        config.write(offset, value);
+        Ok(())
+    }
+
     /// Reads words of its own structure as they are at one moment.
     pub fn config<W: Word + Default, const N: usize>(&self, offsets: [usize; N]) -> Result<[W; N], Fault> {
         let config = self.parts.config.as_ref().ok_or(Fault::NoStructure("device structure"))?;

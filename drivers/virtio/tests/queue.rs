@@ -51,6 +51,8 @@ fn what_changes_while_it_is_read_is_read_again() {
     let (side, device, _) = open(plain());
     side.hardware.borrow().changes.set(5);
     assert_eq!(device.config::<u32, 2>([0, 4]), Ok([0x0403_0201, 0x0807_0605]));
+    device.configure(2, 0xeeff_u16).unwrap();
+    assert_eq!(device.config::<u32, 1>([0]), Ok([0xeeff_0201]));
     side.hardware.borrow().changes.set(u32::MAX);
     assert_eq!(device.config::<u32, 2>([0, 4]), Err(Fault::BadStructure("device structure")));
 }

@@ -1,14 +1,12 @@
 //! A source that nobody can watch any more.
 
-mod kernel;
-
 use std::sync::Arc;
 
 use event_core::shard::Shard;
 use event_protocol::changed::memory_size;
 use event_protocol::filter::Filters;
 use event_protocol::shared::{Owned, Region};
-use kernel::{Kernel, Memory};
+use shard_host::{Kernel, Memory};
 
 const CELLS: u32 = 64;
 

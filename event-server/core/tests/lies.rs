@@ -1,8 +1,7 @@
 //! Peers that write nonsense into shared memory end their own session, and nobody else's (R56).
 
-mod kernel;
-
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use abi::error::{EACCES, EBADF, EEXIST, EINVAL, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTCONN, Error};
 use event_core::directory::Directory;
@@ -11,18 +10,19 @@ use event_core::shard::Shard;
 use event_protocol::activation::{BankLayout, take};
 use event_protocol::badge::{Badge, DriverId, SourceId};
 use event_protocol::cell::{Cell, Direction};
-use event_protocol::changed::{Publisher, memory_size};
+use event_protocol::changed::{Changed, ChangedHeader, Publisher, memory_size};
 use event_protocol::control::client::{Change, View};
 use event_protocol::control::limits::MAX_CHANGES;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
 use event_protocol::level::{Level, LevelFlags};
 use event_protocol::park::SESSION_SIZE;
+use event_protocol::parked::NO_WAITER;
 use event_protocol::ring::Consumer;
 use event_protocol::shared::{Kept, Owned, Region};
 use event_protocol::slot::{Control, Slot, Terms};
-use kernel::{Kernel, Liar, Memory};
 use proptest::prelude::*;
+use shard_host::{Kernel, Liar, Memory};
 
 const CELLS: u32 = 16;
 const SLOTS: u32 = 64;
@@ -327,6 +327,35 @@ fn r55_sources_beyond_the_cells_are_refused_and_their_cells_used_again() {
     assert_eq!(make(&mut world).unwrap().cell, 3);
 }
 
+/// Writes into a driver's ring memory by way of views of other kinds, as a hostile driver can: the published tail, the
+/// published head, or the first two entries.
+fn poke(region: &Region<Memory>, at: usize, word: u64, source: SourceId) {
+    let header = region.queue_header().unwrap();
+    match at % 6 {
+        0 => {
+            header.take_pending();
+            header.put_back_pending(word as u32);
+        }
+        1 => {
+            header.take_pending();
+            header.put_back_pending(word as u32 % 32);
+        }
+        2 => {
+            let parked = header.parked();
+            let bits = (0..NO_WAITER).map(|number| (number, word & 1 << number != 0));
+            bits.for_each(|(number, set)| if set { parked.add(number) } else { parked.remove(number) });
+        }
+        kind => {
+            let (other, entries) = (ChangedHeader::default(), [AtomicU64::new(0)]);
+            let entry = Level::unpack(if kind == 3 { word } else { source.0 });
+            let direction = if kind == 5 { Direction::Write } else { Direction::Read };
+            let cell = region.cell(3).unwrap();
+            let changed = Changed::new(&other, &entries).unwrap();
+            let _ = Publisher::new().publish(changed, cell, source, direction, entry, false).unwrap();
+        }
+    }
+}
+
 proptest! {
     /// Whatever a driver writes into its ring memory, the shard ends its work, and the session when it was a lie.
     #[test]
@@ -336,7 +365,7 @@ proptest! {
         let (source, _) = world.shared_source(&driver);
         let region = Region::new(driver.memory.clone());
         for (at, word) in words {
-            kernel::poke(&region, at, word, source);
+            poke(&region, at, word, source);
             let unfinished = world.shard.doorbell(1 << driver.id.index(), &mut world.kernel);
             prop_assert!(unfinished == 0 || unfinished == 1 << driver.id.index());
         }

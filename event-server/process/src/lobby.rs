@@ -1,10 +1,11 @@
 //! Requests of strangers.
 
 use abi::Rights;
-use abi::error::{EINVAL, Error, Result};
+use abi::error::{EINVAL, EPROTONOSUPPORT, Error, Result};
 use alloc::vec;
 use event_core::shard::Name;
 use event_protocol::changed::memory_size;
+use event_protocol::control::VERSION;
 use event_protocol::control::lobby::{Reply, Request};
 use event_protocol::park::SESSION_SIZE;
 use rt::ipc::{Arrivals, Transfer, decode};
@@ -24,7 +25,8 @@ impl ShardThread {
                 Ok(Answer::document(&Reply::Shard { shards })?.with(vec![Transfer::moved(lobby)]))
             }
             Request::OpenSession => self.open_session(arrivals.object(0)?),
-            Request::Attach { name, filters, cells } => {
+            Request::Attach { version, .. } if version != VERSION => Err(Error::new(EPROTONOSUPPORT)),
+            Request::Attach { name, filters, cells, .. } => {
                 let size = memory_size(cells).ok_or(Error::new(EINVAL))?;
                 let name = Name::try_from(name.as_str()).map_err(|_| Error::new(EINVAL))?;
                 let memory: Memory = arrivals.object(0)?;

@@ -38,6 +38,12 @@ pub struct Cell {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Cell>() == CELL_SIZE);
 
+/// For the test of the document.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn fields() -> Vec<crate::document::Field> {
+    crate::document::fields!(Cell: read, write, activity, occurrences, note_bits, note_data, error, generation, interest, queued, reserved)
+}
+
 /// A direction of a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
@@ -133,14 +139,18 @@ impl Cell {
         level.rose_from(before)
     }
 
-    /// Counts one arrival, before the level that shows it.
-    #[inline]
+    /// Counts one arrival, after the level that shows it.
+    #[cfg(test)]
     pub(crate) fn arrive(&self, direction: Direction) {
+        self.arrive_in([direction == Direction::Read, direction == Direction::Write]);
+    }
+
+    /// Counts one arrival in each of reading and writing that has one, both at once, after the levels that show them: whoever
+    /// has seen an arrival has seen its level. Before it, an edge could be told with the level of before, and never again.
+    #[inline]
+    pub(crate) fn arrive_in(&self, [reading, writing]: [bool; 2]) {
         let (read, write) = self.activity();
-        let (read, write) = match direction {
-            Direction::Read => (read.wrapping_add(1), write),
-            Direction::Write => (read, write.wrapping_add(1)),
-        };
+        let (read, write) = (read.wrapping_add(u32::from(reading)), write.wrapping_add(u32::from(writing)));
         self.activity.store(u64::from(write) << 32 | u64::from(read), Ordering::Release);
     }
 
@@ -206,12 +216,11 @@ impl Cell {
     /// The source is no more (R57): both directions end with this errno, and everybody sees an edge.
     pub fn end(&self, errno: u32) {
         self.error.store(errno, Ordering::Relaxed);
-        self.arrive(Direction::Read);
-        self.arrive(Direction::Write);
         for direction in [Direction::Read, Direction::Write] {
             let level = self.level(direction).with(LevelFlags::EOF.union(LevelFlags::GONE));
             self.level_word(direction).store(level.pack(), Ordering::Release);
         }
+        self.arrive_in([true; 2]);
     }
 
     /// Takes the cell off the changed ring: what is published from here on is told again.

@@ -47,6 +47,12 @@ pub const ENTRIES_OFFSET: usize = 192;
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<ChangedHeader>() == ENTRIES_OFFSET);
 
+/// For the test of the document.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn fields() -> Vec<crate::document::Field> {
+    crate::document::fields!(ChangedHeader: ring, armed, reserved)
+}
+
 /// Bytes of the memory of a session with so many cells, in whole pages. `None` unless it is a power of two within
 /// [`MAX_CELLS`](crate::control::limits::MAX_CELLS).
 pub const fn memory_size(cells: u32) -> Option<usize> {
@@ -117,10 +123,10 @@ impl Publisher {
         level: Level,
         arrived: bool,
     ) -> Result<Told, Fault> {
-        if arrived {
-            cell.arrive(direction);
-        }
         let rose = cell.set_level(direction, level);
+        if arrived {
+            cell.arrive_in([direction == Direction::Read, direction == Direction::Write]);
+        }
         if !rose && !arrived {
             // Harvests look again, so a level that only fell concerns nobody (R11).
             return Ok(Told::Nothing);
@@ -138,17 +144,13 @@ impl Publisher {
         levels: [(Level, bool); 2],
     ) -> Result<Told, Fault> {
         let both = [Direction::Read, Direction::Write].into_iter().zip(levels);
-        for (direction, (_, arrived)) in both.clone() {
-            if arrived {
-                cell.arrive(direction);
-            }
-        }
         let mut filters = Filters::empty();
         for (direction, (level, arrived)) in both {
             if cell.set_level(direction, level) || arrived {
                 filters = filters.union(direction.filters());
             }
         }
+        cell.arrive_in(levels.map(|(_, arrived)| arrived));
         if filters.is_empty() { Ok(Told::Nothing) } else { self.tell(changed, cell, source, filters) }
     }
 

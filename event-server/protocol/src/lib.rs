@@ -23,6 +23,8 @@ pub mod cell;
 pub mod changed;
 pub mod control;
 pub mod descriptor;
+#[cfg(all(test, not(loom)))]
+mod document;
 pub mod fault;
 pub mod filter;
 pub mod level;

@@ -29,6 +29,12 @@ pub struct RingHeader {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<RingHeader>() == 128);
 
+/// For the test of the document.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn fields() -> Vec<crate::document::Field> {
+    crate::document::fields!(RingHeader: tail, pad, head, pad_head)
+}
+
 /// One ring in shared memory: the header and a power of two of entries.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring<'a> {

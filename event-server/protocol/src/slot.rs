@@ -119,8 +119,8 @@ impl Slot {
     fn condition_as(&self, control: u32, cell: &Cell) -> Filters {
         let wanted = Filters::from_bits_retain(self.filters.load(Ordering::Relaxed));
         // All ones in a half says that everything is news in that direction: the note is not edge-triggered, or
-        // something arrived. The arrival is counted before the level is stored and read before it: a level never hides
-        // its edge.
+        // something arrived. The arrival is counted after the level is stored and read before it: an edge is told with
+        // its level, or with a later one.
         let mut news = u64::MAX;
         if control & Control::EDGE.bits() != 0 {
             news = cell.activity_word() ^ self.seen_activity.load(Ordering::Relaxed);

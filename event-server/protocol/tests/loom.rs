@@ -240,6 +240,33 @@ fn r15_an_edge_is_not_lost_between_activation_and_harvest() {
 }
 
 #[test]
+fn r15_an_edge_is_told_with_the_level_that_came_with_it() {
+    check(3, || {
+        let session = Arc::new(Session::new(Filters::READ));
+        let queue = Arc::new(Queue::new(&session.cell, Control::ENABLED | Control::EDGE));
+        let mut publisher = Publisher::new();
+        session.publish(&mut publisher, 1, true);
+        let driver = {
+            let session = session.clone();
+            thread::spawn(move || session.publish(&mut publisher, 2, true))
+        };
+        let harvest = {
+            let (session, queue) = (session.clone(), queue.clone());
+            thread::spawn(move || {
+                let activity = session.cell.activity();
+                let told = session.read_level();
+                queue.slots[0].see_activity(activity, Filters::READ);
+                told
+            })
+        };
+        driver.join().unwrap();
+        // It told the first arrival, or both.
+        let told = harvest.join().unwrap();
+        assert!(told == 2 || !queue.slots[0].active(&session.cell).is_empty(), "the second is never told");
+    });
+}
+
+#[test]
 fn r8_enabling_finds_the_level_or_the_shard_finds_it_enabled() {
     check(3, || {
         let session = Arc::new(Session::new(Filters::READ));

@@ -12,6 +12,22 @@ pub enum State {
     Faulted = 2,
 }
 
+/// [`ProcessStatus::waits`]: what a thread waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Waits {
+    /// Nothing: it runs, or would.
+    Not = 0,
+    /// That its call is answered.
+    Answer = 1,
+    /// A message.
+    Message = 2,
+    /// A notification.
+    Notification = 3,
+    /// A futex, or the end of a sleep.
+    Futex = 4,
+}
+
 /// What [`SYS_PROCESS_STATUS`](crate::number::SYS_PROCESS_STATUS) tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
@@ -34,4 +50,6 @@ pub struct ProcessStatus {
     pub quota_used: u64,
     /// Its quota in bytes.
     pub quota_limit: u64,
+    /// Of a thread, [what it waits for](Waits) as a number: a hint, which may be old by now. Of a process 0.
+    pub waits: u64,
 }

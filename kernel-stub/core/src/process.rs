@@ -43,6 +43,8 @@ pub struct Process {
     pub references: u32,
     /// First of those who are told when it has ended.
     pub first_watch: u32,
+    /// One of its threads was let run once.
+    pub started: bool,
     /// Who made it, and what it costs there; the first process was made by nobody.
     pub creator: Option<(Id<Process>, Charge)>,
 }

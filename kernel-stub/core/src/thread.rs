@@ -1,5 +1,7 @@
 //! Threads as the IPC logic sees them.
 
+use abi::status::Waits;
+
 use crate::{
     arena::Id, endpoint::Endpoint, notification::Notification, process::Process, quota::Charge,
     watch::NO_WATCH,
@@ -43,6 +45,19 @@ pub enum Wait {
         /// Address of the word in the thread's own address space.
         address: u64,
     },
+}
+
+impl Wait {
+    /// As a program is told.
+    pub fn told(&self) -> Waits {
+        match self {
+            Wait::Not => Waits::Not,
+            Wait::Call { .. } | Wait::Reply { .. } => Waits::Answer,
+            Wait::Recv { .. } => Waits::Message,
+            Wait::Notification { .. } => Waits::Notification,
+            Wait::Futex { .. } => Waits::Futex,
+        }
+    }
 }
 
 /// What a wait ended with, for the thread's registers.

@@ -451,7 +451,7 @@ fn processes_that_hold_only_each_other_end_with_who_made_them() {
     let ((one, to_one), (other, to_other)) = (made(&mut w), made(&mut w));
     let (running, to_running) = made(&mut w);
     let thread = w.thread(running);
-    w.objects.threads.at_mut(thread).unwrap().parked = false;
+    assert!(w.objects.resume(thread));
     w.objects.grant(creator, to_one, other, Rights::all()).unwrap();
     w.objects.grant(creator, to_other, one, Rights::all()).unwrap();
     for handle in [to_one, to_other, to_running] {
@@ -465,6 +465,34 @@ fn processes_that_hold_only_each_other_end_with_who_made_them() {
     assert_eq!(abandoned(&w), []);
     w.end(creator);
     assert_eq!(abandoned(&w), [one, other], "and not the one that runs");
+}
+
+#[test]
+fn a_process_that_was_started_outlives_its_creator_though_it_is_suspended() {
+    let mut w = World::new();
+    let (creator, other) = (w.process(), w.process());
+    w.thread(creator);
+    w.objects.retain(Object::Process(creator));
+    let made = |w: &mut World| {
+        let charge = w.objects.charge(creator, 1).unwrap();
+        let account = Account::root(1 << 20);
+        let process = w.objects.create_process(account, 1, 63, Some((creator, charge))).unwrap();
+        w.objects.retain(Object::Process(process));
+        (process, w.thread(process))
+    };
+    let ((_, suspended), (half, first)) = (made(&mut w), made(&mut w));
+    assert!(w.objects.resume(suspended));
+    // As the kernel leaves a thread that is suspended and off its CPU.
+    let thread = w.objects.threads.at_mut(suspended).unwrap();
+    (thread.suspended, thread.parked) = (true, true);
+    // The thread that was started has ended, and the next one waits for its start.
+    w.thread(half);
+    assert!(w.objects.resume(first));
+    assert!(!w.objects.end_thread(first));
+    w.end(creator);
+    w.end(other);
+    let abandoned = w.objects.garbage.iter().any(|item| matches!(item, Garbage::Abandoned(_)));
+    assert!(!abandoned, "somebody has handles, and may go on with them");
 }
 
 #[test]

@@ -116,13 +116,18 @@ impl System for Machine {
         is(handle, Kind::Endpoint, CLIENT)
     }
 
-    fn share_service(&mut self, service: &AnyHandle, client: u32) -> Result<AnyHandle> {
-        if is(service, Kind::Endpoint, Rights::MINT) {
-            // Who has it, is it: neither duplicated nor passed on.
-            let own = Rights::WRITE | Rights::TRANSFER;
-            return sys::duplicate(service.handle(), own, u64::from(client)).map(AnyHandle::from_handle);
+    fn introduce(&mut self, service: &AnyHandle, client: u32) -> Result<Option<AnyHandle>> {
+        if !is(service, Kind::Endpoint, Rights::MINT) {
+            return Ok(None);
         }
-        service.restricted(CLIENT)
+        let own = sys::duplicate(service.handle(), CLIENT, u64::from(client))?;
+        Ok(Some(AnyHandle::from_handle(own)))
+    }
+
+    fn share_service(&mut self, service: &AnyHandle) -> Result<AnyHandle> {
+        // Who has one that says who calls, is it: not to be duplicated.
+        let knows = service.info()?.badge != 0;
+        service.restricted(if knows { Rights::WRITE | Rights::TRANSFER } else { CLIENT })
     }
 
     fn is_signal(&mut self, handle: &AnyHandle) -> bool {

@@ -153,7 +153,14 @@ impl<S: System> Init<S> {
 
     fn share(&mut self, service: usize, client: u32) -> Result<(Reply, Option<S::Handle>)> {
         let endpoint = self.services.endpoint(service).ok_or(Error::new(ENODEV))?;
-        Ok((Reply::Done, Some(self.system.share_service(endpoint, client)?)))
+        if self.services.introduced(service, client).is_none()
+            && let Some(own) = self.system.introduce(endpoint, client)?
+        {
+            self.services.introduce(service, client, own);
+        }
+        let reached = self.services.introduced(service, client).or(self.services.endpoint(service));
+        let reached = reached.ok_or(Error::new(ENODEV))?;
+        Ok((Reply::Done, Some(self.system.share_service(reached)?)))
     }
 
     fn kill(&mut self, caller: u32, pid: u32, status: i64) -> Result<Answer<S::Handle>> {

@@ -1,6 +1,6 @@
 //! Names of services and the endpoints behind them.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use abi::error::{EEXIST, EPERM, Error, Result};
 
@@ -11,6 +11,8 @@ struct Service<H> {
     name: String,
     provider: usize,
     registered: Option<(u32, H)>,
+    /// What each client reaches it through, if it knows its callers: made once, since init pays for it, and not who asks.
+    introduced: BTreeMap<u32, H>,
 }
 
 /// All services that some program may provide.
@@ -23,7 +25,9 @@ impl<H> Services<H> {
         let names = programs.iter().enumerate().flat_map(|(provider, program)| {
             program.entry.provides.iter().map(move |name| (provider, name.clone()))
         });
-        Services(names.map(|(provider, name)| Service { name, provider, registered: None }).collect())
+        let service =
+            |(provider, name)| Service { name, provider, registered: None, introduced: BTreeMap::new() };
+        Services(names.map(service).collect())
     }
 
     /// The service of this name.
@@ -39,6 +43,16 @@ impl<H> Services<H> {
     /// The endpoint, while it is registered.
     pub fn endpoint(&self, service: usize) -> Option<&H> {
         self.0[service].registered.as_ref().map(|(_, endpoint)| endpoint)
+    }
+
+    /// What a client reaches the service through, if that is its own.
+    pub fn introduced(&self, service: usize, client: u32) -> Option<&H> {
+        self.0[service].introduced.get(&client)
+    }
+
+    /// A client reaches the service through a handle of its own until one of them has ended.
+    pub fn introduce(&mut self, service: usize, client: u32, own: H) {
+        self.0[service].introduced.insert(client, own);
     }
 
     /// Whether the service of this name is registered.
@@ -59,10 +73,13 @@ impl<H> Services<H> {
         Ok(())
     }
 
-    /// Process `pid` has ended: its endpoints are closed.
+    /// Process `pid` has ended: its endpoints are closed, and what others are reached through by it.
     pub fn withdraw(&mut self, pid: u32) {
         for service in &mut self.0 {
-            service.registered.take_if(|(provider, _)| *provider == pid);
+            service.introduced.remove(&pid);
+            if service.registered.take_if(|(provider, _)| *provider == pid).is_some() {
+                service.introduced.clear();
+            }
         }
     }
 

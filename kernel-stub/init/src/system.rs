@@ -117,8 +117,11 @@ pub trait System {
     fn share_process(&mut self, process: &Self::Process, control: bool) -> Result<Self::Handle>;
     /// Whether this is an endpoint that can be called and passed on.
     fn is_service(&mut self, handle: &Self::Handle) -> bool;
-    /// A handle of a service for a client, whose pid is its badge if the service wants to know who calls.
-    fn share_service(&mut self, service: &Self::Handle, client: u32) -> Result<Self::Handle>;
+    /// What a client reaches a service through that wants to know who calls: its pid is the badge. It is to be shared, and
+    /// stays here. `None`: the service does not want to know.
+    fn introduce(&mut self, service: &Self::Handle, client: u32) -> Result<Option<Self::Handle>>;
+    /// A handle of a service, or of what a client reaches it through, for a client.
+    fn share_service(&mut self, service: &Self::Handle) -> Result<Self::Handle>;
     /// Whether this is a notification that can be signalled.
     fn is_signal(&mut self, handle: &Self::Handle) -> bool;
     /// Signals a notification.

@@ -2,7 +2,7 @@
 
 mod world;
 
-use abi::error::{ECHILD, EINVAL, EPERM, Error};
+use abi::error::{ECHILD, EINVAL, ENODEV, EPERM, Error};
 use init_protocol::{
     limits::{ENDED, HAPPENED, OBSERVED},
     manifest::Entry,
@@ -136,6 +136,27 @@ fn a_service_that_may_mint_knows_its_callers() {
     let child = m.spawn(shell, "child").unwrap();
     let late = m.connect(child, "watcher");
     assert_eq!(m.world.answer(late).unwrap(), Ok((Reply::Done, Some(What::Client(3, child)))));
+}
+
+#[test]
+fn r55_who_asks_for_a_service_again_and_again_has_init_pay_once() {
+    let (mut m, watcher, shell) = machine();
+    m.ask_with(watcher, Request::Register { name: "watcher".into() }, vec![What::Knowing(3)]);
+    for round in 0..3 {
+        let child = m.spawn(shell, "child").unwrap();
+        for _ in 0..10 {
+            let asked = m.connect(child, "watcher");
+            assert_eq!(m.world.answer(asked).unwrap(), Ok((Reply::Done, Some(What::Client(3, child)))));
+        }
+        assert_eq!(m.world.0.borrow().minted, round + 1);
+        m.end(child, OK);
+    }
+    // With the service go the handles.
+    let open = m.world.0.borrow().open;
+    m.end(watcher, BAD);
+    assert!(m.world.0.borrow().open < open);
+    let asked = m.connect(shell, "watcher");
+    assert_eq!(m.world.answer(asked).unwrap(), Err(Error::new(ENODEV)));
 }
 
 fn wait_child(m: &mut Machine, pid: u32, child: u32) -> u32 {

@@ -106,6 +106,14 @@ pub fn current() -> &'static ThreadBlock {
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// Whether the program never had another thread than the calling one.
+#[inline]
+pub fn is_only_thread() -> bool {
+    // Whoever made another counted it before that one could run.
+    NEXT_NUMBER.load(Ordering::Relaxed) <= 2
+}
+
 static DESTRUCTORS: [AtomicPtr<()>; LOCALS] = [const { AtomicPtr::new(ptr::null_mut()) }; LOCALS];
 static NEXT_KEY: AtomicU32 = AtomicU32::new(0);
 

@@ -11,6 +11,7 @@ use event_protocol::parked::Parked;
 
 use crate::conditions::{Conditions, Interest};
 use crate::description::{Description, Watcher};
+use crate::ending::Ending;
 use crate::file::{Files, Target};
 use crate::interruption::{Call, SignalMask, deadline};
 use crate::nesting::{Inner, nest};
@@ -243,7 +244,12 @@ impl<P: Platform> DevPoll<P> {
         if found.has_no_room() {
             // Nothing is asked for: it is a sleep.
             let rest = Set::<P, Entry>::create(self.set.platform())?;
-            let slept = rest.wait(&mut Found::new(&mut [PollFd::default()]), until, call.interruption());
+            let slept = rest.wait(
+                &mut Found::new(&mut [PollFd::default()]),
+                until,
+                call.interruption(),
+                &self.watcher,
+            );
             rest.close();
             return slept.map(|()| 0);
         }
@@ -262,7 +268,7 @@ impl<P: Platform> DevPoll<P> {
             if timeout.is_some_and(|timeout| timeout.is_zero()) {
                 return if call.is_due() { Err(Error::new(EINTR)) } else { Ok(0) };
             }
-            self.set.wait(&mut found, until, call.interruption())?;
+            self.set.wait(&mut found, until, call.interruption(), &self.watcher)?;
             // A number that was closed while we slept may be open again, as after a dup2.
             if !found.has_invalid() {
                 return Ok(found.used());
@@ -311,6 +317,12 @@ impl<P: Platform> Inner for DevPoll<P> {
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {
         self.set.nested()
+    }
+}
+
+impl<P: Platform> Ending for DevPoll<P> {
+    fn thread_ended(&self, thread: u64) {
+        self.set.thread_ended(thread, |_| {});
     }
 }
 

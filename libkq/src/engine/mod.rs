@@ -9,5 +9,6 @@ mod queue;
 mod ready;
 mod waiters;
 
-pub use queue::{After, Left, Note, Own, Queue, Sink, Unfinished, View};
+pub use queue::harvest::{After, Left, Sink, Unfinished, View};
+pub use queue::{Note, Own, Queue};
 pub use waiters::{Seat, Seats};

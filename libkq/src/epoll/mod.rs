@@ -14,6 +14,7 @@ use event_protocol::parked::Parked;
 use hashbrown::HashMap;
 
 use crate::description::{Description, Watcher};
+use crate::ending::Ending;
 use crate::file::{File, Files, Target};
 use crate::interruption::{Call, SignalMask, deadline};
 use crate::nesting::{Inner, nest};
@@ -254,7 +255,7 @@ impl<P: Platform> Epoll<P> {
             }
             return Ok(events.used());
         }
-        self.set.wait(events, deadline, call.interruption())?;
+        self.set.wait(events, deadline, call.interruption(), &self.watcher)?;
         Ok(events.used())
     }
 
@@ -301,6 +302,12 @@ impl<P: Platform> Inner for Epoll<P> {
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {
         self.set.nested()
+    }
+}
+
+impl<P: Platform> Ending for Epoll<P> {
+    fn thread_ended(&self, thread: u64) {
+        self.set.thread_ended(thread, |_| {});
     }
 }
 

@@ -15,6 +15,7 @@ use abi::error::{EAGAIN, ENOMEM, Error, Result};
 use event_protocol::parked::Parked;
 
 use crate::description::{Description, Watcher};
+use crate::ending::Ending;
 use crate::engine::Sink;
 use crate::event::filter::Filter;
 use crate::event::{KEvent, Lists};
@@ -119,7 +120,7 @@ impl<P: Platform> Kqueue<P> {
         let interruption = files.interruption();
         let call = Call::enter(interruption.as_deref(), None);
         loop {
-            match self.set.wait(&mut Events(lists), deadline, call.interruption()) {
+            match self.set.wait(&mut Events(lists), deadline, call.interruption(), &self.watcher) {
                 Ok(()) => return Ok(lists.used()),
                 Err(error) => self.collected(error, lists)?,
             }
@@ -148,14 +149,6 @@ impl<P: Platform> Kqueue<P> {
         rings.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         rings.push(Arc::downgrade(ring));
         Ok(())
-    }
-
-    /// A thread that waited here, perhaps, is no more.
-    pub(crate) fn thread_ended(&self, thread: u64) {
-        let rings: Vec<Arc<Served>> = self.rings.lock().iter().filter_map(Weak::upgrade).collect();
-        self.set.thread_ended(thread, |number| {
-            rings.iter().for_each(|ring| ring.parked().remove(number));
-        });
     }
 
     /// R35: what is in rings of a note that is gone reaches nobody.
@@ -198,6 +191,15 @@ impl<P: Platform> Inner for Kqueue<P> {
 
     fn nested(&self) -> Vec<Arc<dyn Inner>> {
         self.set.nested()
+    }
+}
+
+impl<P: Platform> Ending for Kqueue<P> {
+    fn thread_ended(&self, thread: u64) {
+        let rings: Vec<Arc<Served>> = self.rings.lock().iter().filter_map(Weak::upgrade).collect();
+        self.set.thread_ended(thread, |number| {
+            rings.iter().for_each(|ring| ring.parked().remove(number));
+        });
     }
 }
 

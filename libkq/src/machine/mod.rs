@@ -97,6 +97,11 @@ impl Platform for Machine {
         rt::block::current().number()
     }
 
+    #[inline]
+    fn is_alone(&self) -> bool {
+        rt::block::is_only_thread()
+    }
+
     fn when_thread_ends(&self, told: Weak<dyn Ending>) -> Result<()> {
         self.ends.watch(told)
     }

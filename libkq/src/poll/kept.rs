@@ -13,6 +13,7 @@ use super::note::{Awake, CLOSED, PollNote};
 use super::{Question, Rules};
 use crate::conditions::{Conditions, Interest};
 use crate::description::Watcher;
+use crate::ending::Ending;
 use crate::file::{Files, Target};
 use crate::interruption::Interruption;
 use crate::nesting::Inner;
@@ -117,7 +118,7 @@ impl<P: Platform> Kept<P> {
                 return Ok(count);
             }
             let mut found = Awake::default();
-            let slept = self.set.wait(&mut found, until, interruption);
+            let slept = self.set.wait(&mut found, until, interruption, &self.watcher);
             if !found.0 {
                 // The time is over, or the wait was: in either case nothing was found.
                 return slept.map(|()| 0);
@@ -309,6 +310,14 @@ impl<P: Platform> Kept<P> {
         }
         self.set.look(core, index, closed);
         Ok(())
+    }
+}
+
+impl<P: Platform> Ending for Kept<P> {
+    /// Nobody else has the set.
+    fn thread_ended(&self, thread: u64) {
+        self.set.thread_ended(thread, |_| {});
+        self.set.close();
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Set<P: Platform, V: Member> {
     core: Mutex<Core<P, V>>,
     /// Shards that have seen a note of this set.
     shards: AtomicU64,
+    /// Threads that waited here and of whose ends the set hears.
+    heard_of: Mutex<Vec<u64>>,
     /// How often a wake-up was handed on: counted with the core lock held.
     handed_on: AtomicU64,
     /// Of arrivals and wake-ups handed on, how many everybody was woken for.
@@ -121,6 +123,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             order: Mutex::new(()),
             core: Mutex::new(core),
             shards: AtomicU64::new(0),
+            heard_of: Mutex::new(Vec::new()),
             handed_on: AtomicU64::new(0),
             woken_for: AtomicU64::new(0),
         })

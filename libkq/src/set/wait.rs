@@ -1,11 +1,14 @@
 //! Sleeping until something is ready, and waking those who sleep.
 
+use alloc::sync::Weak;
 use core::sync::atomic::Ordering;
 
 use abi::error::{EINTR, ENOMEM, ETIMEDOUT, Error, Result};
 use event_protocol::park::{End, choose};
 
 use super::{Core, Member, Set};
+use crate::description::Watcher;
+use crate::ending::Ending;
 use crate::engine::{Sink, View};
 use crate::interruption::Interruption;
 use crate::nesting::{Within, shape};
@@ -14,7 +17,8 @@ use crate::sync::MutexGuard;
 
 impl<P: Platform, V: Member> Set<P, V> {
     /// Waits until something is in `sink`, or until the deadline, never less (R48). `EINTR`: a signal came that the wait
-    /// does not block, and nothing else.
+    /// does not block, and nothing else. `whose` the set is hears of the end of a thread that ends in its wait, and has the set
+    /// [told](Set::thread_ended).
     #[cold]
     #[inline(never)]
     pub fn wait<S: Sink>(
@@ -22,10 +26,12 @@ impl<P: Platform, V: Member> Set<P, V> {
         sink: &mut S,
         deadline: u64,
         interruption: Option<&dyn Interruption>,
+        whose: &Weak<dyn Watcher>,
     ) -> Result<()>
     where
         V: View<S>,
     {
+        self.hear_of_its_end(whose)?;
         let (waiters, seats) = self.platform.waiters();
         // R55: more threads wait than a session has records for.
         let seat = seats.take(self.platform.thread(), u64::from(self.number)).ok_or(Error::new(ENOMEM))?;
@@ -84,6 +90,23 @@ impl<P: Platform, V: Member> Set<P, V> {
         }
     }
 
+    /// `whose` hears of the calling thread's end, if anybody is left then.
+    fn hear_of_its_end(&self, whose: &Weak<dyn Watcher>) -> Result<()> {
+        if self.platform.is_alone() {
+            return Ok(());
+        }
+        let thread = self.platform.thread();
+        let mut heard_of = self.heard_of.lock();
+        if heard_of.contains(&thread) {
+            return Ok(());
+        }
+        heard_of.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        let told: Weak<dyn Ending> = whose.clone();
+        self.platform.when_thread_ends(told)?;
+        heard_of.push(thread);
+        Ok(())
+    }
+
     /// Wakes a parked waiter, if there is one, since something may be there for it. Signals with the lock free, which the
     /// woken thread needs next.
     #[inline]
@@ -102,6 +125,7 @@ impl<P: Platform, V: Member> Set<P, V> {
     /// A thread that waited here, perhaps, is no more: what it was chosen for is another's (R44, R58). Its sink is nobody's:
     /// `leave` takes the waiter out of what others put into.
     pub fn thread_ended(&self, thread: u64, leave: impl Fn(u32)) {
+        self.heard_of.lock().retain(|&other| other != thread);
         let (waiters, seats) = self.platform.waiters();
         for seat in seats.of_dead(thread, u64::from(self.number)) {
             let number = seat.number();

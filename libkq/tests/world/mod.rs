@@ -2,36 +2,32 @@
 //! sets, timers on a clock that the test moves. It speaks the real protocol over real (process-local) memory.
 #![allow(dead_code)]
 
+mod platform;
+mod server;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use event_protocol::activation::{BankLayout, Entry, activate};
 use event_protocol::badge::SourceId;
-use event_protocol::cell::{Cell, Direction};
+use event_protocol::cell::Direction;
 use event_protocol::changed::{Drain, Publisher, memory_size};
-use event_protocol::control::client::{Change, QueueNumber};
-use event_protocol::descriptor::message::MessageFlags;
-use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, NONBLOCK, PathReply, PathRequest};
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
-use event_protocol::park::{MAX_WAITERS, SESSION_SIZE, Waiter, choose};
+use event_protocol::park::{MAX_WAITERS, SESSION_SIZE};
 use event_protocol::parked::Parked;
-use event_protocol::ring::Producer;
 use event_protocol::shared::{Owned, Region};
-use libkq::ending::{Ending, Watches, tell};
+use libkq::ending::{Watches, tell};
 use libkq::engine::Seats;
-use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
 use libkq::process::Process;
 use libkq::{Error, Result};
+
+use server::{CELLS, FakeSource, SOURCES_AT_MOST, Server};
 
 pub const EBADF: i32 = abi::error::EBADF;
 pub const EINVAL: i32 = abi::error::EINVAL;
 pub const ENOENT: i32 = abi::error::ENOENT;
 pub const ENODEV: i32 = abi::error::ENODEV;
-
-const CELLS: u32 = 64;
-const SOURCES_AT_MOST: usize = CELLS as usize;
 
 /// A number of the calling thread.
 pub fn thread_number() -> u64 {
@@ -43,8 +39,6 @@ pub fn thread_number() -> u64 {
 /// The memory that client and server share.
 type Memory = Arc<Owned>;
 
-/// A thread, and what is to be done when it is no more.
-
 #[derive(Clone)]
 pub struct World(Arc<Shared>);
 
@@ -55,61 +49,6 @@ struct Shared {
     seats: Seats,
     now: AtomicU64,
     ends: Mutex<Watches<()>>,
-}
-
-struct Server {
-    page: Arc<Region<Memory>>,
-    changed: Region<Memory>,
-    publisher: Publisher,
-    drain: Drain,
-    sources: BTreeMap<u32, FakeSource>,
-    queues: BTreeMap<QueueNumber, FakeQueue>,
-    next_queue: u32,
-    next_generation: u32,
-    signals: [u64; MAX_WAITERS],
-    last_chosen: u32,
-    timers: BTreeMap<u32, Timer>,
-    /// Whether a sleeper moves the clock to what it waits for.
-    clock_runs: bool,
-    dead: bool,
-    /// Messages that were sent to the server: what a call costs.
-    pub messages: usize,
-    pub wakes: usize,
-    fail_next: Option<i32>,
-    /// What every growing of a queue fails with.
-    fail_growing: Option<i32>,
-    late: u64,
-    at_parking: Option<Box<dyn FnOnce() + Send>>,
-    /// Threads that never run again, once they sleep.
-    killed: Vec<u64>,
-    before_change: Option<Box<dyn FnOnce() + Send>>,
-    before_answer: Option<Box<dyn FnOnce() + Send>>,
-}
-
-struct FakeSource {
-    id: SourceId,
-    filters: Filters,
-    name: String,
-    gone: bool,
-}
-
-struct FakeQueue {
-    banks: Vec<(Arc<Region<Memory>>, BankLayout, Producer)>,
-    notes: Vec<Note>,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Note {
-    source: SourceId,
-    bank: u8,
-    slot: u32,
-    generation: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Timer {
-    next: u64,
-    period: Option<u64>,
 }
 
 /// An open file of the fake driver; closes with its value.
@@ -391,371 +330,5 @@ impl World {
         let id = SourceId::new(0, cell, generation);
         server.sources.insert(cell, FakeSource { id, filters, name: String::from(name), gone: false });
         Ok(FakeFile { world: self.clone(), cell })
-    }
-}
-
-impl Server {
-    fn publish(&mut self, cell: u32, direction: Direction, level: Level, arrived: bool) {
-        let source = self.sources[&cell].id;
-        let page = self.page.clone();
-        let changed = self.changed.changed(CELLS).unwrap();
-        let cell = page.cell(cell).unwrap();
-        let _ = self.publisher.publish(changed, cell, source, direction, level, arrived).unwrap();
-    }
-
-    fn post(&mut self, cell: u32) {
-        let source = self.sources[&cell].id;
-        let page = self.page.clone();
-        let changed = self.changed.changed(CELLS).unwrap();
-        let _ = self.publisher.post(changed, page.cell(cell).unwrap(), source, 1).unwrap();
-    }
-
-    /// One turn of the shard.
-    fn shard(&mut self, shared: &Shared) {
-        loop {
-            let popped = self.drain.pop(self.changed.changed(CELLS).unwrap()).unwrap();
-            let Some(source) = popped else { break };
-            self.page.cell(source.index() as u32).unwrap().begin_look();
-            self.look(shared, source);
-        }
-    }
-
-    fn look(&mut self, shared: &Shared, source: SourceId) {
-        let page = self.page.clone();
-        let cell: &Cell = page.cell(source.index() as u32).unwrap();
-        let bits = cell.take_note_bits();
-        let numbers: Vec<u32> = self.queues.keys().copied().collect();
-        for number in numbers {
-            let notes: Vec<Note> = self.queues[&number].notes.clone();
-            for note in notes.into_iter().filter(|note| note.source == source) {
-                let (region, layout, _) = &self.queues[&number].banks[usize::from(note.bank)];
-                region.slots(*layout).unwrap()[note.slot as usize].fold(bits);
-                self.activate(shared, number, note, cell);
-            }
-        }
-    }
-
-    fn activate(&mut self, shared: &Shared, number: QueueNumber, note: Note, cell: &Cell) {
-        let queue = self.queues.get_mut(&number).unwrap();
-        let first = queue.banks[0].0.clone();
-        let header = first.queue_header().unwrap();
-        let (region, layout, producer) = &mut queue.banks[usize::from(note.bank)];
-        let slot = &region.slots(*layout).unwrap()[note.slot as usize];
-        let entry = Entry { slot: note.slot, generation: note.generation };
-        let ring = region.ring(*layout, 0).unwrap();
-        if slot.active(cell).is_empty() || !activate(producer, ring, header, 0, slot, entry).unwrap() {
-            return;
-        }
-        let waiters = shared.session.waiters().unwrap();
-        if let Some(chosen) = choose(header.parked(), waiters, self.last_chosen) {
-            self.last_chosen = chosen;
-            self.signals[chosen as usize] |= 1;
-            self.wakes += 1;
-            shared.signalled.notify_all();
-        }
-    }
-
-    fn ask(&mut self) -> Result<()> {
-        self.messages += 1;
-        if self.dead { Err(Error::new(abi::error::ENOTCONN)) } else { Ok(()) }
-    }
-
-    fn change(&mut self, shared: &Shared, queue: QueueNumber, change: Change) -> Result<()> {
-        match change {
-            Change::Add { source, bank, slot, generation, .. } => {
-                let known = self.sources.get(&(source.index() as u32)).filter(|known| known.id == source);
-                if known.ok_or(Error::new(ENOENT))?.gone {
-                    return Err(Error::new(ENODEV));
-                }
-                let note = Note { source, bank, slot, generation };
-                let notes = &mut self.queues.get_mut(&queue).unwrap().notes;
-                assert!(!notes.iter().any(|other| (other.bank, other.slot) == (bank, slot)), "slot in use");
-                notes.push(note);
-                self.update_interest();
-                let page = self.page.clone();
-                self.activate(shared, queue, note, page.cell(source.index() as u32).unwrap());
-                Ok(())
-            }
-            Change::Delete { bank, slot, generation } => {
-                let notes = &mut self.queues.get_mut(&queue).unwrap().notes;
-                let before = notes.len();
-                notes.retain(|note| (note.bank, note.slot, note.generation) != (bank, slot, generation));
-                let found = notes.len() < before;
-                self.update_interest();
-                if found { Ok(()) } else { Err(Error::new(ENOENT)) }
-            }
-            Change::Modify { bank, slot, generation, .. } => {
-                let notes = &self.queues.get_mut(&queue).unwrap().notes;
-                let name = (bank, slot, generation);
-                let found = notes.iter().find(|note| (note.bank, note.slot, note.generation) == name);
-                let note = *found.ok_or(Error::new(ENOENT))?;
-                let page = self.page.clone();
-                self.activate(shared, queue, note, page.cell(note.source.index() as u32).unwrap());
-                Ok(())
-            }
-        }
-    }
-
-    /// What the server wants of the driver.
-    fn update_interest(&self) {
-        for (&cell, source) in &self.sources {
-            let wanted = self.queues.values().flat_map(|queue| &queue.notes);
-            let wanted = wanted.filter(|note| note.source == source.id).count() > 0;
-            let interest = if wanted { Filters::all() } else { Filters::empty() };
-            self.page.cell(cell).unwrap().set_interest(interest);
-        }
-    }
-}
-
-fn bank(slots: u32) -> Bank<Memory> {
-    let layout = BankLayout::new(slots, 1).unwrap();
-    (Arc::new(Region::new(Arc::new(Owned::new(layout.size())))), layout)
-}
-
-impl Platform for World {
-    type Memory = Memory;
-    type File = FakeFile;
-
-    fn now(&self) -> u64 {
-        self.0.now.load(Ordering::SeqCst)
-    }
-
-    fn when_thread_ends(&self, told: Weak<dyn Ending>) -> Result<()> {
-        self.0.ends.lock().unwrap().add(thread_number(), told, || Ok(()))
-    }
-
-    fn cpu(&self) -> u32 {
-        // Asked as part of the announcement.
-        let act = self.lock().at_parking.take();
-        if let Some(act) = act {
-            std::thread::spawn(act).join().unwrap();
-        }
-        0
-    }
-
-    fn waiters(&self) -> (&[Waiter], &Seats) {
-        (self.0.session.waiters().unwrap(), &self.0.seats)
-    }
-
-    fn register_waiter(&self, _number: u32) -> Result<()> {
-        self.lock().ask()
-    }
-
-    fn sleep(&self, number: u32, deadline: u64) -> Result<()> {
-        let mut server = self.lock();
-        loop {
-            while server.killed.contains(&thread_number()) {
-                server = self.0.signalled.wait(server).unwrap();
-            }
-            if server.dead {
-                return Err(Error::new(abi::error::ENOTCONN));
-            }
-            if std::mem::take(&mut server.signals[number as usize]) != 0 {
-                return Ok(());
-            }
-            if self.now() >= deadline {
-                return Err(Error::new(abi::error::ETIMEDOUT));
-            }
-            if server.clock_runs {
-                let next = server.timers.values().map(|timer| timer.next).min();
-                let until = next.unwrap_or(deadline).min(deadline);
-                assert_ne!(until, u64::MAX, "nothing will ever happen");
-                self.advance_to(&mut server, until);
-            } else {
-                server = self.0.signalled.wait(server).unwrap();
-            }
-        }
-    }
-
-    fn wake(&self, number: u32) {
-        let mut server = self.lock();
-        server.signals[number as usize] |= 1;
-        server.wakes += 1;
-        drop(server);
-        self.0.signalled.notify_all();
-    }
-
-    fn create_queue(&self, slots: u32) -> Result<(QueueNumber, Bank<Memory>)> {
-        let mut server = self.lock();
-        server.ask()?;
-        let (region, layout) = bank(slots);
-        let number = server.next_queue;
-        server.next_queue += 1;
-        let banks = vec![(region.clone(), layout, Producer::new())];
-        server.queues.insert(number, FakeQueue { banks, notes: Vec::new() });
-        Ok((number, (region, layout)))
-    }
-
-    fn grow_queue(&self, queue: QueueNumber, banks: usize, slots: u32) -> Result<Bank<Memory>> {
-        let mut server = self.lock();
-        server.ask()?;
-        if let Some(errno) = server.fail_growing {
-            return Err(Error::new(errno));
-        }
-        let (region, layout) = bank(slots);
-        let queue = server.queues.get_mut(&queue).unwrap();
-        assert_eq!(queue.banks.len(), banks);
-        queue.banks.push((region.clone(), layout, Producer::new()));
-        Ok((region, layout))
-    }
-
-    fn close_queue(&self, queue: QueueNumber, _shards: u64) {
-        let mut server = self.lock();
-        server.messages += 1;
-        server.queues.remove(&queue);
-        server.update_interest();
-    }
-
-    fn thread(&self) -> u64 {
-        thread_number()
-    }
-
-    fn changes(
-        &self,
-        shard: u32,
-        queue: QueueNumber,
-        failures_allowed: u32,
-        changes: Vec<Change>,
-    ) -> Result<Changed> {
-        assert_eq!(shard, 0);
-        assert!(changes.len() <= event_protocol::control::limits::MAX_CHANGES);
-        let before = self.lock().before_change.take();
-        if let Some(act) = before {
-            std::thread::spawn(act).join().unwrap();
-        }
-        let mut server = self.lock();
-        server.ask()?;
-        let mut done = Changed::default();
-        for (index, change) in changes.into_iter().enumerate() {
-            done.processed += 1;
-            let failed = match server.fail_next.take() {
-                Some(errno) => Err(Error::new(errno)),
-                None => server.change(&self.0, queue, change),
-            };
-            if let Err(error) = failed {
-                done.failures.push((index, error));
-                if done.failures.len() >= failures_allowed as usize {
-                    break;
-                }
-            }
-        }
-        Ok(done)
-    }
-
-    fn adopt(&self, file: &FakeFile) -> Result<Source<Memory>> {
-        let mut server = self.lock();
-        server.ask()?;
-        let source = &server.sources[&file.cell];
-        Ok(Source {
-            id: source.id,
-            cell: server.page.keep_cell(file.cell)?,
-            filters: source.filters,
-            low_water: (1, 1),
-        })
-    }
-
-    fn release(&self, source: SourceId) {
-        let mut server = self.lock();
-        server.messages += 1;
-        for queue in server.queues.values_mut() {
-            queue.notes.retain(|note| note.source != source);
-        }
-        server.update_interest();
-    }
-
-    fn open(&self, path: &str, _flags: u64) -> Result<FakeFile> {
-        if path.starts_with("/dev/process/signal/") {
-            return self.open_named(path, Filters::SIGNAL);
-        }
-        let more = match path {
-            path if path.starts_with("/urgent/") => Filters::EXCEPT,
-            path if path.starts_with("/file/") => Filters::VNODE,
-            _ => Filters::empty(),
-        };
-        self.open_named(path, Filters::READ | Filters::WRITE | more)
-    }
-
-    fn kind(&self, file: &FakeFile) -> Kind {
-        let server = self.lock();
-        match &server.sources[&file.cell].name {
-            name if name.starts_with("/file/") => Kind::File,
-            name if name.starts_with("/pipe/") => Kind::Pipe,
-            _ => Kind::Device,
-        }
-    }
-
-    fn open_timer(&self) -> Result<FakeFile> {
-        self.open_named("timer", Filters::TIMER)
-    }
-
-    fn open_beside(&self, _file: &FakeFile, path: &str, flags: u64) -> Result<FakeFile> {
-        self.open(path, flags)
-    }
-
-    fn path(&self, _path: &str, _request: PathRequest) -> Result<PathReply> {
-        Ok(PathReply::Done)
-    }
-
-    fn read(&self, file: &FakeFile, buffer: &mut [u8], flags: u64, _offset: u64) -> Result<Read> {
-        let mut server = self.lock();
-        let level = server.page.cell(file.cell)?.level(Direction::Read).amount;
-        if level == 0 && flags & NONBLOCK != 0 {
-            return Err(Error::new(abi::error::EAGAIN));
-        }
-        let count = buffer.len().min(level as usize);
-        server.publish(file.cell, Direction::Read, Level::new(level - count as i64), false);
-        Ok(Read { count, arrival: 0 })
-    }
-
-    fn write(&self, _file: &FakeFile, bytes: &[u8], _flags: u64, _offset: u64) -> Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn send(
-        &self,
-        _file: &FakeFile,
-        _address: &str,
-        bytes: &[u8],
-        _files: &[&FakeFile],
-        _flags: MessageFlags,
-    ) -> Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn receive(
-        &self,
-        _file: &FakeFile,
-        _buffer: &mut [u8],
-        _files: usize,
-        _flags: MessageFlags,
-    ) -> Result<Received<FakeFile>> {
-        Err(Error::new(abi::error::EAGAIN))
-    }
-
-    fn control(&self, file: &FakeFile, control: Control, _flags: u64) -> Result<ControlReply> {
-        let mut server = self.lock();
-        server.messages += 1;
-        match control {
-            Control::Arm(Arm { first, period, absolute, .. }) => {
-                let until = self.now() + std::mem::take(&mut server.late);
-                self.advance_to(&mut server, until);
-                let first = u64::try_from(first).map_err(|_| Error::new(EINVAL))?;
-                let next = if absolute { first } else { self.now().saturating_add(first) };
-                let period = period.map(|period| u64::try_from(period).unwrap());
-                server.timers.insert(file.cell, Timer { next, period });
-                let now = self.now();
-                self.advance_to(&mut server, now);
-            }
-            Control::Private { .. } => {
-                let before = server.before_answer.take();
-                drop(server);
-                if let Some(act) = before {
-                    act();
-                }
-            }
-            Control::Disarm => drop(server.timers.remove(&file.cell)),
-            _ => return Err(Error::new(EINVAL)),
-        }
-        Ok(ControlReply::Done)
     }
 }

@@ -1,9 +1,10 @@
-//! Checks of the sources: format, lints, documentation.
+//! Checks of the sources: format, lints, documentation, what drivers are made of.
 
 use std::time::Instant;
 
 use super::{Plan, report::Report};
 use crate::{
+    drivers,
     failure::Result,
     software::cargo::{Cargo, Output},
     workspace::{GUEST_TARGET, Workspace},
@@ -67,9 +68,12 @@ const CHECKS: &[Check] = &[
     },
 ];
 
+/// Short mains, and no `unsafe` outside of the sdk's fences.
+const DRIVERS: &str = "check/drivers";
+
 /// Whether there may be a check that the plan wants.
 pub fn may(_: &Workspace, plan: &Plan) -> Result<bool> {
-    Ok(CHECKS.iter().any(|check| plan.wants(check.name)))
+    Ok(CHECKS.iter().map(|check| check.name).chain([DRIVERS]).any(|name| plan.wants(name)))
 }
 
 /// Runs the checks.
@@ -86,6 +90,15 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
         match cargo.run(Output::Log(&log)) {
             Ok(()) => report.passed(check.name, begin.elapsed()),
             Err(failure) => report.failed(check.name, failure.found()),
+        }
+    }
+    if plan.wants(DRIVERS) {
+        let begin = Instant::now();
+        let faults: Vec<_> =
+            drivers::survey(workspace)?.into_iter().flat_map(|driver| driver.faults).collect();
+        match faults.is_empty() {
+            true => report.passed(DRIVERS, begin.elapsed()),
+            false => report.failed(DRIVERS, &faults.join("; ")),
         }
     }
     Ok(())

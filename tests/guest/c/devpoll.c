@@ -42,7 +42,7 @@ int main(void)
 
 	puts("begin");
 	set = open("/dev/poll", O_RDWR);
-	file = open("/dev/loop", O_RDWR | O_NONBLOCK);
+	file = open("/dev/template", O_RDWR | O_NONBLOCK);
 	entry("add", file, POLLIN);
 	wait("nothing yet", 0);
 	polled("is polled", file);

@@ -33,7 +33,7 @@ int main(void)
 
 	puts("begin");
 	set = epoll_create1(EPOLL_CLOEXEC);
-	file = open("/dev/loop", O_RDWR | O_NONBLOCK);
+	file = open("/dev/template", O_RDWR | O_NONBLOCK);
 	control("add", EPOLL_CTL_ADD, file, EPOLLIN | EPOLLOUT, 7);
 	wait("writable", 4, -1);
 	printf("wrote %ld\n", write(file, "hello", 5));

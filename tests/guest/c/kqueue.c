@@ -26,7 +26,7 @@ int main(void)
 
 	puts("begin");
 	queue = kqueue();
-	file = open("/dev/loop", O_RDWR | O_NONBLOCK);
+	file = open("/dev/template", O_RDWR | O_NONBLOCK);
 	printf("descriptors %d\n", queue >= 0 && file >= 0 && queue != file);
 	EV_SET(&list[0], file, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, (void *)7);
 	tell("nothing yet", list, kevent(queue, list, 1, list, 4, &now));

@@ -209,7 +209,7 @@ static void memory(void)
 
 static void descriptors(void)
 {
-	int file = open("/dev/loop", O_RDWR | O_NONBLOCK);
+	int file = open("/dev/template", O_RDWR | O_NONBLOCK);
 	int other = fcntl(file, F_DUPFD, 20);
 	char bytes[8];
 	bool well = file > 2 && other >= 20;

@@ -12,7 +12,7 @@ int main(void)
 	int file, count;
 
 	puts("begin");
-	file = open("/dev/loop", O_RDWR | O_NONBLOCK);
+	file = open("/dev/template", O_RDWR | O_NONBLOCK);
 	list[0] = (struct pollfd){ .fd = file, .events = POLLIN };
 	list[1] = (struct pollfd){ .fd = -7, .events = POLLIN, .revents = 99 };
 	printf("nothing yet %d", poll(list, 2, 0));

@@ -13,8 +13,8 @@ int main(void)
 	int file, other, count;
 
 	puts("begin");
-	file = open("/dev/loop", O_RDWR | O_NONBLOCK);
-	other = open("/dev/loop", O_RDWR | O_NONBLOCK);
+	file = open("/dev/template", O_RDWR | O_NONBLOCK);
+	other = open("/dev/template", O_RDWR | O_NONBLOCK);
 	FD_ZERO(&read_set);
 	FD_SET(file, &read_set);
 	FD_SET(other, &read_set);

@@ -10,12 +10,16 @@ extern crate alloc;
 pub mod bereavement;
 pub mod books;
 pub mod child;
+pub mod crew;
 pub mod echo;
 pub mod failure;
 mod kernel;
 pub mod ledger;
+pub mod looks;
+pub mod loopback;
 pub mod measure;
 pub mod mini;
+pub mod operator;
 pub mod random;
 pub mod shared;
 pub mod suite;
@@ -36,6 +40,17 @@ pub const A_MOMENT: u64 = 3_000_000;
 /// The deadline of a wait that should end.
 pub fn soon() -> u64 {
     rt::clock::after(PATIENCE)
+}
+
+/// Waits until this is what a thread waits for. Then it has none of the program's locks, and may be killed.
+#[track_caller]
+pub fn until_it_waits(thread: &rt::sys::Thread, waits: abi::status::Waits) -> Outcome {
+    let deadline = soon();
+    while thread.status()?.waits != waits as u64 {
+        failure::ensure(rt::clock::now_ns() < deadline, "it gets into its wait")?;
+        a_moment();
+    }
+    Ok(())
 }
 
 /// Lets the others go on for [`A_MOMENT`].

@@ -37,7 +37,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
             let mut message = Outgoing { address, flags, bytes, parcels };
             match self.call(|driver, context| driver.send(context, id, &mut message)) {
                 Ok(count) if count >= bytes.len() || flags.contains(MessageFlags::NONBLOCK) => {
-                    return Ok(Answer::Words(success(count as u64, 0)));
+                    return Ok(Answer::Words(success(count.min(bytes.len()) as u64, 0)));
                 }
                 Ok(count) => done = count,
                 Err(error) if error.errno != EAGAIN => return Err(error),
@@ -84,8 +84,9 @@ impl<D: Driver, L: Link> Engine<D, L> {
         }
         match result {
             Ok(count) => {
+                let count = count.min(rest.len());
                 *done += count;
-                rest.drain(..count.min(rest.len()));
+                rest.drain(..count);
                 if rest.is_empty() {
                     return Progress::Words(success(*done as u64, 0));
                 }

@@ -54,8 +54,9 @@ impl<D: Driver, L: Link> Engine<D, L> {
         let mut done = 0;
         if !self.pending.has(queue) {
             match self.call(|driver, context| driver.write(context, id, request.bytes, offset)) {
+                // More than there was is not taken, whatever the driver says.
                 Ok(count) if count >= request.bytes.len() || flags & NONBLOCK != 0 => {
-                    return Ok(Answer::Words(success(count as u64, 0)));
+                    return Ok(Answer::Words(success(count.min(request.bytes.len()) as u64, 0)));
                 }
                 Ok(count) => done = count,
                 Err(error) if error.errno != EAGAIN => return Err(error),
@@ -130,8 +131,9 @@ impl<D: Driver, L: Link> Engine<D, L> {
         let at = offset.map(|offset| offset.saturating_add(*done as u64));
         match self.call(|driver, context| driver.write(context, file, rest, at)) {
             Ok(count) => {
+                let count = count.min(rest.len());
                 *done += count;
-                rest.drain(..count.min(rest.len()));
+                rest.drain(..count);
                 if rest.is_empty() {
                     return Progress::Words(success(*done as u64, 0));
                 }

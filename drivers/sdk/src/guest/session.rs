@@ -17,7 +17,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use event_protocol::badge::{Badge, SourceId};
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Changed, Publisher, Told, memory_size};
-use event_protocol::control::{self, SERVICE, driver, lobby};
+use event_protocol::control::{self, SERVICE, VERSION, driver, lobby};
 use event_protocol::descriptor::{self, Opened};
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
@@ -72,7 +72,7 @@ impl Session {
         let lobby: Endpoint = handles.object(0)?;
         let memory = Memory::create(size)?;
         let ring = Arc::new(Shared::map(&memory)?).keep_changed(cells)?;
-        let attach = lobby::Request::Attach { name: String::from(name), filters, cells };
+        let attach = lobby::Request::Attach { version: VERSION, name: String::from(name), filters, cells };
         let (reply, mut handles) = ask(&lobby, &attach, vec![Transfer::moved(memory)])?;
         let lobby::Reply::Attached { doorbell_bits, .. } = reply else { return Err(Error::new(EBADMSG)) };
         Ok(Session {

@@ -218,7 +218,11 @@ impl Registers for Wire {
                 assert_eq!(offset as u64, value.to_bits() * 4, "each queue in its own place");
                 hardware.notified.push(value.to_bits() as u16);
             }
-            _ => panic!("nothing is written there"),
+            Window::Config => {
+                hardware.config[offset..offset + W::SIZE]
+                    .copy_from_slice(&value.to_bits().to_le_bytes()[..W::SIZE]);
+            }
+            Window::Status => panic!("nothing is written there"),
         }
     }
 

@@ -24,8 +24,10 @@ pub enum Request {
     /// [`changed::memory_size`](crate::changed::memory_size) zeroed bytes, read and write. → [`Reply::Attached`],
     /// handle 0 = driver session handle, handle 1 = doorbell (signal it when [`Told::Ring`](crate::changed::Told)).
     ///
-    /// Closing the driver session handle detaches.
+    /// Closing the driver session handle detaches. EPROTONOSUPPORT: another version.
     Attach {
+        /// The [`VERSION`](super::VERSION) that the driver was built with.
+        version: u32,
         /// For logs, up to [`MAX_NAME`](super::limits::MAX_NAME) bytes.
         name: String,
         /// Filters that its sources may serve.

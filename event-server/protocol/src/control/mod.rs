@@ -20,6 +20,9 @@ pub mod lobby;
 /// Name of the service with init.
 pub const SERVICE: &str = "event";
 
+/// Version of the filter protocol (docs/filter-protocol.md): of layouts, encodings and meanings.
+pub const VERSION: u32 = 1;
+
 /// Labels of requests.
 pub mod label {
     /// [`lobby::Request`](super::lobby::Request).

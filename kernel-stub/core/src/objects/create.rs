@@ -100,6 +100,7 @@ impl Objects {
             status: ProcessStatus::default(),
             references: 0,
             first_watch: NO_WATCH,
+            started: false,
             creator,
         };
         self.processes.insert(process).ok_or(Error::new(EAGAIN))
@@ -141,5 +142,16 @@ impl Objects {
             owner.threads += 1;
         }
         Ok(id)
+    }
+
+    /// Lets a suspended thread run, which starts its process. Returns whether it is to be made ready.
+    pub fn resume(&mut self, index: u32) -> bool {
+        let Some(thread) = self.threads.at_mut(index) else { return false };
+        thread.suspended = false;
+        let (process, parked) = (thread.process, core::mem::replace(&mut thread.parked, false));
+        if let Ok(process) = self.process_mut(process) {
+            process.started = true;
+        }
+        parked
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     object::{Garbage, Memory},
     process::{Life, Process},
     quota::Account,
-    thread::{NO_THREAD, Outcome, Thread, Wait},
+    thread::{Outcome, Thread, Wait},
     watch::NO_WATCH,
 };
 use abi::{error::EPIPE, status::State};
@@ -125,24 +125,13 @@ impl Objects {
         for index in 0..self.processes.capacity() {
             let Some(id) = self.processes.id_at(index) else { continue };
             let orphan = self.processes.get(id).is_some_and(|process| {
-                process.life == Life::Alive && process.creator.as_ref().is_some_and(|(by, _)| *by == creator)
+                let made = process.creator.as_ref().is_some_and(|(by, _)| *by == creator);
+                process.life == Life::Alive && !process.started && made
             });
-            if orphan && self.is_unstarted(id) {
+            if orphan {
                 self.discard(Garbage::Abandoned(id));
             }
         }
-    }
-
-    /// Whether none of its threads was ever started.
-    fn is_unstarted(&self, id: Id<Process>) -> bool {
-        let mut index = self.processes.get(id).map_or(NO_THREAD, |process| process.first_thread);
-        while let Some(thread) = self.threads.at(index) {
-            if !thread.parked {
-                return false;
-            }
-            index = thread.sibling;
-        }
-        true
     }
 
     pub(super) fn forget_process(&mut self, id: Id<Process>) {

@@ -64,6 +64,8 @@ pub struct State {
     pub log: Vec<String>,
     pub open: usize,
     pub signalled: Vec<u32>,
+    /// Handles made that say who has them: init pays for each.
+    pub minted: usize,
     pub off: Option<u8>,
     /// Spawns that fail from now on.
     pub fail: Option<Failure>,
@@ -177,11 +179,18 @@ impl System for World {
         matches!(handle.what, What::Service(_) | What::Knowing(_))
     }
 
-    fn share_service(&mut self, service: &Handle, client: u32) -> Result<Handle> {
-        Ok(self.handle(match service.what {
-            What::Knowing(number) => What::Client(number, client),
-            what => what,
-        }))
+    fn introduce(&mut self, service: &Handle, client: u32) -> Result<Option<Handle>> {
+        match service.what {
+            What::Knowing(number) => {
+                self.0.borrow_mut().minted += 1;
+                Ok(Some(self.handle(What::Client(number, client))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn share_service(&mut self, service: &Handle) -> Result<Handle> {
+        Ok(self.handle(service.what))
     }
 
     fn is_signal(&mut self, handle: &Handle) -> bool {

@@ -7,7 +7,7 @@ use abi::{
     error::{EINVAL, ENOMEM, ESRCH, Error, Result},
     handle::Kind,
     limits::{PRIORITIES, cost},
-    status::{ProcessStatus, State},
+    status::{ProcessStatus, State, Waits},
 };
 use alloc::sync::Arc;
 use kernel_core::{object::Object, process::Life, quota::Account};
@@ -89,9 +89,11 @@ pub extern "C" fn status(mut call: Call<'_>) -> Outcome {
                 }
             }
             Object::Thread(id) => {
-                let ended = objects.threads.get(id).is_none_or(|thread| thread.ended);
-                let state = if ended { State::Exited } else { State::Alive };
-                ProcessStatus { state: state as u32, threads: u64::from(!ended), ..ProcessStatus::default() }
+                let thread = objects.threads.get(id).filter(|thread| !thread.ended);
+                let state = if thread.is_none() { State::Exited } else { State::Alive };
+                let threads = u64::from(thread.is_some());
+                let waits = thread.map_or(Waits::Not, |thread| thread.wait.told()) as u64;
+                ProcessStatus { state: state as u32, threads, waits, ..ProcessStatus::default() }
             }
             _ => return Err(Error::new(EINVAL)),
         };

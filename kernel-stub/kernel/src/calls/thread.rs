@@ -150,10 +150,7 @@ pub extern "C" fn start(mut call: Call<'_>) -> Outcome {
 
 /// Lets a suspended thread run.
 pub fn resume(objects: &mut ObjectsGuard<'_>, index: u32) {
-    let Some(thread) = objects.threads.at_mut(index) else { return };
-    thread.suspended = false;
-    let parked = core::mem::replace(&mut thread.parked, false);
-    if parked {
+    if objects.resume(index) {
         sched::make_ready(index, objects.token());
     }
 }

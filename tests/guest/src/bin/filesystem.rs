@@ -9,23 +9,21 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use abi::error::{
     EBADF, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENODEV, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM, EXDEV,
 };
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;
-use guest_tests::{Failure, Outcome, PATIENCE, Suite, a_moment, child};
+use guest_tests::looks::{PATIENTLY, next, ready};
+use guest_tests::operator;
+use guest_tests::{Failure, Outcome, Suite, a_moment, child};
 use libkq::control::Whence;
 use libkq::event::note;
 use libkq::flag::{O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
 use libkq::{Conditions, Descriptor, EpollFlags, EpollSet, FdSet, Filter, KEvent, PollFd, Queue, process};
-use rt::init;
 
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
-const NOW: Option<Duration> = Some(Duration::ZERO);
-const PATIENTLY: Option<Duration> = Some(Duration::from_nanos(PATIENCE));
 /// Acts on a file that has two names and is open.
 const SHARED: &str = "/tmp/shared";
 
@@ -41,7 +39,7 @@ fn main(start: &rt::Start) -> i32 {
             }
         };
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("r23_data_is_the_distance_to_the_end", data_is_the_distance),
         ("r23_a_blocked_kevent_sees_growth", a_blocked_kevent_sees_growth),
@@ -98,16 +96,6 @@ fn noted(queue: &Queue, expected: u32) -> Outcome {
         told |= events.iter().fold(0, |bits, event| bits | event.fflags);
     }
     equal(told, expected)
-}
-
-fn ready(queue: &Queue) -> Outcome<Vec<KEvent>> {
-    let mut events = [KEvent::default(); 8];
-    Ok(queue.wait(&mut events, NOW)?.to_vec())
-}
-
-fn next(queue: &Queue) -> Outcome<KEvent> {
-    let mut events = [KEvent::default(); 1];
-    queue.wait(&mut events, PATIENTLY)?.first().copied().ok_or(Failure::new("nothing came"))
 }
 
 fn data_is_the_distance() -> Outcome {
@@ -435,8 +423,7 @@ fn nothing_is_left_over() -> Outcome {
 fn a_dead_driver_is_told_once() -> Outcome {
     let (queue, file) = (Queue::new()?, make("/tmp/lost")?);
     queue.apply(&[vnode(&file, note::VNODE), KEvent::read(file.number()).add()])?;
-    let entry = init::list(0)?.into_iter().find(|process| process.name == "files");
-    init::kill(entry.ok_or(Failure::new("no file driver"))?.pid, 9)?;
+    operator::kill("files")?;
     for _ in 0..2 {
         let event = next(&queue)?;
         ensure(event.is_eof(), "the end of file")?;

@@ -34,7 +34,7 @@ fn main(start: &rt::Start) -> i32 {
             }
         };
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("ten_thousand_pipes_in_every_interface", every_interface),
         ("r55_numbers_and_notes_up_to_the_limit", up_to_the_limit),

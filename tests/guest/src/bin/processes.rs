@@ -9,11 +9,11 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use abi::error::{ECHILD, EINVAL, ENOENT, EPERM, ESRCH};
 use guest_tests::failure::{ensure, equal, refused};
-use guest_tests::{Failure, Outcome, PATIENCE, Suite, a_moment, child};
+use guest_tests::looks::{PATIENTLY, next, ready};
+use guest_tests::{Failure, Outcome, Suite, a_moment, child};
 use libkq::event::note::{CHILD, EXEC, EXIT, FORK, TRACK};
 use libkq::process_calls::{Child, Command, WaitFlags, WaitStatus, exit, getpid, getppid, kill, waitpid};
 use libkq::signal::{Action, How, SIGTERM, SIGUSR1, SignalMask, sigaction, sigmask};
@@ -27,7 +27,7 @@ fn main(start: &rt::Start) -> i32 {
     if let Some(role) = child::role(start) {
         return play(role, start.arg(3)).map_or(99, |()| 0);
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     suite.table(&[
         ("a_child_knows_who_it_is", a_child_knows_who_it_is),
         ("every_end_is_told_once", every_end_is_told_once),
@@ -103,23 +103,8 @@ fn families_are_apart() -> Outcome {
     refused(kill(1_000_000, 0), ESRCH)
 }
 
-const PATIENTLY: Option<Duration> = Some(Duration::from_nanos(PATIENCE));
-
 fn what(event: &KEvent) -> (i32, u32, i64) {
     (event.ident as i32, event.fflags, event.data)
-}
-
-fn ready(queue: &Queue) -> Outcome<Vec<KEvent>> {
-    let mut events = [KEvent::default(); 16];
-    Ok(queue.wait(&mut events, Some(Duration::ZERO))?.to_vec())
-}
-
-fn next(queue: &Queue) -> Outcome<KEvent> {
-    let mut events = [KEvent::default()];
-    match queue.wait(&mut events, PATIENTLY)? {
-        [event] => Ok(*event),
-        _ => Err(Failure::new("nothing came")),
-    }
 }
 
 fn an_end_is_told_with_its_status() -> Outcome {

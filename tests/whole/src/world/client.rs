@@ -16,9 +16,10 @@ use event_protocol::shared::{Owned, Region};
 use libkq::ending::Ending;
 use libkq::engine::Seats;
 use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
+use shard_host::Memory;
 
 use super::driver::{FileNumber, Nature};
-use super::server::{Memory, notification};
+use super::server::notification;
 use super::turns::Turns;
 use super::{CLOCK_DRIVER, State, World};
 
@@ -198,6 +199,11 @@ impl Platform for Client {
     fn thread(&self) -> u64 {
         // The test's own thread has a number too.
         Turns::current().map_or(1, |task| task as u64 + 2)
+    }
+
+    fn is_alone(&self) -> bool {
+        // Threads end when their call is over, and never in it.
+        true
     }
 
     fn when_thread_ends(&self, _told: Weak<dyn Ending>) -> Result<()> {

@@ -11,8 +11,9 @@ use event_protocol::descriptor::Kind;
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::shared::{Owned, Region};
+use shard_host::Memory;
 
-use super::server::{Memory, Server};
+use super::server::Server;
 
 const CELLS: u32 = 256;
 

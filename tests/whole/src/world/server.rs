@@ -1,51 +1,9 @@
 //! The event server: real shards over a host that remembers what they ask of it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use abi::Handle;
-use abi::error::Result;
 use event_core::directory::Directory;
-use event_core::host::{Host, Peer};
 use event_core::shard::Shard;
-use event_protocol::fault::Fault;
-use event_protocol::shared::Owned;
-
-/// Shared memory.
-pub type Memory = Arc<Owned>;
-
-/// What shards do to the world.
-#[derive(Default)]
-pub struct Kernel {
-    next: u64,
-    /// Pages of cells by their handles.
-    pub pages: BTreeMap<Handle, Memory>,
-    /// Notifications that were signalled and not passed on yet.
-    pub signalled: Vec<Handle>,
-}
-
-impl Host for Kernel {
-    type Memory = Memory;
-
-    fn create_page(&mut self) -> Result<(Memory, Handle)> {
-        self.next += 1;
-        let (memory, handle) = (Arc::new(Owned::new(4096)), Handle(self.next));
-        self.pages.insert(handle, memory.clone());
-        Ok((memory, handle))
-    }
-
-    fn close(&mut self, handle: Handle) {
-        assert!(self.pages.remove(&handle).is_some(), "a page is given back twice");
-    }
-
-    fn signal(&mut self, notification: Handle) {
-        self.signalled.push(notification);
-    }
-
-    fn ended(&mut self, who: Peer<'_>, fault: Fault) {
-        panic!("{who:?} was ended: {fault:?}");
-    }
-}
+use shard_host::{Kernel, Memory};
 
 /// The handle of a client's waiter, and back.
 pub fn notification(client: usize, waiter: u32) -> Handle {
@@ -92,7 +50,7 @@ impl Server {
         Server {
             shards: (0..shards).map(Shard::new).collect(),
             directory: Directory::new(shards),
-            kernel: Kernel::default(),
+            kernel: Kernel::of_honest_peers(),
         }
     }
 

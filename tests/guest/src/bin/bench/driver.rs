@@ -131,8 +131,12 @@ impl Source {
         let lobby = rt::init::connect(SERVICE)?;
         let memory = Memory::create(memory_size(CELLS).ok_or(Failure::new("cells"))?)?;
         let ring = Arc::new(Region::new(SharedMemory::writable(&memory)?));
-        let request =
-            lobby::Request::Attach { name: String::from("bench"), filters: Filters::READ, cells: CELLS };
+        let request = lobby::Request::Attach {
+            version: control::VERSION,
+            name: String::from("bench"),
+            filters: Filters::READ,
+            cells: CELLS,
+        };
         let (reply, mut handles) =
             call_postcard(&lobby, control::label::LOBBY, &request, vec![Transfer::moved(memory)], soon())?;
         let lobby::Reply::Attached { doorbell_bits: bits, .. } = reply else { return nonsense() };

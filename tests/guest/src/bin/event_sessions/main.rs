@@ -13,11 +13,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Rights;
-use abi::error::{EACCES, EBADF, EBADMSG, EEXIST, EINVAL, ENODEV, ENOENT, ENOTCONN, ETIMEDOUT, Error};
+use abi::error::{
+    EACCES, EBADF, EBADMSG, EEXIST, EINVAL, ENODEV, ENOENT, ENOTCONN, EPROTONOSUPPORT, ETIMEDOUT, Error,
+};
 use abi::message::WORDS;
 use abi::{Message, Tag};
 use event_protocol::cell::Direction;
-use event_protocol::control::{client, driver, label, lobby};
+use event_protocol::control::{VERSION, client, driver, label, lobby};
 use event_protocol::level::{Level, LevelFlags};
 use event_protocol::park::SESSION_SIZE;
 use event_protocol::slot::Slot;
@@ -57,6 +59,7 @@ fn main(start: &rt::Start) -> i32 {
         ("a_session_handle_of_each_shard_comes_once", a_session_handle_of_each_shard),
         ("a_private_source_is_its_clients_alone", a_private_source),
         ("wrong_memory_is_refused", wrong_memory),
+        ("a_driver_of_another_version_is_refused", a_driver_of_another_version),
         ("a_driver_that_lies_is_ended", a_lying_driver),
         ("a_client_that_lies_is_ended", a_lying_client),
     ]);
@@ -100,6 +103,14 @@ fn a_life() -> Outcome {
         driver.publish(source, 1)?;
     }
     Ok(())
+}
+
+fn a_driver_of_another_version() -> Outcome {
+    let before = living(0)?;
+    for version in [0, VERSION - 1, VERSION + 1, u32::MAX] {
+        refused(Driver::of_version(version, 0).map(drop), EPROTONOSUPPORT)?;
+    }
+    settled(0, before)
 }
 
 /// Waits until a shard has again what it had.

@@ -12,7 +12,7 @@ use event_protocol::badge::SourceId;
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Publisher, Told, memory_size};
 use event_protocol::control::client::{self, Adopted, Change, View};
-use event_protocol::control::{SERVICE, driver, label, lobby};
+use event_protocol::control::{SERVICE, VERSION, driver, label, lobby};
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::park::SESSION_SIZE;
@@ -192,11 +192,15 @@ pub struct Driver {
 
 impl Driver {
     pub fn new(shard: u32) -> Result<Driver> {
+        Driver::of_version(VERSION, shard)
+    }
+
+    pub fn of_version(version: u32, shard: u32) -> Result<Driver> {
         let (lobby, _) = lobby(shard)?;
         let memory = Memory::create(memory_size(CELLS).unwrap_or(0))?;
         let ring = writable(&memory)?;
         let name = String::from("event_sessions");
-        let request = lobby::Request::Attach { name, filters: Filters::READ, cells: CELLS };
+        let request = lobby::Request::Attach { version, name, filters: Filters::READ, cells: CELLS };
         match call_postcard(&lobby, label::LOBBY, &request, vec![Transfer::moved(memory)], soon())? {
             (lobby::Reply::Attached { doorbell_bits: bits, .. }, mut handles) => {
                 let (session, doorbell) = (handles.object(0)?, handles.object(1)?);

@@ -5,13 +5,13 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use abi::error::{EINVAL, EPERM, EPIPE, ESRCH};
 use abi::limits::PRIORITIES;
 use abi::number::{SYS_THREAD_CREATE, SYS_THREAD_POINTER};
-use abi::status::State;
+use abi::status::{State, Waits};
 use abi::thread::ThreadOptions;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use guest_tests::failure::{ensure, equal, refused, refused_with};
 use guest_tests::mini::{self, CODE, DATA, IPC, Plan, STACK};
-use guest_tests::{A_MOMENT, Outcome, a_moment, raw, soon};
+use guest_tests::{A_MOMENT, Outcome, a_moment, raw, soon, until_it_waits};
 use rt::clock;
 use rt::sys::{self, Notification, Object};
 use rt::thread::{self, Builder};
@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = &[
     ("a_suspended_thread_stands_still", a_suspended_thread_stands_still),
     ("a_new_thread_waits_for_its_start", a_new_thread_waits_for_its_start),
     ("what_a_suspended_thread_waits_for_is_not_lost", what_a_suspended_thread_waits_for_is_not_lost),
+    ("what_a_thread_waits_for_is_told", what_a_thread_waits_for_is_told),
     ("a_killed_thread_is_gone", a_killed_thread_is_gone),
     ("a_dead_thread_is_esrch", a_dead_thread_is_esrch),
     ("the_last_thread_ends_its_process_with_status_0", the_last_thread_ends_its_process),
@@ -89,6 +90,43 @@ fn what_a_suspended_thread_waits_for_is_not_lost() -> Outcome {
     ensure(!waiter.is_finished(), "a suspended thread does not run, though its wait is over")?;
     waiter.start()?;
     equal(waiter.join()??, 0x40)
+}
+
+fn what_a_thread_waits_for_is_told() -> Outcome {
+    let (bell, endpoint) = (Arc::new(Notification::create()?), Arc::new(sys::Endpoint::create()?));
+    let (rung, nobodys) = (bell.clone(), Arc::new(sys::Endpoint::create()?));
+    let listens = thread::spawn(move || rung.wait(soon()).is_ok())?;
+    let sleeps = thread::spawn(|| thread::sleep(u64::MAX))?;
+    let receives = {
+        let endpoint = endpoint.clone();
+        thread::spawn(move || endpoint.recv(soon()).is_ok())?
+    };
+    let calls = {
+        let nobodys = nobodys.clone();
+        thread::spawn(move || nobodys.call(abi::message::Message::default(), soon()).is_ok())?
+    };
+    let spins = Builder::new().priority(0).spawn(|| {
+        loop {
+            core::hint::spin_loop();
+        }
+    })?;
+    let told = [
+        (listens.thread(), Waits::Notification),
+        (sleeps.thread(), Waits::Futex),
+        (receives.thread(), Waits::Message),
+        (calls.thread(), Waits::Answer),
+        (spins.thread(), Waits::Not),
+    ];
+    for (thread, waits) in told {
+        until_it_waits(thread, waits)?;
+    }
+    bell.signal(1)?;
+    equal(listens.join()?, true)?;
+    for thread in [sleeps.thread(), receives.thread(), calls.thread(), spins.thread()] {
+        thread.kill()?;
+        until_it_waits(thread, Waits::Not)?;
+    }
+    Ok(())
 }
 
 fn a_killed_thread_is_gone() -> Outcome {

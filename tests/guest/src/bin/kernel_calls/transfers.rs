@@ -218,17 +218,31 @@ fn the_right_to_receive_can_be_moved() -> Outcome {
     refused(call, abi::error::EPIPE)
 }
 
+/// Instructions that call the endpoint in word 0, which may answer with a handle, and go on with these. They find the IPC
+/// buffer in `rbx`.
+macro_rules! after_a_call {
+    ($($line:expr),+ $(,)? ; $($name:ident = const $value:expr),* $(,)?) => {
+        guest_tests::instructions!(
+            "mov ebx, {ipc}",
+            "mov dword ptr [rbx + {accept}], 4",
+            "mov rdi, [rdi]",
+            "mov esi, 0x10000",
+            "mov r12, -1",
+            "mov eax, {call}",
+            "syscall",
+            $($line),+ ;
+            ipc = const mini::IPC,
+            accept = const core::mem::offset_of!(abi::IpcBuffer, accept),
+            call = const abi::number::SYS_CALL,
+            $($name = const $value),*
+        )
+    };
+}
+
 /// Instructions that call the endpoint in word 0, receive once on the endpoint that arrives in the reply, answer with the
 /// words they got, and wait for ever.
 fn takes_over() -> &'static [u8] {
-    guest_tests::instructions!(
-        "mov ebx, {ipc}",
-        "mov dword ptr [rbx + {accept}], 4",
-        "mov rdi, [rdi]",
-        "mov esi, 0x10000",
-        "mov r12, -1",
-        "mov eax, {call}",
-        "syscall",
+    after_a_call!(
         "mov rdi, [rbx]",
         "mov r12, -1",
         "mov eax, {recv}",
@@ -241,9 +255,6 @@ fn takes_over() -> &'static [u8] {
         "mov eax, {recv}",
         "syscall",
         "jmp 2b";
-        ipc = const mini::IPC,
-        accept = const core::mem::offset_of!(abi::IpcBuffer, accept),
-        call = const abi::number::SYS_CALL,
         recv = const abi::number::SYS_RECV,
         reply = const abi::number::SYS_REPLY,
     )
@@ -252,14 +263,7 @@ fn takes_over() -> &'static [u8] {
 /// Instructions that call the endpoint in word 0, and answer each message on the endpoint that arrives in the reply with
 /// the words they got.
 fn serves() -> &'static [u8] {
-    guest_tests::instructions!(
-        "mov ebx, {ipc}",
-        "mov dword ptr [rbx + {accept}], 4",
-        "mov rdi, [rdi]",
-        "mov esi, 0x10000",
-        "mov r12, -1",
-        "mov eax, {call}",
-        "syscall",
+    after_a_call!(
         "mov r15, [rbx]",
         "2: mov rdi, r15",
         "mov r12, -1",
@@ -270,9 +274,6 @@ fn serves() -> &'static [u8] {
         "mov eax, {reply}",
         "syscall",
         "jmp 2b";
-        ipc = const mini::IPC,
-        accept = const core::mem::offset_of!(abi::IpcBuffer, accept),
-        call = const abi::number::SYS_CALL,
         recv = const abi::number::SYS_RECV,
         reply = const abi::number::SYS_REPLY,
     )
@@ -280,21 +281,11 @@ fn serves() -> &'static [u8] {
 
 /// Instructions that call the endpoint in word 0 and end the process with the first word of the reply as its status.
 fn asks() -> &'static [u8] {
-    guest_tests::instructions!(
-        "mov ebx, {ipc}",
-        "mov dword ptr [rbx + {accept}], 4",
-        "mov rdi, [rdi]",
-        "mov esi, 0x10000",
-        "mov r12, -1",
-        "mov eax, {call}",
-        "syscall",
+    after_a_call!(
         "mov rsi, rdx",
         "xor edi, edi",
         "mov eax, {kill}",
         "syscall";
-        ipc = const mini::IPC,
-        accept = const core::mem::offset_of!(abi::IpcBuffer, accept),
-        call = const abi::number::SYS_CALL,
         kill = const abi::number::SYS_PROCESS_KILL,
     )
 }

@@ -16,8 +16,8 @@ use libkq::{EpollEvent, EpollFlags, EpollSet, Filter, KEvent, Queue, SignalMask,
 use rt::sync::{Mutex, OnceLock};
 use rt::thread;
 
-use crate::crew::{Crew, until};
-use crate::looks::{NOW, PATIENTLY, drain, only, pipe, ready};
+use guest_tests::crew::{Crew, until};
+use guest_tests::looks::{NOW, PATIENTLY, drain, only, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r58_a_cancelled_wait_loses_no_event", loses_no_event),

@@ -14,8 +14,8 @@ use guest_tests::{Failure, Outcome, a_moment};
 use libkq::event::note;
 use libkq::{Descriptor, EventFlags, Filter, KEvent, Queue, kevent, process};
 
-use crate::crew::Crew;
-use crate::looks::{NOW, PATIENTLY, drain, heard, next, only, pair, pipe, ready};
+use guest_tests::crew::Crew;
+use guest_tests::looks::{NOW, PATIENTLY, drain, heard, next, only, pair, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r1_all_changes_come_before_any_event", all_changes_come_first),

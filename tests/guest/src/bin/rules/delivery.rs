@@ -13,8 +13,8 @@ use guest_tests::{Failure, Outcome, a_moment};
 use libkq::event::note;
 use libkq::{Descriptor, EpollEvent, EpollFlags, EpollSet, EventFlags, Filter, KEvent, PollFd, Queue};
 
-use crate::crew::{Crew, until};
-use crate::looks::{NOW, PATIENTLY, drain, next, only, pair, pipe, ready};
+use guest_tests::crew::{Crew, until};
+use guest_tests::looks::{NOW, PATIENTLY, drain, next, only, pair, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r10_a_oneshot_outlives_a_look_that_finds_it_false", oneshot_outlives_a_look),

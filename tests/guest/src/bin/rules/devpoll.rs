@@ -11,7 +11,7 @@ use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::suite::Test;
 use libkq::{Conditions, Descriptor, PollFd, process};
 
-use crate::looks::{NOW, PATIENTLY, drain, pair, pipe};
+use guest_tests::looks::{NOW, PATIENTLY, drain, pair, pipe};
 
 pub const TESTS: &[Test] = &[
     ("devpoll_writes_or_their_events", writes_or_their_events),

@@ -9,6 +9,7 @@ use abi::error::{EBADMSG, EBUSY, EIO, ENODEV, Error};
 use abi::flag::{O_NONBLOCK, O_RDWR};
 use guest_tests::books;
 use guest_tests::failure::{ensure, equal, refused};
+use guest_tests::operator::kill;
 use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome, a_moment, soon};
 use libkq::control::Control;
@@ -18,10 +19,10 @@ use libkq::{
 };
 use rt::thread;
 
-use crate::crew::{Crew, until};
 use crate::liar::{Given, LIES, Lie};
-use crate::looks::{NOW, PATIENTLY, drain, next, only, only_told, pipe, polled, ready, told};
 use crate::odd::{BUSY, DESK, MOUSE, STORM, order};
+use guest_tests::crew::{Crew, until};
+use guest_tests::looks::{NOW, PATIENTLY, drain, next, only, only_told, pipe, polled, ready, told};
 
 pub const TESTS: &[Test] = &[
     ("r56_a_driver_that_errs_leaves_no_note", a_driver_errs),
@@ -51,19 +52,6 @@ fn served(path: &str) -> Outcome<Descriptor> {
             opened => return Ok(opened?),
         }
         ensure(rt::clock::now_ns() < deadline, "it is started again")?;
-    }
-}
-
-fn kill(name: &str) -> Outcome {
-    let mut after = 0;
-    loop {
-        let processes = rt::init::list(after)?;
-        let last = processes.last().ok_or(Failure::new("no such process"))?;
-        after = last.pid;
-        if let Some(found) = processes.iter().find(|process| process.name == name && process.ended.is_none())
-        {
-            return Ok(rt::init::kill(found.pid, 9)?);
-        }
     }
 }
 

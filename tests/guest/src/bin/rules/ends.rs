@@ -15,8 +15,8 @@ use libkq::{
 };
 use rt::sys::Memory;
 
-use crate::crew::Crew;
-use crate::looks::{NOW, PATIENTLY, drain, only, only_told, pipe, ready};
+use guest_tests::crew::Crew;
+use guest_tests::looks::{NOW, PATIENTLY, drain, only, only_told, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r31_dup2_over_a_number_takes_its_notes_in_every_queue", dup2_takes_notes),

@@ -15,7 +15,7 @@ use libkq::{
     epoll_pwait, epoll_wait, process,
 };
 
-use crate::looks::{NOW, drain, only_told, pair, pipe, stuff, told};
+use guest_tests::looks::{NOW, drain, only_told, pair, pipe, stuff, told};
 
 pub const TESTS: &[Test] = &[
     ("r32_a_duplicate_keeps_an_item_and_reports_for_the_closed_number", a_duplicate_keeps_an_item),

@@ -12,7 +12,7 @@ use libkq::flag::O_RDWR;
 use libkq::process_calls::Command;
 use libkq::{Conditions, Descriptor, KEvent, PollFd, Queue, kevent, process};
 
-use crate::looks::{NOW, only, pair, pipe, ready};
+use guest_tests::looks::{NOW, only, pair, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r33_a_kqueue_does_not_travel_to_a_child", a_kqueue_stays),

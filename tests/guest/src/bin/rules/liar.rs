@@ -247,8 +247,12 @@ impl Attached {
         let (_, mut handles) = ask(&lobby, lobby::Request::OpenSession, memory)?;
         let (session, ticket): (Endpoint, Endpoint) = (handles.object(0)?, handles.object(1)?);
         let memory = Memory::create(memory_size(CELLS).ok_or(Error::new(EBADMSG))?)?;
-        let request =
-            lobby::Request::Attach { name: String::from("liar"), filters: Filters::READ, cells: CELLS };
+        let request = lobby::Request::Attach {
+            version: control::VERSION,
+            name: String::from("liar"),
+            filters: Filters::READ,
+            cells: CELLS,
+        };
         let (_, mut handles) = ask(&lobby, request, vec![Transfer::moved(memory)])?;
         let driver: Endpoint = handles.object(0)?;
         let (watch, _) = create(&driver, None)?;

@@ -8,15 +8,14 @@ extern crate alloc;
 
 mod cancelled;
 mod changes;
-mod crew;
 mod delivery;
 mod devpoll;
 mod drivers;
 mod ends;
 mod epoll;
 mod inheritance;
+mod killed;
 mod liar;
-mod looks;
 mod nested;
 mod odd;
 mod old_bugs;
@@ -41,7 +40,7 @@ fn main(start: &rt::Start) -> i32 {
         Some(role) => return play(role),
         None => {}
     }
-    let mut suite = Suite::new(start);
+    let mut suite = Suite::of_lookers(start);
     let families = [
         changes::TESTS,
         delivery::TESTS,
@@ -54,6 +53,7 @@ fn main(start: &rt::Start) -> i32 {
         ends::TESTS,
         old_bugs::TESTS,
         cancelled::TESTS,
+        killed::TESTS,
         drivers::TESTS,
     ];
     families.iter().for_each(|tests| suite.table(tests));

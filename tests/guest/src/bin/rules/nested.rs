@@ -11,8 +11,8 @@ use guest_tests::{Outcome, a_moment};
 use libkq::flag::O_RDWR;
 use libkq::{Conditions, Descriptor, EpollFlags, EpollSet, FdSet, Filter, KEvent, PollFd, Queue, process};
 
-use crate::crew::Crew;
-use crate::looks::{NOW, PATIENTLY, drain, only, only_told, pipe, ready, told};
+use guest_tests::crew::Crew;
+use guest_tests::looks::{NOW, PATIENTLY, drain, only, only_told, pipe, ready, told};
 
 pub const TESTS: &[Test] = &[
     ("r37_every_interface_sees_sets_of_every_other", every_interface_sees_sets),

@@ -4,12 +4,11 @@
 //! `/dev/odd/desk` takes the orders, one byte each. `/dev/odd/mouse` is a device that can be unplugged; what is
 //! written to one mouse is read from it.
 
-use alloc::vec::Vec;
-
-use abi::error::{EAGAIN, EBUSY, EINVAL, EIO, ENODEV, ENOENT, Error, Result};
+use abi::error::{EBUSY, EINVAL, EIO, ENODEV, Error, Result};
 use driver_sdk::{
     Context, Direction, Driver, FileId, Filters, Kind, Level, LevelFlags, Opening, Setup, Taken,
 };
+use guest_tests::loopback::{self, Loopback};
 use guest_tests::random::Random;
 
 pub const DESK: &str = "/dev/odd/desk";
@@ -44,22 +43,17 @@ const HEARD: i64 = 2_000;
 pub fn run(start: &rt::Start) -> i32 {
     let filters = Filters::READ | Filters::WRITE | Filters::EXCEPT;
     let setup = Setup { service: "odd", filters, sources: 256, interrupt: None };
-    driver_sdk::run(start, setup, Ok(Odd { mice: Vec::new(), plugged: true }))
+    driver_sdk::run(start, setup, Ok(Odd { mice: Loopback::new(MOUSE), plugged: true }))
 }
 
 struct Odd {
-    /// Mice and what can be read from each.
-    mice: Vec<(FileId, i64)>,
+    mice: Loopback,
     plugged: bool,
 }
 
 impl Odd {
-    fn mouse(&mut self, file: FileId) -> Option<&mut i64> {
-        self.mice.iter_mut().find(|(known, _)| *known == file).map(|(_, waiting)| waiting)
-    }
-
     fn obey(&mut self, context: &mut Context<'_>, order: u8) -> Result<()> {
-        let mice: Vec<FileId> = self.mice.iter().map(|(file, _)| *file).collect();
+        let mice = self.mice.files();
         match order {
             order::UNPLUG => {
                 self.plugged = false;
@@ -85,11 +79,8 @@ impl Odd {
                 }
             }
             order::MEND => {
-                for &file in &mice {
-                    context.set_error(file, 0);
-                    context.publish(file, Direction::Read, Level::new(0), false);
-                    context.publish(file, Direction::Write, Level::new(1), false);
-                }
+                mice.iter().for_each(|&file| context.set_error(file, 0));
+                self.mice.publish_all(context);
             }
             order::BLOCK => rt::thread::sleep(u64::MAX),
             _ => return Err(Error::new(EINVAL)),
@@ -115,28 +106,20 @@ fn nonsense(context: &mut Context<'_>, mice: &[FileId]) {
 }
 
 impl Driver for Odd {
-    fn open(&mut self, _: &mut Context<'_>, file: FileId, path: &str, _: u64) -> Result<Opening> {
-        let filters = match path {
-            DESK => Filters::empty(),
-            MOUSE if self.plugged => {
-                self.mice.push((file, 0));
-                Filters::READ | Filters::WRITE | Filters::EXCEPT
+    fn open(&mut self, context: &mut Context<'_>, file: FileId, path: &str, flags: u64) -> Result<Opening> {
+        match path {
+            DESK => Ok(Opening::new(Kind::Device, Filters::empty())),
+            MOUSE if !self.plugged => Err(Error::new(ENODEV)),
+            BUSY => Err(Error::new(EBUSY)),
+            _ => {
+                self.mice.open(context, file, path, flags)?;
+                Ok(loopback::opening(Filters::EXCEPT))
             }
-            MOUSE => return Err(Error::new(ENODEV)),
-            BUSY => return Err(Error::new(EBUSY)),
-            _ => return Err(Error::new(ENOENT)),
-        };
-        Ok(Opening { kind: Kind::Device, filters, shared: false, low_water: (1, 1) })
-    }
-
-    fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
-        if self.mouse(file).is_some() {
-            context.publish(file, Direction::Write, Level::new(1), true);
         }
     }
 
-    fn close(&mut self, _: &mut Context<'_>, file: FileId) {
-        self.mice.retain(|(known, _)| *known != file);
+    fn close(&mut self, context: &mut Context<'_>, file: FileId) {
+        self.mice.close(context, file);
     }
 
     fn read(
@@ -144,21 +127,16 @@ impl Driver for Odd {
         context: &mut Context<'_>,
         file: FileId,
         buffer: &mut [u8],
-        _: Option<u64>,
+        offset: Option<u64>,
     ) -> Result<Taken> {
         if !self.plugged {
             return Err(Error::new(ENODEV));
         }
-        let waiting = self.mouse(file).ok_or(Error::new(EINVAL))?;
-        let count = buffer.len().min(*waiting as usize);
-        if count == 0 {
-            return Err(Error::new(EAGAIN));
-        }
-        *waiting -= count as i64;
-        let left = *waiting;
-        buffer[..count].fill(b'm');
-        context.publish(file, Direction::Read, Level::new(left), false);
-        Ok(Taken { count, arrival: 0 })
+        self.mice.read(context, file, buffer, offset)
+    }
+
+    fn unread(&mut self, context: &mut Context<'_>, file: FileId, taken: &[u8]) {
+        self.mice.unread(context, file, taken);
     }
 
     fn write(
@@ -166,19 +144,15 @@ impl Driver for Odd {
         context: &mut Context<'_>,
         file: FileId,
         bytes: &[u8],
-        _: Option<u64>,
+        offset: Option<u64>,
     ) -> Result<usize> {
-        let Some(waiting) = self.mouse(file) else {
+        if !self.mice.has(file) {
             bytes.iter().try_for_each(|&byte| self.obey(context, byte))?;
             return Ok(bytes.len());
-        };
-        *waiting += bytes.len() as i64;
-        let waiting = *waiting;
+        }
         if !self.plugged {
             return Err(Error::new(ENODEV));
         }
-        context.publish(file, Direction::Read, Level::new(waiting), true);
-        context.wake(Direction::Read, file.badge());
-        Ok(bytes.len())
+        self.mice.write(context, file, bytes, offset)
     }
 }

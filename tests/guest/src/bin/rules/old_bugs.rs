@@ -11,8 +11,8 @@ use guest_tests::failure::{ensure, equal};
 use guest_tests::suite::Test;
 use libkq::{Conditions, Descriptor, EpollFlags, EpollSet, FdSet, KEvent, PollFd, Queue, process};
 
-use crate::crew::Crew;
-use crate::looks::{NOW, drain, next, only, pipe, polled, ready, told};
+use guest_tests::crew::Crew;
+use guest_tests::looks::{NOW, drain, next, only, pipe, polled, ready, told};
 
 pub const TESTS: &[Test] = &[
     ("end_of_file_with_data_pending_is_told_by_every_interface", end_with_data_pending),

@@ -14,7 +14,7 @@ use libkq::{
 };
 use rt::thread;
 
-use crate::looks::{NOW, PATIENTLY, drain, heard, only_told, pair, pipe, polled, stuff};
+use guest_tests::looks::{NOW, PATIENTLY, drain, heard, only_told, pair, pipe, polled, stuff};
 
 pub const TESTS: &[Test] = &[
     ("r45_a_closed_number_counts_and_ends_the_call_at_once", a_closed_number),

@@ -13,8 +13,8 @@ use guest_tests::{Failure, Outcome, a_moment, soon};
 use libkq::{Descriptor, EpollEvent, EpollFlags, EpollSet, KEvent, Queue};
 use rt::init;
 
-use crate::crew::{Crew, until};
-use crate::looks::{NOW, PATIENTLY, drain, pair, pipe, told};
+use guest_tests::crew::{Crew, until};
+use guest_tests::looks::{NOW, PATIENTLY, drain, pair, pipe, told};
 
 pub const TESTS: &[Test] = &[
     ("r43_every_set_that_is_not_exclusive_is_told", every_set_is_told),

@@ -6,10 +6,10 @@ use libkq::flag::O_RDWR;
 use libkq::{Conditions, PollFd, Result, process};
 use rt::abi::error::{EFAULT, EINVAL, Error};
 
-use crate::{NOW, hex, open_loop, refused, write_hello};
+use crate::{NOW, hex, open_template, refused, write_hello};
 
 pub fn run() -> Result<()> {
-    let (set, file) = (libkq::open("/dev/poll", O_RDWR)?, open_loop()?);
+    let (set, file) = (libkq::open("/dev/poll", O_RDWR)?, open_template()?);
     let entry = |what: &str, fd, events| {
         let written = process().devpoll_write(set, &[PollFd::new(fd, events)]);
         rt::log!("{what} {}", i32::from(written.is_ok()));

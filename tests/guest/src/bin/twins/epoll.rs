@@ -5,7 +5,7 @@ use alloc::string::String;
 use libkq::{EpollEvent, EpollFlags, EpollOp, Result, epoll_create1, epoll_ctl, epoll_wait};
 use rt::abi::error::{EFAULT, EINVAL, Error};
 
-use crate::{NOW, hex, open_loop, refused, write_hello};
+use crate::{NOW, hex, open_template, refused, write_hello};
 
 fn told(what: &str, result: Result<()>) {
     match result {
@@ -15,7 +15,7 @@ fn told(what: &str, result: Result<()>) {
 }
 
 pub fn run() -> Result<()> {
-    let (set, file) = (epoll_create1(libkq::epoll::CLOEXEC)?, open_loop()?);
+    let (set, file) = (epoll_create1(libkq::epoll::CLOEXEC)?, open_template()?);
     let control = |what: &str, op, fd, events, data| {
         told(what, epoll_ctl(set, op, fd, EpollEvent::new(events, data)));
     };

@@ -5,7 +5,7 @@ use core::time::Duration;
 use libkq::{EventFlags, Filter, KEvent, Result, kevent};
 use rt::abi::error::{EBADF, EFAULT, EINVAL, ENOENT, Error};
 
-use crate::{NOW, hex, open_loop, refused, write_hello};
+use crate::{NOW, hex, open_template, refused, write_hello};
 
 fn tell(what: &str, events: &[KEvent]) {
     rt::log!("{what}: {}", events.len());
@@ -24,7 +24,7 @@ fn tell(what: &str, events: &[KEvent]) {
 
 pub fn run() -> Result<()> {
     let mut list = [KEvent::default(); 4];
-    let (queue, file) = (libkq::kqueue()?, open_loop()?);
+    let (queue, file) = (libkq::kqueue()?, open_template()?);
     rt::log!("descriptors 1");
     let count = kevent(queue, &[KEvent::read(file).add().clear().udata(7)], &mut list, NOW)?;
     tell("nothing yet", &list[..count]);

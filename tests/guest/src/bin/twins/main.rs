@@ -51,8 +51,8 @@ fn main(start: &rt::Start) -> i32 {
 }
 
 /// A file that gives back what is written to it.
-fn open_loop() -> Result<i32> {
-    libkq::open("/dev/loop", O_RDWR | O_NONBLOCK)
+fn open_template() -> Result<i32> {
+    libkq::open("/dev/template", O_RDWR | O_NONBLOCK)
 }
 
 fn write_hello(fd: i32) -> Result<()> {

@@ -7,14 +7,14 @@ use core::time::Duration;
 use libkq::{Conditions, PollFd, Result, poll};
 use rt::abi::error::{EFAULT, EINVAL, Error};
 
-use crate::{NOW, hex, open_loop, refused, write_hello};
+use crate::{NOW, hex, open_template, refused, write_hello};
 
 fn revents(list: &[PollFd]) -> String {
     list.iter().map(|entry| alloc::format!(" {}", hex(entry.revents.bits().into()))).collect()
 }
 
 pub fn run() -> Result<()> {
-    let file = open_loop()?;
+    let file = open_template()?;
     let mut list = [PollFd::default(); 5];
     list[0] = PollFd::new(file, Conditions::IN);
     list[1] = PollFd { revents: Conditions::from_bits_retain(99), ..PollFd::new(-7, Conditions::IN) };

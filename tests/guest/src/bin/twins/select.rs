@@ -5,10 +5,10 @@ use core::time::Duration;
 use libkq::{FdSet, Result, select};
 use rt::abi::error::{EBADF, EINVAL, Error};
 
-use crate::{NOW, open_loop, refused, write_hello};
+use crate::{NOW, open_template, refused, write_hello};
 
 pub fn run() -> Result<()> {
-    let (file, other) = (open_loop()?, open_loop()?);
+    let (file, other) = (open_template()?, open_template()?);
     let mut read: FdSet = [file, other].into_iter().collect();
     let has = |set: &FdSet, fd| i32::from(set.contains(fd));
     let count = select(other + 1, [Some(&mut read), None, None], NOW, None)?;

@@ -2,10 +2,10 @@
 
 mod end;
 mod file;
-mod looped;
 mod pipe;
 mod sets;
 mod socket;
+mod template;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -96,7 +96,7 @@ pub const KINDS: &[Kind] = &[
     Kind::new("datagram", socket::datagram, BOTH),
     Kind { never: &[Condition::Write], ..Kind::new("listener", socket::listener, &[Condition::Read]) },
     Kind { always_ready: true, ..Kind::new("file", file::file, &[Condition::Read]) },
-    Kind::new("loop", looped::looped, BOTH),
+    Kind::new("template", template::template, BOTH),
     Kind::new("kqueue", sets::kqueue, &[Condition::Read]),
     Kind::new("epoll", sets::epoll, &[Condition::Read]),
     Kind::new("devpoll", sets::devpoll, &[Condition::Read]),

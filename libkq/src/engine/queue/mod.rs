@@ -1,0 +1,320 @@
+//! Notes of one queue and their way through the ready list.
+//!
+//! A note that watches a cell has a slot; its `queued` word is 1 exactly while it is in an activation ring or here in the
+//! ready list (or ended, so that it never comes again). A note without a cell is the program's own affair.
+
+pub mod harvest;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::error::{ENOMEM, Error, Result};
+use event_protocol::activation::{BankLayout, QueueHeader};
+use event_protocol::cell::Cell;
+use event_protocol::shared::{Kept, Mapped, Region};
+use event_protocol::slot::{Arrivals, Slot, Terms};
+
+use super::bank::Bank;
+use super::ready::ReadyList;
+
+/// A note.
+pub struct Note<M, V> {
+    /// What it watches; `None` for the program's own.
+    pub cell: Option<Kept<M, Cell>>,
+    /// What it means.
+    pub view: V,
+    slot: Kept<M, Slot>,
+    listed: bool,
+    retired: bool,
+    /// What had arrived at it when the queue was asked for its arrivals last.
+    heard: Heard,
+}
+
+/// What a queue knows of a note's arrivals.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// At its cell.
+    Cell(Arrivals),
+    /// In the set that it watches.
+    Set(u64),
+}
+
+/// What the queue is told of one of the program's own notes.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// It is true.
+    pub due: bool,
+    /// It stays on the list though it is not.
+    pub stays: bool,
+    /// How often something came in the set that it watches, counted before the look at it.
+    pub arrivals: u64,
+}
+
+impl<M, V> Note<M, V> {
+    /// Its slot.
+    pub fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Delivered for the last time, and only waiting to be freed or revived.
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+}
+
+struct Entry<M, V> {
+    bank: u8,
+    slot: u32,
+    generation: u32,
+    note: Option<Note<M, V>>,
+}
+
+/// A queue without its lock.
+pub struct Queue<M, V> {
+    header: Kept<M, QueueHeader>,
+    banks: Vec<Bank<M>>,
+    entries: Vec<Entry<M, V>>,
+    free: Vec<u32>,
+    ready: ReadyList,
+    live: usize,
+    /// How often something came, at least: what edge-triggered sets around this one tell by.
+    arrivals: u64,
+}
+
+impl<M: Mapped, V> Queue<M, V> {
+    /// A queue whose first bank is this memory.
+    pub fn new(first: Arc<Region<M>>, layout: BankLayout) -> Result<Queue<M, V>> {
+        let header = first.keep_queue_header()?;
+        let bank = Bank::new(first, layout, 0)?;
+        let mut queue = Queue {
+            header,
+            banks: Vec::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            ready: ReadyList::new(),
+            live: 0,
+            arrivals: 0,
+        };
+        queue.ready.reserve(bank.end() as usize)?;
+        queue.banks.push(bank);
+        Ok(queue)
+    }
+
+    /// Makes sure that a further bank of so many slots can be added. `ENOMEM` (R55): before the server has made it.
+    pub fn reserve(&mut self, slots: u32) -> Result<()> {
+        let end = self.banks.last().map_or(0, Bank::end).saturating_add(slots);
+        self.banks.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        self.ready.reserve(end as usize)
+    }
+
+    /// Adds a further bank, for which there is [room](Queue::reserve).
+    pub fn grow(&mut self, region: Arc<Region<M>>, layout: BankLayout) -> Result<()> {
+        let base = self.banks.last().map_or(0, Bank::end);
+        self.banks.push(Bank::new(region, layout, base)?);
+        Ok(())
+    }
+
+    /// Banks that it has.
+    pub fn banks(&self) -> usize {
+        self.banks.len()
+    }
+
+    /// Notes that it has, retired ones too.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether it has no notes.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Whether the ready list has anything.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether a note can be inserted without a further bank.
+    pub fn has_room(&self) -> bool {
+        !self.free.is_empty() || self.entries.len() < self.banks.last().map_or(0, Bank::end) as usize
+    }
+
+    /// A new note in a slot of its own, whose terms are written before anybody else knows of it. `ENOMEM` without
+    /// [room](Queue::has_room).
+    pub fn insert(&mut self, cell: Option<Kept<M, Cell>>, terms: Terms, view: V) -> Result<u32> {
+        let index = self.free_entry()?;
+        let Queue { entries, banks, .. } = self;
+        let entry = &mut entries[index as usize];
+        let slot = banks[entry.bank as usize].slot(entry.slot)?;
+        entry.generation = entry.generation.wrapping_add(1).max(1);
+        if let Some(cell) = &cell {
+            slot.begin(entry.generation, terms, cell);
+        }
+        entry.note = Some(Note { cell, view, slot, listed: false, retired: false, heard: Heard::Set(0) });
+        self.live += 1;
+        Ok(index)
+    }
+
+    fn free_entry(&mut self) -> Result<u32> {
+        if let Some(index) = self.free.pop() {
+            return Ok(index);
+        }
+        let index = self.entries.len() as u32;
+        let place = self.banks.iter().position(|bank| index < bank.end()).ok_or(Error::new(ENOMEM))?;
+        let slot = index - self.banks[place].base();
+        // R55: the program's own quota has an end too. Room for every entry to be free, so that freeing needs none.
+        let spare = self.entries.len() + 1 - self.free.len();
+        self.entries
+            .try_reserve(1)
+            .and_then(|()| self.free.try_reserve(spare))
+            .map_err(|_| Error::new(ENOMEM))?;
+        self.entries.push(Entry { bank: place as u8, slot, generation: 0, note: None });
+        Ok(index)
+    }
+
+    /// Frees a note that the server does not know (any more). What the rings still hold of it is dropped first, so that
+    /// its slot can be used again.
+    pub fn remove(&mut self, index: u32) -> Result<Option<V>> {
+        self.silence(index);
+        self.drain_apart(u32::MAX)?;
+        let Some(entry) = self.entries.get_mut(index as usize) else { return Ok(None) };
+        let note = entry.note.take();
+        if note.is_some() {
+            self.live -= 1;
+            self.free.push(index);
+        }
+        Ok(note.map(|note| note.view))
+    }
+
+    /// Makes a note one of the program's own, in its place and with its number: what needs no memory cannot fail for want of
+    /// it. The server does not know the note (any more). Returns what it meant before.
+    pub fn turn(&mut self, index: u32, view: V) -> Option<V> {
+        self.silence(index);
+        // What a server's nonsense leaves in the rings is of a generation that is nobody's.
+        let _ = self.drain_apart(u32::MAX);
+        let Entry { generation, note, .. } = self.entries.get_mut(index as usize)?;
+        let note = note.as_mut()?;
+        *generation = generation.wrapping_add(1).max(1);
+        (note.cell, note.retired, note.heard) = (None, false, Heard::Set(0));
+        Some(core::mem::replace(&mut note.view, view))
+    }
+
+    /// From here on nobody is told of the note (R35). Before the server is asked to delete it.
+    pub fn silence(&mut self, index: u32) {
+        let Queue { entries, ready, .. } = self;
+        let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { return };
+        if core::mem::take(&mut note.listed) {
+            ready.remove(index);
+        }
+        note.retired = true;
+        if note.cell.is_some() {
+            note.slot.retire();
+        }
+    }
+
+    /// A retired note begins anew where the server still knows it.
+    pub fn revive(&mut self, index: u32, terms: Terms) {
+        let Some(Entry { generation, note: Some(note), .. }) = self.entries.get_mut(index as usize) else {
+            return;
+        };
+        note.retired = false;
+        if let Some(cell) = &note.cell {
+            note.slot.begin(*generation, terms, cell);
+        }
+    }
+
+    /// A note.
+    pub fn note(&self, index: u32) -> Option<&Note<M, V>> {
+        self.entries.get(index as usize)?.note.as_ref()
+    }
+
+    /// A note, to be changed.
+    pub fn note_mut(&mut self, index: u32) -> Option<&mut Note<M, V>> {
+        self.entries.get_mut(index as usize)?.note.as_mut()
+    }
+
+    /// Bank, slot and generation of a note: its name in messages to the server.
+    pub fn name(&self, index: u32) -> Option<(u8, u32, u32)> {
+        self.entries.get(index as usize).map(|entry| (entry.bank, entry.slot, entry.generation))
+    }
+
+    /// Puts a note on the ready list if it may be true now: one of the program's own at once, one with a cell when its
+    /// slot says so and nobody else has put it anywhere.
+    pub fn look(&mut self, index: u32) {
+        let Queue { entries, ready, .. } = self;
+        let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { return };
+        if note.retired {
+            return;
+        }
+        if note.listed {
+            // The program did something to a note of its own.
+            self.arrivals += u64::from(note.cell.is_none());
+            return;
+        }
+        if note.cell.as_ref().is_none_or(|cell| note.slot.requeue_if_active(cell)) {
+            note.listed = true;
+            self.arrivals += 1;
+            ready.push(index);
+        }
+    }
+
+    /// How many notes are true, without telling any; those that are not leave the list, as in a harvest. And how often
+    /// something came: the number moves with each arrival at a note that is true, told or not.
+    pub fn pending(&mut self, own: impl Fn(&V) -> Own) -> Result<(usize, u64)> {
+        let news = self.header.take_pending();
+        if news != 0 {
+            self.drain_apart(news)?;
+        }
+        let Queue { entries, ready, arrivals, .. } = self;
+        let (mut count, mut next) = (0, ready.first());
+        while let Some(index) = next {
+            next = ready.next(index);
+            let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { continue };
+            let (is_true, stays, heard) = match &note.cell {
+                Some(cell) => {
+                    // Read before the level: an arrival in between shows as a further one, not as none.
+                    let heard = Heard::Cell(note.slot.arrivals(cell));
+                    let is_true = !note.slot.active(cell).is_empty();
+                    (is_true, is_true || note.slot.settle(cell), heard)
+                }
+                None => {
+                    let Own { due, stays, arrivals } = own(&note.view);
+                    (due, stays, Heard::Set(arrivals))
+                }
+            };
+            count += usize::from(is_true);
+            *arrivals += u64::from(heard != core::mem::replace(&mut note.heard, heard));
+            if !is_true && !stays {
+                ready.remove(index);
+                note.listed = false;
+            }
+        }
+        Ok((count, *arrivals))
+    }
+
+    /// [`drain`](Queue::drain) where it is not worth its length.
+    #[inline(never)]
+    fn drain_apart(&mut self, shards: u32) -> Result<()> {
+        self.drain(shards)
+    }
+
+    /// Moves activations of the shards in `shards` from the rings to the tail of the ready list.
+    #[inline(always)]
+    fn drain(&mut self, shards: u32) -> Result<()> {
+        let Queue { entries, banks, ready, arrivals, .. } = self;
+        for bank in banks {
+            bank.drain(shards, |index| {
+                if let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize)
+                    && !note.listed
+                    && !note.retired
+                {
+                    note.listed = true;
+                    *arrivals += 1;
+                    ready.push(index);
+                }
+            })?;
+        }
+        Ok(())
+    }
+}

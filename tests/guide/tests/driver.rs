@@ -1,0 +1,3 @@
+//! The guide's own tests of its driver.
+
+include!(concat!(env!("OUT_DIR"), "/tests.rs"));

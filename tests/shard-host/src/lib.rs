@@ -1,0 +1,76 @@
+//! A stand-in for the process that shards of the event server run in: it remembers what they ask of it.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::Handle;
+use abi::error::Result;
+use event_core::host::{Host, Peer};
+use event_protocol::badge::{ClientId, DriverId};
+use event_protocol::fault::Fault;
+use event_protocol::shared::Owned;
+
+/// Memory that others have mapped, too.
+pub type Memory = Arc<Owned>;
+
+/// Who was ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Liar {
+    /// A client.
+    Client(ClientId),
+    /// A driver.
+    Driver(DriverId),
+}
+
+/// Remembers what shards do.
+#[derive(Default)]
+pub struct Kernel {
+    next: u64,
+    honest: bool,
+    /// Pages of cells by their handles.
+    pub pages: BTreeMap<Handle, Memory>,
+    /// Notifications that were signalled.
+    pub signalled: Vec<Handle>,
+    /// Sessions that were ended.
+    pub lies: Vec<(Liar, Fault)>,
+}
+
+impl Kernel {
+    /// One among peers that do not lie: it panics when a session is ended.
+    pub fn of_honest_peers() -> Kernel {
+        Kernel { honest: true, ..Kernel::default() }
+    }
+}
+
+impl Host for Kernel {
+    type Memory = Memory;
+
+    fn create_page(&mut self) -> Result<(Memory, Handle)> {
+        self.next += 1;
+        let (memory, handle) = (Arc::new(Owned::new(4096)), Handle(self.next));
+        self.pages.insert(handle, memory.clone());
+        Ok((memory, handle))
+    }
+
+    fn close(&mut self, handle: Handle) {
+        assert!(self.pages.remove(&handle).is_some(), "a page is given back twice");
+    }
+
+    fn signal(&mut self, notification: Handle) {
+        self.signalled.push(notification);
+    }
+
+    fn ended(&mut self, who: Peer<'_>, fault: Fault) {
+        assert!(!self.honest, "{who:?} was ended: {fault:?}");
+        let who = match who {
+            Peer::Client(id) => Liar::Client(id),
+            Peer::Driver(id, _) => Liar::Driver(id),
+        };
+        self.lies.push((who, fault));
+    }
+}
