@@ -99,7 +99,7 @@ fn bytes_come_back() -> Outcome {
         }
         Ok(process().shutdown(number, false, true)?)
     })?;
-    let (mut got, mut buffer) = (Vec::new(), vec![0; 3000]);
+    let (mut got, mut buffer) = (Vec::<u8>::new(), vec![0; 3000]);
     loop {
         match socket.read(&mut buffer)? {
             0 => break,
