@@ -70,7 +70,7 @@ unsafe extern "C" fn inet_ntop(
         // SAFETY: the C program's pointers.
         unsafe { tell(Ipv4Addr::from(value(address.cast::<[u8; 4]>())?), place, room as usize) }
     };
-    answer(convert())
+    answer(convert()).cast_const()
 }
 
 /// `inet_addr(3)`.
