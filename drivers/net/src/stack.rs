@@ -132,8 +132,11 @@ impl<C: Card> Stack<C> {
         ns(at).max(ns(self.now) + PAUSE)
     }
 
-    /// The address from which this one is spoken to. ENETUNREACH.
+    /// The address from which this one is spoken to. ENETUNREACH: there is none yet, or it is of many.
     pub fn source_for(&self, remote: Ipv4Addr) -> Result<Ipv4Addr> {
+        if remote.is_broadcast() || remote.is_multicast() {
+            return Err(Error::new(ENETUNREACH));
+        }
         let own = if remote.is_loopback() { Some(Ipv4Addr::LOCALHOST) } else { self.address };
         own.ok_or(Error::new(ENETUNREACH))
     }

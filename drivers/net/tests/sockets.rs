@@ -299,6 +299,10 @@ fn addresses_are_this_machines_and_ports_are_had_once() {
     let begun = desk.bench.control(waiting, Control::Connect("10.0.2.2:80".into()));
     assert_eq!(begun, Err(Error::new(ENETUNREACH)));
     desk.lease();
+    for many in ["255.255.255.255:80", "224.0.0.1:80"] {
+        let begun = desk.bench.control(waiting, Control::Connect(many.into()));
+        assert_eq!(begun, Err(Error::new(ENETUNREACH)));
+    }
     assert_eq!(desk.bind(first, "10.0.2.15:80"), Ok(ControlReply::Done));
     assert_eq!(desk.bind(first, "10.0.2.15:81"), Err(Error::new(EINVAL)));
     let second = desk.stream(1);
