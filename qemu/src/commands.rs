@@ -85,17 +85,27 @@ fn text(value: OsString) -> Result<String> {
 /// A number of CPUs that the kernel brings up.
 fn cpus(value: OsString) -> Result<u32> {
     let most = abi::limits::MAX_CPUS;
-    match text(value)?.parse() {
+    let value = text(value)?;
+    match value.parse() {
         Ok(cpus) if (1..=most).contains(&(cpus as usize)) => Ok(cpus),
         Ok(cpus) => Err(Failure::new(
             format!("run on {cpus} CPUs"),
             format!("the kernel brings up {most} at most"),
             format!("use --smp 1 to --smp {most}"),
         )),
-        Err(error) => {
-            Err(Failure::new("read the number of CPUs", error, format!("use --smp 1 to --smp {most}")))
+        Err(_) => {
+            let found = format!("there is no such number from 1 to {most}");
+            Err(Failure::new(format!("run on {value} CPUs"), found, format!("use --smp 1 to --smp {most}")))
         }
     }
+}
+
+/// What an option counts: a number from 0 on.
+fn number<N: std::str::FromStr>(option: &str, value: OsString, remedy: &str) -> Result<N> {
+    let value = text(value)?;
+    value.parse().map_err(|_| {
+        Failure::new(format!("use --{option} {value}"), "it is no whole number that fits, from 0 on", remedy)
+    })
 }
 
 #[cfg(test)]

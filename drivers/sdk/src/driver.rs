@@ -125,7 +125,8 @@ pub trait Driver {
         Err(Error::new(EOPNOTSUPP))
     }
 
-    /// Answers what is neither reading nor writing: EINVAL for what the file does not know. May wait, too.
+    /// Answers what is neither reading nor writing: EINVAL (or ENOTTY) for what the file does not know. May wait, too.
+    /// [`Control::Stat`] has an answer then all the same: the type that goes with the file's [`Kind`](crate::Kind).
     fn control(
         &mut self,
         context: &mut Context<'_>,

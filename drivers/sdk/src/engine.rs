@@ -22,6 +22,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::{MAX_TRANSFER, PathRequest, label, words};
+use init_protocol::caller::Caller;
 use rt::sys::Notification;
 use waiting::Progress;
 
@@ -115,7 +116,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         let badge = request.badge;
         self.trace.record(self.now, badge, Event::Request(request.label));
         let to_service = FileId::is_service(badge);
-        self.caller = if to_service { badge as u32 } else { 0 };
+        self.caller = if to_service { Caller::of(badge).pid } else { 0 };
         let result = if to_service { self.ask_service(request) } else { self.ask_file(request) };
         self.sweep_parcels();
         result.unwrap_or_else(|error| {

@@ -31,7 +31,7 @@ impl FileId {
         (self.generation as u64) << 32 | self.index as u64
     }
 
-    /// Whether a badge is the service's, and not a file's: 0, or the pid of a client that the service knows.
+    /// Whether a badge is the service's, and not a file's: 0, or a client's that the service knows.
     pub const fn is_service(badge: u64) -> bool {
         badge >> 32 == 0
     }

@@ -55,7 +55,7 @@ pub trait Link: Sources {
     /// A handle of the kernel's; dropping it closes it.
     type Handle;
 
-    /// Who shows this ticket: what quotas are counted by.
+    /// The process that shows this ticket: what quotas are counted by, however many sessions it has.
     fn identity(&self, ticket: &Self::Handle) -> Result<u64>;
 
     /// Whether a ticket is one of the event server's, and its client lives.

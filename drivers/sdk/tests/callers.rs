@@ -7,6 +7,7 @@ use abi::message::WORDS;
 use driver_sdk::{Context, Driver, FileId, Filters, Kind, Opening};
 use event_protocol::descriptor::{Open, label};
 use fake::Bench;
+use init_protocol::caller::{Caller, PID_MAX};
 
 /// Remembers who opened what.
 #[derive(Default)]
@@ -29,10 +30,11 @@ impl Driver for Guest {
 fn the_badge_of_the_service_says_who_opens() {
     let mut bench = Bench::new(Guest::default());
     let open = postcard::to_allocvec(&Open { path: "/x".into(), flags: 0 }).unwrap();
-    for pid in [0, 7, u64::from(u32::MAX)] {
-        bench.send(pid, label::OPEN, [0; WORDS], &open, Some(1));
+    let driver = Caller { pid: PID_MAX, provider: true };
+    for badge in [0, 7, driver.badge()] {
+        bench.send(badge, label::OPEN, [0; WORDS], &open, Some(1));
     }
     // A client's last handle of the service is closed: that is no file.
     bench.engine.closed(7);
-    assert_eq!(bench.engine.driver().0, [0, 7, u32::MAX]);
+    assert_eq!(bench.engine.driver().0, [0, 7, PID_MAX]);
 }

@@ -9,7 +9,7 @@ use abi::error::{
 use abi::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 use driver_sdk::limits::{LEAST_CLIENTS, PENDING_PER_CLIENT, PENDING_PER_FILE};
 use driver_sdk::{
-    Context, Control, ControlReply, Direction, Driver, FileId, Filters, Kind, Level, Opening, Taken,
+    Context, Control, ControlReply, Direction, Driver, FileId, FileType, Filters, Kind, Level, Opening, Taken,
 };
 use event_protocol::descriptor::label;
 use fake::{Bench, FILES, Got};
@@ -115,6 +115,15 @@ fn what_is_written_is_read() {
     assert_eq!(bench.try_read(file, 3), data("hel"));
     assert_eq!(bench.try_read(file, 100), data("lo"));
     assert_eq!(bench.try_read(file, 100), Got::Errno(EAGAIN));
+}
+
+#[test]
+fn a_file_whose_driver_knows_nothing_of_stat_has_the_type_of_its_kind() {
+    let mut bench = bench();
+    let file = bench.open("/pipe", O_RDWR, 1).unwrap();
+    let Ok(ControlReply::Stat(stat)) = bench.control(file, Control::Stat) else { panic!("it has none") };
+    assert_eq!((stat.file_type, stat.links, stat.size), (FileType::Fifo, 1, 0));
+    assert_eq!(bench.control(file, Control::Truncate(0)), Err(Error::new(ENOTTY)));
 }
 
 #[test]

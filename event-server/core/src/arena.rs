@@ -7,6 +7,9 @@ use event_protocol::badge::GENERATION_MAX;
 /// No index.
 pub const NONE: u32 = u32::MAX;
 
+/// Entries that a table grows by at most before that is a quarter.
+const SMALL: usize = 256;
+
 /// A table of `T`.
 #[derive(Debug)]
 pub struct Arena<T> {
@@ -29,11 +32,13 @@ impl<T> Default for Arena<T> {
 impl<T> Arena<T> {
     /// Makes room for one more. ENOMEM; R55: what peers ask for never runs into an allocation that cannot fail.
     pub fn reserve(&mut self) -> Result<()> {
-        if self.free.is_empty() {
-            self.entries.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        if self.free.is_empty() && self.entries.len() >= self.entries.capacity().min(self.free.capacity()) {
+            // A large one by a quarter: what a table has besides what it holds is part of what its entries cost.
+            let more = (self.entries.len() / 4).max(self.entries.len().clamp(4, SMALL));
+            let failed = |_| Error::new(ENOMEM);
             // Taking out never has to allocate.
-            let most = self.entries.len() + 1;
-            self.free.try_reserve(most - self.free.len()).map_err(|_| Error::new(ENOMEM))?;
+            self.free.try_reserve_exact(self.entries.len() + more).map_err(failed)?;
+            self.entries.try_reserve_exact(more).map_err(failed)?;
         }
         Ok(())
     }
@@ -94,6 +99,18 @@ impl<T> Arena<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_has_little_more_room_than_it_was_ever_asked_for() {
+        let mut arena = Arena::default();
+        for count in 1..10_000 {
+            arena.reserve().unwrap();
+            arena.insert(|index, _| index);
+            for room in [arena.entries.capacity(), arena.free.capacity()] {
+                assert!((count..=count + (count / 4).max(SMALL)).contains(&room), "{room} for {count}");
+            }
+        }
+    }
 
     #[test]
     fn an_index_used_again_has_another_generation() {

@@ -1,4 +1,4 @@
-//! The clients of all shards. Set-up looks here, under one lock; the event path never does.
+//! The clients of all shards, and their processes. Set-up looks here, under one lock; the event path never does.
 
 use abi::Handle;
 use abi::error::{EEXIST, EINVAL, EMFILE, ENOENT, ENOTCONN, Error, Result};
@@ -6,18 +6,22 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::activation::BankLayout;
-use event_protocol::badge::ClientId;
+use event_protocol::badge::{ClientId, TicketId};
 use event_protocol::control::limits::{MAX_CLIENTS, MAX_QUEUES, MAX_SHARDS};
 use event_protocol::park::{MAX_WAITERS, SESSION_SIZE};
 use event_protocol::shared::{Mapped, Region};
+use init_protocol::caller::Caller;
 
+use crate::account::{Account, Charge, cost};
 use crate::arena::Arena;
+use crate::processes::Processes;
 use crate::session::{Bank, QueueMemory, Session};
 
 /// All client sessions.
 #[derive(Debug)]
 pub struct Directory<M> {
     members: Arena<Member<M>>,
+    processes: Processes,
     shards: u32,
 }
 
@@ -27,14 +31,15 @@ struct Member<M> {
     queues: BTreeMap<u32, Arc<QueueMemory<M>>>,
     /// Shards whose session handle the client got: a bit for each.
     met: u32,
+    _charge: Charge,
 }
 
 const _: () = assert!(MAX_SHARDS <= u32::BITS);
 
 impl<M: Mapped> Directory<M> {
-    /// A directory without clients, of a server with so many shards.
-    pub fn new(shards: u32) -> Directory<M> {
-        Directory { members: Arena::default(), shards }
+    /// A directory without clients, of a server with so many shards that remembers so many bytes at most for one process.
+    pub fn new(shards: u32, share: u64) -> Directory<M> {
+        Directory { members: Arena::default(), processes: Processes::new(share), shards }
     }
 
     /// Shards of the server.
@@ -52,8 +57,34 @@ impl<M: Mapped> Directory<M> {
         self.members.is_empty()
     }
 
-    /// Opens a session over zeroed memory of the client's. EINVAL: wrong size; EMFILE: too many clients; ENOMEM.
-    pub fn open(&mut self, memory: M) -> Result<Arc<Session<M>>> {
+    /// The processes that came to a lobby.
+    pub fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
+    /// The account of a process.
+    pub fn account(&mut self, caller: Caller) -> Arc<Account> {
+        self.processes.account(caller)
+    }
+
+    /// The lobby of a shard for a process. See [`Processes::lobby`].
+    pub fn lobby(
+        &mut self,
+        caller: Caller,
+        shard: u32,
+        make: impl FnOnce() -> Result<Handle>,
+    ) -> Result<Handle> {
+        self.processes.lobby(caller, shard, self.shards, make)
+    }
+
+    /// A process has ended. See [`Processes::end`].
+    pub fn process_ended(&mut self, caller: Caller) -> Vec<Handle> {
+        self.processes.end(caller)
+    }
+
+    /// Opens a session of a process over zeroed memory of its own. EINVAL: wrong size; EMFILE: too many of its sessions, or of
+    /// all; ENOMEM.
+    pub fn open(&mut self, caller: Caller, memory: M) -> Result<Arc<Session<M>>> {
         if memory.length() != SESSION_SIZE {
             return Err(Error::new(EINVAL));
         }
@@ -61,11 +92,14 @@ impl<M: Mapped> Directory<M> {
             return Err(Error::new(EMFILE));
         }
         self.members.reserve()?;
+        let account = self.processes.begin_session(caller)?;
+        let charge = account.charge(cost::SESSION).inspect_err(|_| self.processes.end_session(caller))?;
         let memory = Arc::new(Region::new(memory));
         let index = self.members.insert(|index, generation| Member {
-            session: Arc::new(Session::new(ClientId::new(0, index, generation), memory)),
+            session: Arc::new(Session::new(ClientId::new(0, index, generation), account, memory)),
             queues: BTreeMap::new(),
             met: 0,
+            _charge: charge,
         });
         self.members.get(index).map(|member| member.session.clone()).ok_or(Error::new(EMFILE))
     }
@@ -85,6 +119,13 @@ impl<M: Mapped> Directory<M> {
     /// A session that is not over. ENOTCONN otherwise.
     pub fn session(&self, client: ClientId) -> Result<Arc<Session<M>>> {
         self.member(client).map(|member| member.session.clone())
+    }
+
+    /// The session of a client that shows its ticket. ENOTCONN: it is over.
+    pub fn shown(&self, ticket: TicketId) -> Result<Arc<Session<M>>> {
+        let member = self.members.get(ticket.index()).map(|member| &member.session);
+        let session = member.filter(|session| session.ticket() == ticket && !session.is_ended());
+        session.cloned().ok_or(Error::new(ENOTCONN))
     }
 
     /// Makes the session handle of a shard for a client, once: with the last of them closed the session ends, and a client
@@ -114,7 +155,7 @@ impl<M: Mapped> Directory<M> {
 
     /// Makes a queue of one bank.
     pub fn create_queue(&mut self, client: ClientId, number: u32, slots: u32, memory: M) -> Result<()> {
-        let bank = self.bank(slots, memory)?;
+        let bank = self.bank(client, slots, memory)?;
         let member = self.member_mut(client)?;
         if number >= MAX_QUEUES {
             return Err(Error::new(EMFILE));
@@ -130,7 +171,7 @@ impl<M: Mapped> Directory<M> {
 
     /// Adds a bank; returns its number.
     pub fn grow_queue(&mut self, client: ClientId, number: u32, slots: u32, memory: M) -> Result<u8> {
-        let bank = self.bank(slots, memory)?;
+        let bank = self.bank(client, slots, memory)?;
         let member = self.member_mut(client)?;
         let queue = member.queues.get_mut(&number).ok_or(Error::new(ENOENT))?;
         let mut banks = queue.banks.clone();
@@ -140,12 +181,15 @@ impl<M: Mapped> Directory<M> {
         Ok(added)
     }
 
-    fn bank(&self, slots: u32, memory: M) -> Result<Arc<Bank<M>>> {
+    fn bank(&self, client: ClientId, slots: u32, memory: M) -> Result<Arc<Bank<M>>> {
         let layout = BankLayout::new(slots, self.shards).ok_or(Error::new(EINVAL))?;
         if memory.length() != layout.size() {
             return Err(Error::new(EINVAL));
         }
-        Ok(Arc::new(Bank { region: Arc::new(Region::new(memory)), layout }))
+        let index = cost::INDEX * u64::from(slots) * u64::from(self.shards);
+        let price = cost::BANK + index + cost::mapped(memory.length());
+        let charge = self.member(client)?.session.account().charge(price)?;
+        Ok(Arc::new(Bank { region: Arc::new(Region::new(memory)), layout, _charge: charge }))
     }
 
     /// A queue's memory. ENOENT: no such queue.
@@ -168,6 +212,7 @@ impl<M: Mapped> Directory<M> {
         }
         let Some(member) = self.members.remove(index) else { return Vec::new() };
         member.session.end();
+        self.processes.end_session(member.session.account().process());
         (0..MAX_WAITERS as u32)
             .filter_map(|waiter| member.session.set_notification(waiter, Handle::NONE))
             .filter(|handle| !handle.is_none())

@@ -10,6 +10,7 @@ use event_protocol::filter::Filters;
 use event_protocol::shared::Mapped;
 use hashbrown::HashMap;
 
+use crate::account::cost;
 use crate::arena::{Arena, NONE};
 use crate::host::Host;
 use crate::page::Page;
@@ -113,15 +114,16 @@ impl<M: Mapped> Graph<M> {
         offer(*shard, queue, note, &source.cell, 0, stats, host)
     }
 
-    /// Makes room for one more note and its knote.
-    pub fn reserve_note(&mut self) -> Result<()> {
+    /// Makes room for one more note of a queue and its knote, and has the queue's process pay for it. ENOMEM.
+    pub fn reserve_note(&mut self, queue: u32) -> Result<()> {
         self.knotes.reserve()?;
         self.notes.reserve()?;
-        self.index.try_reserve(1).map_err(|_| Error::new(ENOMEM))
+        self.index.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+        self.queues.get(queue).map_or(Ok(()), |queue| queue.account().take(cost::NOTE))
     }
 
-    /// Hangs a note on the knote of (queue, source), which is made when there is none, after
-    /// [`Graph::reserve_note`].
+    /// Hangs a note on the knote of (queue, source), which is made when there is none, after [`Graph::reserve_note`]. It is
+    /// paid for, and its price goes back with it.
     pub fn add_note(&mut self, queue: u32, source: u32, make: impl FnOnce(u32) -> Note) -> u32 {
         let knote = match self.index.get(&(queue, source)) {
             Some(&knote) => knote,
@@ -195,6 +197,7 @@ impl<M: Mapped> Graph<M> {
             if let Some(held) = self.held.get_mut(queue.client as usize) {
                 *held -= 1;
             }
+            queue.account().give_back(cost::NOTE);
         }
         self.change_interest(source, Filters::empty(), removed.filters);
         if empty {

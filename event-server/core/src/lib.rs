@@ -15,12 +15,14 @@
 
 extern crate alloc;
 
+pub mod account;
 pub mod adoptions;
 pub mod arena;
 pub mod directory;
 pub mod graph;
 pub mod host;
 pub mod page;
+pub mod processes;
 pub mod queue;
 pub mod session;
 pub mod shard;

@@ -6,6 +6,8 @@ use event_protocol::badge::ClientId;
 use event_protocol::cell::CELLS_PER_PAGE;
 use event_protocol::shared::Region;
 
+use crate::account::Charge;
+
 /// A page.
 #[derive(Debug)]
 pub struct Page<M> {
@@ -19,6 +21,7 @@ pub struct Page<M> {
     pub owners: Owners,
     /// A bit per cell in use.
     used: u64,
+    _charge: Charge,
 }
 
 /// Which driver and client may see a page. A shared source's page has no client, and takes no second cell.
@@ -35,9 +38,15 @@ pub struct Owners {
 const _: () = assert!(CELLS_PER_PAGE == 64);
 
 impl<M> Page<M> {
-    /// A page of free cells.
-    pub fn new(number: u64, region: Arc<Region<M>>, handle: Handle, owners: Owners) -> Page<M> {
-        Page { number, region, handle, owners, used: 0 }
+    /// A page of free cells, paid for.
+    pub fn new(
+        number: u64,
+        region: Arc<Region<M>>,
+        handle: Handle,
+        owners: Owners,
+        charge: Charge,
+    ) -> Page<M> {
+        Page { number, region, handle, owners, used: 0, _charge: charge }
     }
 
     /// Takes a free cell.

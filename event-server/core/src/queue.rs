@@ -12,6 +12,7 @@ use event_protocol::ring::Producer;
 use event_protocol::shared::{Kept, KeptRing, Mapped};
 use event_protocol::slot::Slot;
 
+use crate::account::Account;
 use crate::arena::NONE;
 use crate::session::{Bank, QueueMemory, Session};
 use crate::source::Note;
@@ -88,6 +89,11 @@ impl<M: Mapped> Queue<M> {
             });
         }
         Ok(())
+    }
+
+    /// Who pays for its notes.
+    pub fn account(&self) -> &Account {
+        self.session.account()
     }
 
     /// The note in a slot, NONE for none; `None`: no such slot.

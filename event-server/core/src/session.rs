@@ -4,14 +4,17 @@ use abi::Handle;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use event_protocol::activation::BankLayout;
-use event_protocol::badge::ClientId;
+use event_protocol::badge::{ClientId, TicketId};
 use event_protocol::park::MAX_WAITERS;
 use event_protocol::shared::Region;
+
+use crate::account::{Account, Charge};
 
 /// A client's session.
 #[derive(Debug)]
 pub struct Session<M> {
     id: ClientId,
+    account: Arc<Account>,
     memory: Arc<Region<M>>,
     /// Handle of each waiter's notification, 0 for none. Handles have generations, so a stale one signals nobody.
     notifications: [AtomicU64; MAX_WAITERS],
@@ -19,9 +22,10 @@ pub struct Session<M> {
 }
 
 impl<M> Session<M> {
-    pub(crate) fn new(id: ClientId, memory: Arc<Region<M>>) -> Session<M> {
+    pub(crate) fn new(id: ClientId, account: Arc<Account>, memory: Arc<Region<M>>) -> Session<M> {
         Session {
             id,
+            account,
             memory,
             notifications: [const { AtomicU64::new(0) }; MAX_WAITERS],
             ended: AtomicBool::new(false),
@@ -31,6 +35,16 @@ impl<M> Session<M> {
     /// Whose it is.
     pub fn id(&self) -> ClientId {
         self.id
+    }
+
+    /// What a driver is shown to know whose it is.
+    pub fn ticket(&self) -> TicketId {
+        TicketId::new(self.account.process().pid, self.id)
+    }
+
+    /// Its process's account.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// Its memory: the waiters.
@@ -67,6 +81,7 @@ pub struct Bank<M> {
     pub region: Arc<Region<M>>,
     /// How it is divided.
     pub layout: BankLayout,
+    pub(crate) _charge: Charge,
 }
 
 /// A queue as all shards know it. Immutable: growing makes another one with the same banks and one more.

@@ -6,6 +6,8 @@ use event_protocol::control::client::View;
 use event_protocol::filter::Filters;
 use event_protocol::shared::Kept;
 
+use crate::account::Charge;
+
 /// Something that can become ready.
 #[derive(Debug)]
 pub struct Source<M> {
@@ -31,6 +33,7 @@ pub struct Source<M> {
     pub first_knote: u32,
     /// How many notes want each filter.
     interest: [u32; FILTERS],
+    _charge: Charge,
 }
 
 /// Where a source is published.
@@ -42,6 +45,8 @@ pub struct Place<M> {
     pub number: u32,
     /// The cell.
     pub cell: Kept<M, Cell>,
+    /// What the source costs.
+    pub charge: Charge,
 }
 
 const FILTERS: usize = 9;
@@ -69,6 +74,7 @@ impl<M> Source<M> {
             low_water,
             first_knote: crate::arena::NONE,
             interest: [0; FILTERS],
+            _charge: place.charge,
         }
     }
 

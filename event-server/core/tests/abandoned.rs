@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use event_core::account::Account;
 use event_core::shard::Shard;
 use event_protocol::changed::memory_size;
 use event_protocol::filter::Filters;
 use event_protocol::shared::{Owned, Region};
+use init_protocol::caller::Caller;
 use shard_host::{Kernel, Memory};
 
 const CELLS: u32 = 64;
@@ -14,7 +16,8 @@ const CELLS: u32 = 64;
 fn the_cell_says_that_the_last_watch_handle_is_closed_until_it_is_used_again() {
     let (mut shard, mut kernel): (Shard<Memory>, Kernel) = (Shard::new(0), Kernel::default());
     let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
-    let driver = shard.attach(Default::default(), memory, Filters::READ, CELLS).unwrap();
+    let account = Arc::new(Account::new(Caller { pid: 7, provider: false }, u64::MAX));
+    let driver = shard.attach(account, Default::default(), memory, Filters::READ, CELLS).unwrap();
     let mut make = |shard: &mut Shard<Memory>| {
         let made = shard.create_source(driver, Filters::READ, None, (1, 1), &mut kernel).unwrap();
         let page = Arc::new(Region::new(kernel.pages[&made.handle].clone()));

@@ -21,6 +21,7 @@ use event_protocol::parked::NO_WAITER;
 use event_protocol::ring::Consumer;
 use event_protocol::shared::{Kept, Owned, Region};
 use event_protocol::slot::{Control, Slot, Terms};
+use init_protocol::caller::Caller;
 use proptest::prelude::*;
 use shard_host::{Kernel, Liar, Memory};
 
@@ -31,6 +32,8 @@ struct World {
     shard: Shard<Memory>,
     directory: Directory<Memory>,
     kernel: Kernel,
+    /// Processes so far.
+    pids: u32,
 }
 
 struct Client {
@@ -48,11 +51,27 @@ struct Driver {
 
 impl World {
     fn new() -> World {
-        World { shard: Shard::new(0), directory: Directory::new(1), kernel: Kernel::default() }
+        World {
+            shard: Shard::new(0),
+            directory: Directory::new(1, u64::MAX),
+            kernel: Kernel::default(),
+            pids: 0,
+        }
+    }
+
+    /// A process of its own.
+    fn caller(&mut self) -> Caller {
+        self.pids += 1;
+        Caller { pid: self.pids, provider: false }
+    }
+
+    fn open(&mut self) -> Arc<Session<Memory>> {
+        let caller = self.caller();
+        self.directory.open(caller, Arc::new(Owned::new(SESSION_SIZE))).unwrap()
     }
 
     fn client(&mut self) -> Client {
-        let session = self.directory.open(Arc::new(Owned::new(SESSION_SIZE))).unwrap();
+        let session = self.open();
         self.shard.enter(session.clone()).unwrap();
         let layout = BankLayout::new(SLOTS, 1).unwrap();
         let memory = Arc::new(Owned::new(layout.size()));
@@ -62,7 +81,10 @@ impl World {
 
     fn driver(&mut self) -> Driver {
         let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
-        let id = self.shard.attach(Default::default(), memory.clone(), Filters::READ, CELLS).unwrap();
+        let caller = self.caller();
+        let account = self.directory.account(caller);
+        let id =
+            self.shard.attach(account, Default::default(), memory.clone(), Filters::READ, CELLS).unwrap();
         Driver { id, memory, publisher: Publisher::new() }
     }
 
@@ -181,7 +203,8 @@ fn r56_every_wrong_change_has_its_error() {
     let mut world = World::new();
     let (client, stranger, driver) = (world.client(), world.client(), world.driver());
     let id = client.session.id();
-    let made = world.shard.create_source(driver.id, Filters::READ, Some(id), (1, 1), &mut world.kernel);
+    let made =
+        world.shard.create_source(driver.id, Filters::READ, Some(&client.session), (1, 1), &mut world.kernel);
     let source = made.unwrap().source;
     let denied = world.shard.adopt(stranger.session.id(), Badge::Source(source)).map_err(|error| error.errno);
     assert_eq!(denied, Err(EACCES));
@@ -217,9 +240,9 @@ fn r56_only_a_watch_handle_of_this_shard_is_adopted() {
     let (source, cell) = world.shared_source(&driver);
     let (index, generation) = (source.index() as u32, source.generation());
     for (shown, errno) in [
-        (Badge::Lobby, EBADF),
+        (Badge::Lobby(Caller::default()), EBADF),
         (Badge::Client(id), EBADF),
-        (Badge::Ticket(id.ticket()), EBADF),
+        (Badge::Ticket(client.session.ticket()), EBADF),
         (Badge::Driver(driver.id), EBADF),
         (Badge::Source(SourceId::new(1, index, generation)), ENOENT),
         (Badge::Source(SourceId::new(0, index + 1, generation)), ENOENT),
@@ -230,7 +253,7 @@ fn r56_only_a_watch_handle_of_this_shard_is_adopted() {
         assert_eq!(refused, Err(errno), "{shown:?}");
     }
     assert_eq!(world.add(&client, source, &cell, 0), Err(ENOENT), "nothing was adopted");
-    let unknown = world.directory.open(Arc::new(Owned::new(SESSION_SIZE))).unwrap().id();
+    let unknown = world.open().id();
     let refused = world.shard.adopt(unknown, Badge::Source(source)).map_err(|error| error.errno);
     assert_eq!(refused, Err(ENOTCONN), "not in this shard");
     world.shard.adopt(id, Badge::Source(source)).unwrap();
@@ -239,8 +262,9 @@ fn r56_only_a_watch_handle_of_this_shard_is_adopted() {
 
 #[test]
 fn a_session_handle_of_each_shard_is_made_once() {
-    let mut directory = Directory::<Memory>::new(2);
-    let id = directory.open(Arc::new(Owned::new(SESSION_SIZE))).unwrap().id();
+    let mut directory = Directory::<Memory>::new(2, u64::MAX);
+    let caller = Caller { pid: 7, provider: false };
+    let id = directory.open(caller, Arc::new(Owned::new(SESSION_SIZE))).unwrap().id();
     let introduce = |directory: &mut Directory<Memory>, shard, made: Result<u32, i32>| {
         let made = directory.introduce(id, shard, || made.map_err(Error::new));
         made.map_err(|error| error.errno)
@@ -310,7 +334,7 @@ fn r11_what_is_not_true_activates_nothing() {
 fn r55_sources_beyond_the_cells_are_refused_and_their_cells_used_again() {
     let mut world = World::new();
     let (client, driver) = (world.client(), world.driver());
-    let owner = Some(client.session.id());
+    let owner = Some(&*client.session);
     let make = |world: &mut World| {
         world.shard.create_source(driver.id, Filters::READ, owner, (1, 1), &mut world.kernel)
     };

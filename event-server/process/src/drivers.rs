@@ -14,17 +14,18 @@ impl ShardThread {
     pub fn driver(&mut self, driver: DriverId, bytes: usize, mut arrivals: Arrivals) -> Result<Answer> {
         match decode(bytes)? {
             Request::CreateSource { filters, shared, low_water } => {
-                let client = match shared {
+                let session = match shared {
                     true => None,
                     false => {
                         let Badge::Ticket(ticket) = Badge::decode(arrivals.badge(0)?) else {
                             return Err(Error::new(EACCES));
                         };
-                        Some(self.setup.directory.lock().session(ticket.client())?.id())
+                        Some(self.setup.directory.lock().shown(ticket)?)
                     }
                 };
                 let world = &mut self.world;
-                let created = self.shard.create_source(driver, filters, client, low_water, world)?;
+                let session = session.as_deref();
+                let created = self.shard.create_source(driver, filters, session, low_water, world)?;
                 let source = created.source;
                 let watch = self.setup.handle(self.number, source.0).inspect_err(|_| {
                     // Nobody has heard of it: both of its ends go at once.

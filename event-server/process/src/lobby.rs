@@ -1,4 +1,4 @@
-//! Requests of strangers.
+//! Requests of processes that have no session.
 
 use abi::Rights;
 use abi::error::{EINVAL, EPROTONOSUPPORT, Error, Result};
@@ -8,29 +8,32 @@ use event_protocol::changed::memory_size;
 use event_protocol::control::VERSION;
 use event_protocol::control::lobby::{Reply, Request};
 use event_protocol::park::SESSION_SIZE;
+use init_protocol::caller::Caller;
 use rt::ipc::{Arrivals, Transfer, decode};
 use rt::sys::{Memory, Object};
 
 use crate::memory::Pages;
-use crate::request::Answer;
+use crate::request::{Answer, rights};
 use crate::serve::ShardThread;
 
 impl ShardThread {
-    /// Serves a request on an unbadged handle.
-    pub fn lobby(&mut self, bytes: usize, mut arrivals: Arrivals) -> Result<Answer> {
+    /// Serves a request on the handle of a lobby.
+    pub fn lobby(&mut self, caller: Caller, bytes: usize, mut arrivals: Arrivals) -> Result<Answer> {
         match decode(bytes)? {
             Request::Shard { shard } => {
-                let lobby = self.setup.handle(shard, 0)?;
+                let lobby = self.setup.lobby(caller, shard)?;
                 let shards = self.setup.gates.len() as u32;
-                Ok(Answer::document(&Reply::Shard { shards })?.with(vec![Transfer::moved(lobby)]))
+                Ok(Answer::document(&Reply::Shard { shards })?
+                    .with(vec![Transfer::Copy(lobby, rights::CALL)]))
             }
-            Request::OpenSession => self.open_session(arrivals.object(0)?),
+            Request::OpenSession => self.open_session(caller, arrivals.object(0)?),
             Request::Attach { version, .. } if version != VERSION => Err(Error::new(EPROTONOSUPPORT)),
             Request::Attach { name, filters, cells, .. } => {
                 let size = memory_size(cells).ok_or(Error::new(EINVAL))?;
                 let name = Name::try_from(name.as_str()).map_err(|_| Error::new(EINVAL))?;
                 let memory: Memory = arrivals.object(0)?;
-                let driver = self.shard.attach(name, Pages::map(&memory, size)?, filters, cells)?;
+                let account = self.setup.directory.lock().account(caller);
+                let driver = self.shard.attach(account, name, Pages::map(&memory, size)?, filters, cells)?;
                 let doorbell_bits = 1 << driver.index();
                 let handles = || -> Result<_> {
                     let session = self.setup.handle(self.number, driver.0)?;
@@ -47,15 +50,15 @@ impl ShardThread {
         }
     }
 
-    fn open_session(&mut self, memory: Memory) -> Result<Answer> {
+    fn open_session(&mut self, caller: Caller, memory: Memory) -> Result<Answer> {
         let memory = Pages::map(&memory, SESSION_SIZE)?;
-        let session = self.setup.directory.lock().open(memory)?;
+        let session = self.setup.directory.lock().open(caller, memory)?;
         let client = session.id();
         let handles = || -> Result<_> {
             let setup = &self.setup;
             let handle = || setup.handle(self.number, client.0);
             let own = setup.directory.lock().introduce(client, self.number, handle)?;
-            let ticket = self.setup.handle(self.number, client.ticket().0)?;
+            let ticket = self.setup.handle(self.number, session.ticket().0)?;
             let server = Transfer::Copy(self.setup.process, Rights::READ);
             Ok(vec![Transfer::moved(own), Transfer::moved(ticket), server])
         };

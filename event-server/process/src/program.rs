@@ -6,8 +6,8 @@ use abi::limits::MAX_CPUS;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::control::SERVICE;
-use event_protocol::control::limits::MAX_SHARDS;
-use rt::sys::{Endpoint, Notification, Object};
+use event_protocol::control::limits::{LEAST_PROCESSES, MAX_SHARDS};
+use rt::sys::{Endpoint, Notification, Object, Process};
 use rt::thread::Builder;
 
 use crate::serve::ShardThread;
@@ -37,8 +37,10 @@ fn run(start: &rt::Start) -> Result<abi::error::Error> {
         gates.push(Gate { endpoint: endpoint.restricted(MINT)?, doorbell: doorbell.restricted(BELL)? });
         ends.push((endpoint, doorbell));
     }
-    let setup = Arc::new(Setup::new(gates, start.process()));
-    rt::init::register(SERVICE, &setup.gates[0].endpoint)?;
+    let own = Process::from_handle(start.process());
+    let share = own.status()?.quota_limit / LEAST_PROCESSES;
+    let setup = Arc::new(Setup::new(gates, own.into_handle(), share));
+    rt::init::register_knowing_callers(SERVICE, &setup.gates[0].endpoint)?;
     let mut first = None;
     for (shard, (endpoint, doorbell)) in ends.into_iter().enumerate() {
         let thread = ShardThread::new(shard as u32, endpoint, doorbell, setup.clone());

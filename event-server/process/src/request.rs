@@ -35,6 +35,8 @@ impl Answer {
 pub mod rights {
     use super::Rights;
 
+    /// A lobby: who has one is it, so it is not to be passed on.
+    pub const CALL: Rights = Rights::WRITE;
     /// A page of cells, for a client.
     pub const LOOK: Rights = Rights::READ;
     /// A page of cells, for its driver.
@@ -47,7 +49,7 @@ impl ShardThread {
         let arrivals = Arrivals::of(received.tag);
         let bytes = received.tag.bytes();
         let answer = match (Badge::decode(received.badge), received.tag.label()) {
-            (Badge::Lobby, label::LOBBY) => self.lobby(bytes, arrivals),
+            (Badge::Lobby(caller), label::LOBBY) => self.lobby(caller, bytes, arrivals),
             (Badge::Client(client), label::CLIENT) => self.client(client, bytes, arrivals),
             (Badge::Driver(driver), label::DRIVER) => self.driver(driver, bytes, arrivals),
             (Badge::Ticket(_) | Badge::Source(_), _) => Err(Error::new(EACCES)),

@@ -154,7 +154,8 @@ impl ShardThread {
             }
             Badge::Driver(driver) => self.shard.driver_closed(driver, &mut self.world),
             Badge::Source(source) => self.shard.watch_closed(source, &mut self.world),
-            Badge::Lobby | Badge::Ticket(_) => {}
+            Badge::Lobby(caller) => self.setup.process_ended(caller),
+            Badge::Ticket(_) => {}
         }
     }
 }

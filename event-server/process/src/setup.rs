@@ -5,6 +5,7 @@ use abi::{Handle, Rights};
 use alloc::vec::Vec;
 use event_core::directory::Directory;
 use event_protocol::badge::ClientId;
+use init_protocol::caller::Caller;
 use rt::sync::Mutex;
 use rt::sys::{Endpoint, Notification, Object, close};
 
@@ -34,16 +35,31 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A server without clients.
-    pub fn new(gates: Vec<Gate>, process: Handle) -> Setup {
-        let directory = Mutex::new(Directory::new(gates.len() as u32));
+    /// A server without clients, which remembers so many bytes for one process at most.
+    pub fn new(gates: Vec<Gate>, process: Handle, share: u64) -> Setup {
+        let directory = Mutex::new(Directory::new(gates.len() as u32, share));
         Setup { gates, directory, process }
     }
 
-    /// A handle to a shard's endpoint with a badge; 0 for the lobby.
+    /// A handle to a shard's endpoint with a badge.
     pub fn handle(&self, shard: u32, badge: u64) -> Result<Endpoint> {
         let gate = self.gates.get(shard as usize).ok_or(Error::new(EINVAL))?;
         gate.endpoint.with_badge(CLIENT, badge)
+    }
+
+    /// The lobby of a shard for a process, which stays the server's.
+    pub fn lobby(&self, caller: Caller, shard: u32) -> Result<Handle> {
+        let make = || self.handle(shard, caller.badge()).map(Object::into_handle);
+        self.directory.lock().lobby(caller, shard, make)
+    }
+
+    /// A process has ended: the lobbies that were made for it go.
+    pub fn process_ended(&self, caller: Caller) {
+        let lobbies = self.directory.lock().process_ended(caller);
+        for lobby in lobbies {
+            // The server's own handle: there is nothing to refuse.
+            let _ = close(lobby);
+        }
     }
 
     /// Ends a client's session for all shards.

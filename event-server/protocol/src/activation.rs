@@ -1,8 +1,9 @@
 //! Activations: how a shard tells a client which notes became true.
 //!
 //! A queue's memory comes in *banks*, each a memory object that the client made and pays for: note slots, and one ring
-//! per shard that is as long as the bank has slots. A note is queued at most once, and its slot is used again only after
-//! the rings were drained, so a ring cannot overflow. A queue that needs more notes gets a further bank; nothing moves.
+//! per shard that is as long as the bank has slots. A note is queued at most once, by the shard of its source, and its slot
+//! is used again only after that shard's ring was drained, so a ring cannot overflow. A queue that needs more notes gets a
+//! further bank; nothing moves.
 //!
 //! ```text
 //! shard                                 client (under the queue's lock)
@@ -12,7 +13,7 @@
 //! If the client's swap missed the bit, the bit is still there for its next look; if it saw it, it sees the push.
 //!
 //! Delete against delivery (R35): an entry carries the generation of its slot. The client retires the slot, asks the
-//! server to delete, and after the reply (no more pushes) drains the rings before it uses the slot again: what it finds
+//! server to delete, and after the reply (no more pushes) drains that ring before it uses the slot again: what it finds
 //! there has a generation that is not the slot's, and is dropped.
 
 use crate::atomic::{AtomicU32, Ordering, fence};

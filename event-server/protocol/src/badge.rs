@@ -1,12 +1,16 @@
 //! Badges of handles to the server's endpoints: the only identities that the server trusts.
 //!
-//! `kind << 61 | shard << 54 | generation << 24 | index`. Kind 0 is the unbadged handle: the lobby.
+//! `kind << 61 | shard << 54 | generation << 24 | index`. Kind 0 is the lobby, as init badges it: with who calls. A ticket is
+//! `kind << 61 | process << 29 | generation << 10 | index`, so that whoever is shown it can tell the process.
+
+use crate::control::limits::MAX_CLIENTS;
+use init_protocol::caller::Caller;
 
 /// Whose handle a badge is on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Badge {
-    /// Anybody: the handle that init gives out.
-    Lobby,
+    /// A process: the handle that init gives out, and those of other shards that come from there.
+    Lobby(Caller),
     /// A client's session.
     Client(ClientId),
     /// Who a client is, and nothing more: what it gives to drivers.
@@ -80,22 +84,38 @@ id! {
     /// A source; its shard is its home.
     SourceId, 3
 }
-id! {
-    /// A client's ticket.
-    TicketId, 4
-}
 
-impl ClientId {
-    /// Its ticket.
-    pub const fn ticket(self) -> TicketId {
-        TicketId::new(self.shard(), self.index() as u32, self.generation())
-    }
-}
+/// A client's ticket.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub struct TicketId(pub u64);
+
+const TICKET: u64 = 4;
+const TICKET_INDEX: u32 = 10;
+const TICKET_GENERATION: u32 = 19;
+const _: () = assert!(MAX_CLIENTS <= 1 << TICKET_INDEX && TICKET_INDEX + TICKET_GENERATION + 32 == 61);
 
 impl TicketId {
-    /// Whose it is.
-    pub const fn client(self) -> ClientId {
-        ClientId::new(self.shard(), self.index() as u32, self.generation())
+    /// That of a client of a process. Of its generation it has the last bits: two that are equal are the same process's.
+    pub const fn new(process: u32, client: ClientId) -> TicketId {
+        let generation = client.generation() as u64 & ((1 << TICKET_GENERATION) - 1);
+        let index = client.index() as u64 & ((1 << TICKET_INDEX) - 1);
+        TicketId(
+            TICKET << 61
+                | (process as u64) << (TICKET_INDEX + TICKET_GENERATION)
+                | generation << TICKET_INDEX
+                | index,
+        )
+    }
+
+    /// The process, all of whose tickets are one client's for who shares something out.
+    pub const fn process(self) -> u32 {
+        (self.0 >> (TICKET_INDEX + TICKET_GENERATION)) as u32
+    }
+
+    /// Index of the client.
+    pub const fn index(self) -> u32 {
+        self.0 as u32 & ((1 << TICKET_INDEX) - 1)
     }
 }
 
@@ -107,8 +127,8 @@ impl Badge {
             1 => Badge::Client(ClientId(badge)),
             2 => Badge::Driver(DriverId(badge)),
             3 => Badge::Source(SourceId(badge)),
-            4 => Badge::Ticket(TicketId(badge)),
-            _ => Badge::Lobby,
+            TICKET => Badge::Ticket(TicketId(badge)),
+            _ => Badge::Lobby(Caller::of(badge)),
         }
     }
 }
@@ -116,6 +136,7 @@ impl Badge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use init_protocol::caller::PID_MAX;
     use proptest::prelude::*;
 
     proptest! {
@@ -124,9 +145,20 @@ mod tests {
             let id = SourceId::new(shard, index, generation);
             prop_assert_eq!((id.shard(), id.index(), id.generation()), (shard, index as usize, generation));
             prop_assert_eq!(Badge::decode(id.0), Badge::Source(id));
-            let client = ClientId::new(shard, index, generation);
-            prop_assert_eq!(Badge::decode(client.ticket().0), Badge::Ticket(client.ticket()));
-            prop_assert_eq!(client.ticket().client(), client);
+        }
+
+        #[test]
+        fn a_ticket_says_whose_it_is(process: u32, index in 0..MAX_CLIENTS, generation in 0..=GENERATION_MAX) {
+            let ticket = TicketId::new(process, ClientId::new(0, index, generation));
+            prop_assert_eq!((ticket.process(), ticket.index()), (process, index));
+            prop_assert_eq!(Badge::decode(ticket.0), Badge::Ticket(ticket));
+            prop_assert_ne!(ticket, TicketId::new(process, ClientId::new(0, index, generation ^ 1)));
+        }
+
+        #[test]
+        fn the_lobby_says_who_calls(pid in 1..=PID_MAX, provider: bool) {
+            let caller = Caller { pid, provider };
+            prop_assert_eq!(Badge::decode(caller.badge()), Badge::Lobby(caller));
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::descriptor;
 use crate::filter::Filters;
 use crate::level::{Level, LevelFlags};
 use crate::ring::RingHeader;
+use init_protocol::caller::Caller;
 
 const TEXT: &str = include_str!("../../../docs/filter-protocol.md");
 
@@ -127,10 +128,13 @@ fn ids_are_as_documented() {
         ("client session", kind(ClientId::new(0, 0, 1).0)),
         ("driver session", kind(DriverId::new(0, 0, 1).0)),
         ("watch handle", kind(id.0)),
-        ("ticket", kind(TicketId::new(0, 0, 1).0)),
+        ("ticket", kind(TicketId::new(0, ClientId::new(0, 0, 1)).0)),
     ];
     assert_eq!(told, known.map(|(name, kind)| (name.to_owned(), kind)));
-    assert_eq!(Badge::decode(0), Badge::Lobby);
+    let caller = Caller { pid: 5, provider: true };
+    assert_eq!(Badge::decode(5 | 1 << 31), Badge::Lobby(caller));
+    let ticket = TicketId::new(5, ClientId::new(0, 6, 7));
+    assert_eq!(ticket.0, 4 << 61 | 5 << 29 | 7 << 10 | 6, "the picture of a ticket");
 }
 
 #[test]
@@ -164,6 +168,8 @@ fn labels_and_limits_are_as_documented() {
         ("MAX_SHARDS", limits::MAX_SHARDS.into()),
         ("MAX_CELLS", limits::MAX_CELLS.into()),
         ("MAX_DRIVERS", limits::MAX_DRIVERS.into()),
+        ("MAX_DRIVERS_OF_PROCESS", limits::MAX_DRIVERS_OF_PROCESS as u64),
+        ("DRIVERS_OF_MANIFEST", limits::DRIVERS_OF_MANIFEST as u64),
         ("MAX_NAME", limits::MAX_NAME as u64),
         ("MAX_SOURCES", limits::MAX_SOURCES.into()),
         ("MAX_BYTES", limits::MAX_BYTES as u64),

@@ -23,8 +23,8 @@ pub enum Request {
     /// `EPERM` unless the caller's manifest entry provides it; `EEXIST` while it is registered; `EINVAL` when slot 0 is
     /// no such endpoint. The name is free again when the provider's process ends. → [`Reply::Done`].
     ///
-    /// With `MINT` besides, the service knows who calls: each client's handle has the client's pid as badge, and can
-    /// be neither duplicated nor passed on.
+    /// With `MINT` besides, the service knows who calls: the badge of each client's handle is the
+    /// [`Caller`](crate::caller::Caller), and it can be neither duplicated nor passed on.
     Register {
         /// Name of the service, such as `event` or `tty`.
         name: String,

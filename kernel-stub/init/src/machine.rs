@@ -13,6 +13,7 @@ use init::{
     system::{Failure, Plan},
 };
 use init_protocol::{
+    caller::Caller,
     request::{LABEL, Reply},
     status::ExitStatus,
 };
@@ -116,11 +117,11 @@ impl System for Machine {
         is(handle, Kind::Endpoint, CLIENT)
     }
 
-    fn introduce(&mut self, service: &AnyHandle, client: u32) -> Result<Option<AnyHandle>> {
+    fn introduce(&mut self, service: &AnyHandle, client: Caller) -> Result<Option<AnyHandle>> {
         if !is(service, Kind::Endpoint, Rights::MINT) {
             return Ok(None);
         }
-        let own = sys::duplicate(service.handle(), CLIENT, u64::from(client))?;
+        let own = sys::duplicate(service.handle(), CLIENT, client.badge())?;
         Ok(Some(AnyHandle::from_handle(own)))
     }
 

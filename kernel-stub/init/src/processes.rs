@@ -3,6 +3,7 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use init_protocol::{
+    caller::PID_MAX,
     limits::{ENDED, LISTED},
     request,
     status::ExitStatus,
@@ -63,7 +64,7 @@ impl<P> Processes<P> {
     /// The number of the next process. Numbers do not come again before all others have.
     pub fn next_pid(&mut self) -> u32 {
         loop {
-            self.last = self.last.checked_add(1).unwrap_or(INIT + 1);
+            self.last = if self.last < PID_MAX { self.last + 1 } else { INIT + 1 };
             if !self.records.contains_key(&self.last) {
                 return self.last;
             }

@@ -7,6 +7,7 @@ use abi::error::{
 };
 use init_protocol::{
     VERSION,
+    caller::Caller,
     limits::{NAME, PATH},
     manifest::Kind,
     request::{Event, Reply, Request},
@@ -114,6 +115,12 @@ impl<S: System> Init<S> {
         self.program(pid).is_some_and(|program| self.entries[program].program.entry.operator)
     }
 
+    /// Whether a process is a server or driver of the manifest itself.
+    fn is_provider(&self, pid: u32) -> bool {
+        let entry = self.program(pid).map(|program| &self.entries[program].program.entry);
+        entry.is_some_and(|entry| entry.kind != Kind::Application)
+    }
+
     fn register(
         &mut self,
         caller: u32,
@@ -153,8 +160,9 @@ impl<S: System> Init<S> {
 
     fn share(&mut self, service: usize, client: u32) -> Result<(Reply, Option<S::Handle>)> {
         let endpoint = self.services.endpoint(service).ok_or(Error::new(ENODEV))?;
+        let caller = Caller { pid: client, provider: self.is_provider(client) };
         if self.services.introduced(service, client).is_none()
-            && let Some(own) = self.system.introduce(endpoint, client)?
+            && let Some(own) = self.system.introduce(endpoint, caller)?
         {
             self.services.introduce(service, client, own);
         }

@@ -8,7 +8,7 @@ use image::{
     archive::{self, Damaged},
     elf,
 };
-use init_protocol::{manifest::Device, request::Reply, status::ExitStatus};
+use init_protocol::{caller::Caller, manifest::Device, request::Reply, status::ExitStatus};
 
 /// A program that is to be started.
 #[derive(Clone, Copy, Debug)]
@@ -117,9 +117,9 @@ pub trait System {
     fn share_process(&mut self, process: &Self::Process, control: bool) -> Result<Self::Handle>;
     /// Whether this is an endpoint that can be called and passed on.
     fn is_service(&mut self, handle: &Self::Handle) -> bool;
-    /// What a client reaches a service through that wants to know who calls: its pid is the badge. It is to be shared, and
+    /// What a client reaches a service through that wants to know who calls: that is its badge. It is to be shared, and
     /// stays here. `None`: the service does not want to know.
-    fn introduce(&mut self, service: &Self::Handle, client: u32) -> Result<Option<Self::Handle>>;
+    fn introduce(&mut self, service: &Self::Handle, client: Caller) -> Result<Option<Self::Handle>>;
     /// A handle of a service, or of what a client reaches it through, for a client.
     fn share_service(&mut self, service: &Self::Handle) -> Result<Self::Handle>;
     /// Whether this is a notification that can be signalled.

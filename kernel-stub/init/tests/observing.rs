@@ -4,6 +4,7 @@ mod world;
 
 use abi::error::{ECHILD, EINVAL, ENODEV, EPERM, Error};
 use init_protocol::{
+    caller::Caller,
     limits::{ENDED, HAPPENED, OBSERVED},
     manifest::Entry,
     request::{Event, Reply, Request},
@@ -126,16 +127,23 @@ fn a_dead_observer_is_forgotten_and_a_new_one_begins() {
     assert_eq!(m.world.0.borrow().signalled, [0u32; 0]);
 }
 
+fn application(pid: u32) -> Caller {
+    Caller { pid, provider: false }
+}
+
 #[test]
 fn a_service_that_may_mint_knows_its_callers() {
     let (mut m, watcher, shell) = machine();
     let early = m.connect(shell, "watcher");
     let token = m.ask_with(watcher, Request::Register { name: "watcher".into() }, vec![What::Knowing(3)]);
     m.world.answer(token).unwrap().unwrap();
-    assert_eq!(m.world.answer(early).unwrap(), Ok((Reply::Done, Some(What::Client(3, shell)))));
+    assert_eq!(m.world.answer(early).unwrap(), Ok((Reply::Done, Some(What::Client(3, application(shell))))));
     let child = m.spawn(shell, "child").unwrap();
     let late = m.connect(child, "watcher");
-    assert_eq!(m.world.answer(late).unwrap(), Ok((Reply::Done, Some(What::Client(3, child)))));
+    assert_eq!(m.world.answer(late).unwrap(), Ok((Reply::Done, Some(What::Client(3, application(child))))));
+    let own = m.connect(watcher, "watcher");
+    let server = Caller { pid: watcher, provider: true };
+    assert_eq!(m.world.answer(own).unwrap(), Ok((Reply::Done, Some(What::Client(3, server)))));
 }
 
 #[test]
@@ -146,7 +154,8 @@ fn r55_who_asks_for_a_service_again_and_again_has_init_pay_once() {
         let child = m.spawn(shell, "child").unwrap();
         for _ in 0..10 {
             let asked = m.connect(child, "watcher");
-            assert_eq!(m.world.answer(asked).unwrap(), Ok((Reply::Done, Some(What::Client(3, child)))));
+            let own = What::Client(3, application(child));
+            assert_eq!(m.world.answer(asked).unwrap(), Ok((Reply::Done, Some(own))));
         }
         assert_eq!(m.world.0.borrow().minted, round + 1);
         m.end(child, OK);

@@ -41,6 +41,7 @@ const fn type_bits(file_type: FileType) -> u16 {
         FileType::Fifo => MODE_FIFO,
         FileType::Socket => MODE_SOCK,
         FileType::Device => MODE_CHR,
+        FileType::Anonymous => 0,
     }
 }
 

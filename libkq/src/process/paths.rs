@@ -3,11 +3,17 @@
 use alloc::vec::Vec;
 
 use abi::error::{EBADMSG, EXDEV, Error, Result};
-use event_protocol::descriptor::{Control, ControlReply, Entry, PathReply, PathRequest, Stat};
+use abi::flag::{O_NONBLOCK, O_RDONLY};
+use event_protocol::descriptor::{Control, ControlReply, Entry, FileType, PathReply, PathRequest, Stat};
 
 use super::Process;
+use super::transfer::{described, stat_of_set};
+use crate::devpoll;
 use crate::machine::service_of;
 use crate::platform::Platform;
+
+/// Where devices have their paths.
+const DEVICES: &str = "/dev/";
 
 impl<P: Platform> Process<P> {
     fn done(&self, path: &str, request: PathRequest) -> Result<()> {
@@ -44,11 +50,20 @@ impl<P: Platform> Process<P> {
         self.done(path, PathRequest::RemoveDirectory { path: path.into() })
     }
 
-    /// What a file is. `stat(2)`.
+    /// What a file is. Of a device that has no names to tell of it is known when it is open: it is opened, without waiting,
+    /// and closed again. `stat(2)`.
     pub fn stat_path(&self, path: &str) -> Result<Stat> {
-        match self.platform.path(path, PathRequest::Stat { path: path.into() })? {
-            PathReply::Stat(stat) => Ok(stat),
-            _ => Err(Error::new(EBADMSG)),
+        if path == devpoll::PATH {
+            return Ok(stat_of_set(FileType::Device, 0o600));
+        }
+        match self.platform.path(path, PathRequest::Stat { path: path.into() }) {
+            Ok(PathReply::Stat(stat)) => Ok(stat),
+            Ok(_) => Err(Error::new(EBADMSG)),
+            Err(_) if path.starts_with(DEVICES) => {
+                let flags = (O_RDONLY | O_NONBLOCK) as u64;
+                described(&self.unnumbered(self.platform.open(path, flags)?, flags))
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use abi::error::{EAGAIN, EBADF, EINVAL, Error, Result};
 use abi::flag::O_NONBLOCK;
-use event_protocol::descriptor::{CURRENT, Control, ControlReply, Kind, NONBLOCK, Stat, Whence};
+use event_protocol::descriptor::{CURRENT, Control, ControlReply, FileType, Kind, NONBLOCK, Stat, Whence};
 
 use super::{Open, Process};
 use crate::conditions::Conditions;
@@ -54,11 +54,14 @@ impl<P: Platform> Process<P> {
         self.file_or_bad(fd)?.control(control)
     }
 
-    /// What the file is. `fstat(2)`.
+    /// What the file is. A kqueue is a FIFO, as FreeBSD says, a /dev/poll set the device, and an epoll set nothing that has
+    /// a type, as Linux says. `fstat(2)`.
     pub fn stat(&self, fd: i32) -> Result<Stat> {
-        match self.control(fd, Control::Stat)? {
-            ControlReply::Stat(stat) => Ok(stat),
-            _ => Err(Error::new(abi::error::EBADMSG)),
+        match self.open_file(fd)? {
+            Open::File(file) => described(&file),
+            Open::Kqueue(_) => Ok(stat_of_set(FileType::Fifo, 0)),
+            Open::Epoll(_) => Ok(stat_of_set(FileType::Anonymous, 0o600)),
+            Open::DevPoll(_) => Ok(stat_of_set(FileType::Device, 0o600)),
         }
     }
 
@@ -130,6 +133,19 @@ impl<P: Platform> Process<P> {
         // It is ready and still not to be done, as a datagram that needs more room than there is.
         act(0)
     }
+}
+
+/// What a file's driver says that it is.
+pub(super) fn described<P: Platform>(file: &File<P>) -> Result<Stat> {
+    match file.control(Control::Stat)? {
+        ControlReply::Stat(stat) => Ok(stat),
+        _ => Err(Error::new(abi::error::EBADMSG)),
+    }
+}
+
+/// What is said of a set, which is nothing but memory of its process.
+pub(super) fn stat_of_set(file_type: FileType, mode: u16) -> Stat {
+    Stat { inode: 0, file_type, mode, links: 1, size: 0, accessed: 0, modified: 0, changed: 0 }
 }
 
 /// A list of `struct pollfd` as it is written. `EINVAL`: not a whole number of them.

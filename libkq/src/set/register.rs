@@ -47,10 +47,10 @@ impl<P: Platform, V: Member> Set<P, V> {
         core.keys.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let terms = note.terms();
         core.reserve_name()?;
-        let index = core.queue.insert(Some(source.cell.clone()), terms, note)?;
+        let shard = source.id.shard();
+        let index = core.queue.insert(Some((shard, source.cell.clone())), terms, note)?;
         core.keys.insert(key, index);
         let (bank, slot, generation) = core.queue.name(index).ok_or(Error::new(EINVAL))?;
-        let shard = source.id.shard();
         let change = Change::Add { source: source.id, bank, slot, generation, filters, view: V::INTERFACE };
         Ok(Registered { index, shard, change })
     }

@@ -8,7 +8,9 @@ use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::control::client::{Change, QueueNumber};
 use event_protocol::descriptor::message::MessageFlags;
-use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, NONBLOCK, PathReply, PathRequest};
+use event_protocol::descriptor::{
+    Arm, Control, ControlReply, FileType, Kind, NONBLOCK, PathReply, PathRequest, Stat,
+};
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::park::Waiter;
@@ -211,8 +213,12 @@ impl Platform for World {
         self.open(path, flags)
     }
 
-    fn path(&self, _path: &str, _request: PathRequest) -> Result<PathReply> {
-        Ok(PathReply::Done)
+    fn path(&self, _path: &str, request: PathRequest) -> Result<PathReply> {
+        match request {
+            // As a driver that has no names.
+            PathRequest::Stat { .. } => Err(Error::new(abi::error::EOPNOTSUPP)),
+            _ => Ok(PathReply::Done),
+        }
     }
 
     fn read(&self, file: &FakeFile, buffer: &mut [u8], flags: u64, _offset: u64) -> Result<Read> {
@@ -273,6 +279,20 @@ impl Platform for World {
                 }
             }
             Control::Disarm => drop(server.timers.remove(&file.cell)),
+            Control::Stat => {
+                let (file_type, inode) = (FileType::Device, file.cell.into());
+                let stat = Stat {
+                    inode,
+                    file_type,
+                    mode: 0o600,
+                    links: 1,
+                    size: 0,
+                    accessed: 0,
+                    modified: 0,
+                    changed: 0,
+                };
+                return Ok(ControlReply::Stat(stat));
+            }
             _ => return Err(Error::new(EINVAL)),
         }
         Ok(ControlReply::Done)

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::{Arg, Parser};
 
 use super::{
     Command, cpus,
     image::{Recipe, application},
-    text,
+    number, text,
 };
 use crate::{
     failure::{Failure, Result},
@@ -88,7 +88,9 @@ impl Options {
             let Some(argument) = parser.next()? else { break };
             match argument {
                 Arg::Long("smp") => options.cpus = cpus(parser.value()?)?,
-                Arg::Long("mem") => options.memory = parser.value()?.parse()?,
+                Arg::Long("mem") => {
+                    options.memory = number("mem", parser.value()?, "give the memory in MiB: --mem 512")?;
+                }
                 Arg::Long("accel") => options.accelerator = accelerator(&text(parser.value()?)?)?,
                 Arg::Long("icount") => icount = true,
                 Arg::Long("app") => options.recipe.application.program = application(parser.value()?)?,
@@ -97,7 +99,8 @@ impl Options {
                 Arg::Long("device") => options.devices.push(Device::parse(&text(parser.value()?)?)?),
                 Arg::Long("no-build") => options.recipe.build = false,
                 Arg::Long("timeout") => {
-                    let seconds: u64 = parser.value()?.parse()?;
+                    let seconds: u64 =
+                        number("timeout", parser.value()?, "give seconds: --timeout 60; 0 is for ever")?;
                     options.limit = (seconds != 0).then(|| Duration::from_secs(seconds));
                 }
                 Arg::Value(stray) => {
@@ -165,7 +168,6 @@ fn run(parser: Parser) -> Result<u8> {
     })?;
     // Whoever read the output may be gone: the outcome is told all the same.
     let _ = stdout.write_all(endings.finish()).and_then(|()| stdout.flush());
-    let status = status(&outcome, options.limit);
     if options.accelerator == Accelerator::Kvm && is_without_guest(&outcome, said) {
         return Err(Failure::new(
             "run the guest with KVM",
@@ -173,7 +175,17 @@ fn run(parser: Parser) -> Result<u8> {
             "leave out --accel kvm: software emulation is the default and needs nothing of the host",
         ));
     }
-    Ok(status)
+    if let Outcome::Ended(broken @ Status::Broken { .. }) = &outcome {
+        return Err(Failure::new(
+            "run the guest",
+            broken,
+            format!(
+                "see what QEMU says: the host must have the {} MiB of --mem, and QEMU takes what follows `--` as it is",
+                options.memory
+            ),
+        ));
+    }
+    Ok(status(&outcome, options.limit))
 }
 
 /// Whether the machine ended by itself, but not by the guest's will, or has never run the guest.
@@ -268,6 +280,8 @@ mod tests {
         for arguments in [
             &["--smp", "17"][..],
             &["--smp", "x"],
+            &["--mem", "x"],
+            &["--timeout", "-1"],
             &["--accel", "magic"],
             &["--fast"],
             &["--smp"],
@@ -275,6 +289,11 @@ mod tests {
             &["--app", ""],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
+        }
+        for (option, value) in [("smp", "x"), ("mem", "1g"), ("mem", "99999999999"), ("timeout", "-1")] {
+            let refused = parse(&[&format!("--{option}"), value]).unwrap_err().to_string();
+            assert!(refused.contains(value) && refused.contains(&format!("--{option}")), "{refused}");
+            assert!(!refused.contains("digit"), "{refused}");
         }
         assert!(parse(&["--accel", "kvm", "--icount"]).is_err());
     }

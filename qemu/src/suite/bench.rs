@@ -10,8 +10,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Numbers of CPUs that are measured: alone, and with others that must not be in the way.
-const CPUS: [u32; 2] = [1, 2];
+/// Numbers of CPUs that are measured: alone, with another that must not be in the way, and as many as there may be.
+const CPUS: [u32; 3] = [1, 2, 16];
 
 /// The test that two boots give the same figures.
 const REPEATS: &str = "repeats";

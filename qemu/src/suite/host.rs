@@ -12,16 +12,25 @@ use crate::{
 
 /// Whether there may be a test that the plan wants.
 pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
-    Ok(libtest::may(workspace, "host", workspace.host_packages(), plan))
+    Ok(!packages(workspace, plan).is_empty())
+}
+
+/// The packages that may have such a test: only they are built.
+fn packages<'a>(workspace: &'a Workspace, plan: &Plan) -> Vec<&'a str> {
+    libtest::may(workspace, "host", workspace.host_packages(), plan)
 }
 
 /// Runs the tests of the default members.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     let step = Step::begin("building the host's tests");
     let running = report.running("building the host's tests");
-    let programs = Cargo::new(workspace)
-        .arguments(["test", "--no-run", "--lib", "--bins", "--tests"])
-        .artifacts(Output::Stderr)?;
+    let chosen = packages(workspace, plan);
+    // Libraries and programs have tests of their own, and are among the targets that `--tests` names.
+    let mut arguments = vec!["test", "--no-run", "--tests"];
+    if chosen.len() < workspace.host_packages().len() {
+        arguments.extend(chosen.iter().flat_map(|package| ["-p", package]));
+    }
+    let programs = Cargo::new(workspace).arguments(arguments).artifacts(Output::Stderr)?;
     drop(running);
     step.done();
     libtest::run(workspace, "host", &programs, plan, report, |_, _| true)
@@ -84,6 +93,17 @@ fn examples(log: &str) -> Vec<(String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_packages_that_may_have_the_test_are_built() {
+        let workspace = Workspace::find().unwrap();
+        let chosen = |filter: &str| packages(&workspace, &Plan { filter: filter.to_owned(), long: false });
+        assert_eq!(chosen("suite/host/tests/only_packages_that_may"), ["xtask"]);
+        assert_eq!(chosen("host/libkq/"), ["libkq"]);
+        assert_eq!(chosen(""), workspace.host_packages());
+        let of_a_rule = chosen("rules/R14");
+        assert!(of_a_rule.contains(&"libkq") && !of_a_rule.contains(&"image"), "{of_a_rule:?}");
+    }
 
     #[test]
     fn examples_are_found() {

@@ -30,13 +30,16 @@ struct Test<'a> {
     name: String,
 }
 
-/// Whether these packages may have a test that the plan wants, told without building them.
-pub fn may(workspace: &Workspace, kind: &str, packages: Vec<&str>, plan: &Plan) -> bool {
-    let words = Words::of_packages(workspace, kind, packages.into_iter());
-    match plan.rules() {
-        None => words.can_have(&plan.filter),
-        Some(_) => words.iter().any(|word| plan.wants(word)),
-    }
+/// Those of these packages that may have a test that the plan wants, told without building them.
+pub fn may<'a>(workspace: &Workspace, kind: &str, packages: Vec<&'a str>, plan: &Plan) -> Vec<&'a str> {
+    let has = |package: &&str| {
+        let words = Words::of_package(workspace, kind, package);
+        match plan.rules() {
+            None => words.can_have(&plan.filter),
+            Some(_) => words.iter().any(|word| plan.wants(word)),
+        }
+    };
+    packages.into_iter().filter(has).collect()
 }
 
 /// Runs the tests of these programs that `wanted` says and the plan wants.

@@ -14,13 +14,16 @@ use crate::{
 
 /// Whether there may be a model that the plan wants.
 pub fn may(workspace: &Workspace, plan: &Plan) -> Result<bool> {
-    let packages = workspace.loom_packages();
-    Ok(!packages.is_empty() && libtest::may(workspace, "loom", packages, plan))
+    Ok(!packages(workspace, plan).is_empty())
+}
+
+fn packages<'a>(workspace: &'a Workspace, plan: &Plan) -> Vec<&'a str> {
+    libtest::may(workspace, "loom", workspace.loom_packages(), plan)
 }
 
 /// Runs the models.
 pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
-    let packages = workspace.loom_packages();
+    let packages = packages(workspace, plan);
     let folder = workspace.target().join("loom");
     let folder = folder.to_str().ok_or_else(|| {
         Failure::new(

@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/event.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -207,6 +211,31 @@ static void memory(void)
 	tell("memory", well ? NULL : "something is not as it should be");
 }
 
+/* fstat(2) and stat(2) of what is no file with a name. */
+static void types_of_descriptors(void)
+{
+	struct stat it;
+	int ends[2], pair[2], queue = kqueue(), set = epoll_create1(0), polled = open("/dev/poll", O_RDWR);
+	bool well = fstat(0, &it) == 0 && S_ISCHR(it.st_mode) && isatty(0) == 1;
+
+	well &= stat("/dev/tty", &it) == 0 && S_ISCHR(it.st_mode) && it.st_nlink == 1;
+	well &= stat("/dev/poll", &it) == 0 && S_ISCHR(it.st_mode);
+	well &= stat("/dev/nothing", &it) == -1 && errno == ENOENT;
+	well &= fstat(queue, &it) == 0 && S_ISFIFO(it.st_mode) && it.st_size == 0;
+	well &= fstat(set, &it) == 0 && (it.st_mode & S_IFMT) == 0;
+	well &= fstat(polled, &it) == 0 && S_ISCHR(it.st_mode);
+	well &= pipe(ends) == 0 && fstat(ends[0], &it) == 0 && S_ISFIFO(it.st_mode);
+	well &= socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && fstat(pair[1], &it) == 0 && S_ISSOCK(it.st_mode);
+	well &= close(queue) == 0 && fstat(queue, &it) == -1 && errno == EBADF;
+	close(set);
+	close(polled);
+	close(ends[0]);
+	close(ends[1]);
+	close(pair[0]);
+	close(pair[1]);
+	tell("types_of_descriptors", well ? NULL : "something has another type");
+}
+
 static void descriptors(void)
 {
 	int file = open("/dev/template", O_RDWR | O_NONBLOCK);
@@ -270,6 +299,7 @@ int main(int count, char **arguments)
 	strings();
 	numbers();
 	memory();
+	types_of_descriptors();
 	descriptors();
 	clocks();
 	floating_point_registers_are_the_threads_own();

@@ -6,11 +6,13 @@ use crate::files::{File, FileId};
 use crate::link::Link;
 use crate::pending::{Task, Waiting};
 use crate::trace::Event;
-use abi::error::{EAGAIN, EBADF, Error, Result};
+use abi::error::{EAGAIN, EBADF, EINVAL, ENOTTY, Error, Result};
 use abi::message::WORDS;
 use alloc::vec;
 use event_protocol::cell::Direction;
-use event_protocol::descriptor::{CURRENT, Control, ControlReply, MAX_TRANSFER, NONBLOCK, words};
+use event_protocol::descriptor::{
+    CURRENT, Control, ControlReply, FileType, Kind, MAX_TRANSFER, NONBLOCK, Stat, words,
+};
 
 impl<D: Driver, L: Link> Engine<D, L> {
     pub(super) fn read(
@@ -158,8 +160,40 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 waiting.queue = self.driver.queue_of(file, Asked::Control(control));
                 Progress::Wait(waiting)
             }
+            // Every open file has a type, whether or not its driver knows more of it.
+            Err(error) if matches!(error.errno, EINVAL | ENOTTY) && *control == Control::Stat => {
+                let told = self
+                    .stat(file)
+                    .and_then(|stat| self.reply_document(waiting.token, &ControlReply::Stat(stat)));
+                match told {
+                    Ok(_) => Progress::Answered,
+                    Err(error) => Progress::Refused(error),
+                }
+            }
             Err(error) => Progress::Refused(error),
         }
+    }
+
+    /// What can be said of any open file: its type, and a number of its own.
+    fn stat(&self, file: FileId) -> Result<Stat> {
+        let kind = self.watches.opening(file).ok_or(Error::new(EBADF))?.kind;
+        let file_type = match kind {
+            Kind::File => FileType::Regular,
+            Kind::Directory => FileType::Directory,
+            Kind::Pipe => FileType::Fifo,
+            Kind::Socket => FileType::Socket,
+            Kind::Terminal | Kind::Timer | Kind::Device | Kind::Process | Kind::Signals => FileType::Device,
+        };
+        Ok(Stat {
+            inode: file.badge(),
+            file_type,
+            mode: 0o600,
+            links: 1,
+            size: 0,
+            accessed: 0,
+            modified: 0,
+            changed: 0,
+        })
     }
 }
 

@@ -210,7 +210,7 @@ impl Link for Session {
         // That it is one of the event server's own is seen when a source is made for it.
         let badge = ticket.info()?.badge;
         match Badge::decode(badge) {
-            Badge::Ticket(_) => Ok(badge),
+            Badge::Ticket(ticket) => Ok(u64::from(ticket.process())),
             _ => Err(Error::new(EINVAL)),
         }
     }

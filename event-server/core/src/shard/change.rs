@@ -41,7 +41,7 @@ impl<M: Mapped> Shard<M> {
                 if self.graph.held.get(client as usize).is_none_or(|&held| held >= MAX_NOTES) {
                     return Err(Error::new(ENOMEM));
                 }
-                self.graph.reserve_note()?;
+                self.graph.reserve_note(queue)?;
                 if filters.intersects(Filters::NOTED) {
                     // What has happened by now is not for this note.
                     self.graph.activate_all(index, host);

@@ -5,14 +5,17 @@ use abi::error::{EINVAL, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTCONN, Error, Result
 use alloc::sync::Arc;
 use event_protocol::badge::{ClientId, DriverId, GENERATION_MAX, SourceId};
 use event_protocol::changed::{Drain, memory_size};
-use event_protocol::control::limits::MAX_SOURCES;
+use event_protocol::control::limits::{DRIVERS_OF_MANIFEST, MAX_DRIVERS_OF_PROCESS, MAX_SOURCES};
 use event_protocol::filter::Filters;
 use event_protocol::shared::{Mapped, Region};
+use init_protocol::caller::Caller;
 
 use super::{Driver, Name, Shard};
+use crate::account::{Account, cost};
 use crate::arena::NONE;
 use crate::host::Host;
 use crate::page::{Owners, Page};
+use crate::session::Session;
 use crate::source::{Place, Source};
 
 /// A source for its driver.
@@ -29,19 +32,50 @@ pub struct Created {
 }
 
 impl<M: Mapped> Shard<M> {
-    /// A driver introduces itself with memory for so many cells. Its doorbell bit is 1 << the id's index.
-    pub fn attach(&mut self, name: Name, memory: M, filters: Filters, cells: u32) -> Result<DriverId> {
+    /// A driver introduces itself with memory for so many cells. Its doorbell bit is 1 << the id's index. EINVAL; EMFILE: no
+    /// place for its process; ENOMEM.
+    pub fn attach(
+        &mut self,
+        account: Arc<Account>,
+        name: Name,
+        memory: M,
+        filters: Filters,
+        cells: u32,
+    ) -> Result<DriverId> {
         if memory_size(cells) != Some(memory.length()) || !Filters::all().contains(filters) {
             return Err(Error::new(EINVAL));
         }
-        let slot = self.drivers.iter().position(Option::is_none).ok_or(Error::new(EMFILE))?;
+        let slot = self.place_for(account.process()).ok_or(Error::new(EMFILE))?;
+        let charge = account.charge(cost::DRIVER + cost::mapped(memory.length()))?;
         let changed = Arc::new(Region::new(memory)).keep_changed(cells)?;
         changed.get().begin();
         self.driver_generation = self.driver_generation % GENERATION_MAX + 1;
         let id = DriverId::new(self.graph.shard, slot as u32, self.driver_generation);
-        self.drivers[slot] =
-            Some(Driver { id, name, filters, cells, sources: 0, changed, drain: Drain::new() });
+        self.drivers[slot] = Some(Driver {
+            id,
+            name,
+            filters,
+            cells,
+            sources: 0,
+            account,
+            _charge: charge,
+            changed,
+            drain: Drain::new(),
+        });
         Ok(id)
+    }
+
+    /// A free place, if the process may have one more. A program of the manifest that is started again finds one, whoever
+    /// else attached.
+    fn place_for(&self, process: Caller) -> Option<usize> {
+        let there = || self.drivers.iter().flatten().map(|driver| driver.account.process());
+        let own = there().filter(|other| other.pid == process.pid).count();
+        let others = there().filter(|other| !other.provider).count();
+        let full = !process.provider && others >= self.drivers.len() - DRIVERS_OF_MANIFEST;
+        if own >= MAX_DRIVERS_OF_PROCESS || full {
+            return None;
+        }
+        self.drivers.iter().position(Option::is_none)
     }
 
     fn driver_slot(&self, id: DriverId) -> Result<u32> {
@@ -52,16 +86,17 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// Makes a source for a client, whose session the caller has found alive, or for whoever gets the watch handle. The
-    /// watch handle is the caller's to make; [`Shard::watch_closed`] follows when the last is closed.
+    /// watch handle is the caller's to make; [`Shard::watch_closed`] follows when the last is closed. The client's process pays,
+    /// or the driver's.
     pub fn create_source<H: Host<Memory = M>>(
         &mut self,
         id: DriverId,
         filters: Filters,
-        client: Option<ClientId>,
+        session: Option<&Session<M>>,
         low_water: (u32, u32),
         host: &mut H,
     ) -> Result<Created> {
-        let slot = self.driver_slot(id)?;
+        let (slot, client) = (self.driver_slot(id)?, session.map(Session::id));
         // What the ring still holds of sources that are no more makes room for the new one's entry.
         if let Err(fault) = self.drain(slot, host) {
             self.driver_lied(slot, fault, host);
@@ -82,7 +117,8 @@ impl<M: Mapped> Shard<M> {
             table.map_err(|_| Error::new(ENOMEM))?;
         }
         let owners = Owners { driver: slot, generation: id.generation(), client };
-        let place = self.place(owners, host)?;
+        let account = session.map_or(&driver.account, Session::account).clone();
+        let place = self.place(owners, &account, host)?;
         let (page, cell, shard) = (place.page, place.number, self.graph.shard);
         let index = self.graph.sources.insert(|index, generation| {
             place.cell.begin(generation);
@@ -111,27 +147,34 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// Takes a cell for a source.
-    fn place<H: Host<Memory = M>>(&mut self, owners: Owners, host: &mut H) -> Result<Place<M>> {
+    fn place<H: Host<Memory = M>>(
+        &mut self,
+        owners: Owners,
+        account: &Arc<Account>,
+        host: &mut H,
+    ) -> Result<Place<M>> {
+        let charge = account.charge(cost::SOURCE)?;
         let roomy = self.roomy.get(&owners).copied().unwrap_or(NONE);
         if let Some(page) = self.graph.pages.get_mut(roomy)
             && let Some(number) = page.take()
         {
-            return Ok(Place { page: roomy, number, cell: page.region.keep_cell(number)? });
+            return Ok(Place { page: roomy, number, cell: page.region.keep_cell(number)?, charge });
         }
+        let page_charge = account.charge(cost::PAGE_OF_CELLS)?;
         let (memory, handle) = host.create_page()?;
         let region = Arc::new(Region::new(memory));
         let cell = region.keep_cell(0).inspect_err(|_| host.close(handle))?;
         let shard = u64::from(self.graph.shard);
         let page = self.graph.pages.insert(|index, generation| {
             let number = shard << 56 | u64::from(generation) << 24 | u64::from(index);
-            let mut page = Page::new(number, region, handle, owners);
+            let mut page = Page::new(number, region, handle, owners, page_charge);
             page.take();
             page
         });
         if owners.client.is_some() {
             self.roomy.insert(owners, page);
         }
-        Ok(Place { page, number: 0, cell })
+        Ok(Place { page, number: 0, cell, charge })
     }
 
     /// A driver's source is no more (R57). Its notes fire once more, and the cell is used again when no watch handle is

@@ -17,6 +17,7 @@ use hashbrown::HashMap;
 
 pub use drivers::Created;
 
+use crate::account::{Account, Charge};
 use crate::adoptions::Adoptions;
 use crate::arena::Arena;
 use crate::graph::Graph;
@@ -54,6 +55,8 @@ struct Driver<M> {
     filters: Filters,
     cells: u32,
     sources: u32,
+    account: Arc<Account>,
+    _charge: Charge,
     changed: KeptChanged<M>,
     drain: Drain,
 }

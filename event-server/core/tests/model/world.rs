@@ -18,12 +18,15 @@ use event_protocol::park::{End, SESSION_SIZE};
 use event_protocol::ring::Consumer;
 use event_protocol::shared::{Owned, Region};
 use event_protocol::slot::{Control, Terms};
+use init_protocol::caller::Caller;
 use shard_host::{Kernel, Memory};
 
 pub const CELLS: u32 = 16;
 pub const SLOTS: u32 = 64;
 pub const QUEUES: u32 = 2;
 pub const WAITERS: u32 = 2;
+/// The process that all drivers are.
+pub const DRIVERS: u32 = 1000;
 
 pub struct Driver {
     pub id: DriverId,
@@ -87,7 +90,7 @@ impl World {
     pub fn new() -> World {
         World {
             shard: Shard::new(0),
-            directory: Directory::new(1),
+            directory: Directory::new(1, u64::MAX),
             kernel: Kernel::default(),
             drivers: Vec::new(),
             clients: Vec::new(),
@@ -97,14 +100,17 @@ impl World {
 
     pub fn attach(&mut self) {
         let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
-        let id = self.shard.attach(Default::default(), memory.clone(), Filters::READ, CELLS).unwrap();
+        let account = self.directory.account(Caller { pid: DRIVERS, provider: true });
+        let id =
+            self.shard.attach(account, Default::default(), memory.clone(), Filters::READ, CELLS).unwrap();
         let driver = Driver { id, memory: Region::new(memory), publisher: Publisher::new(), rung: false };
         self.drivers.push(Some(driver));
     }
 
     pub fn open(&mut self) {
         let memory = Arc::new(Owned::new(SESSION_SIZE));
-        let session = self.directory.open(memory.clone()).unwrap();
+        let caller = Caller { pid: self.clients.len() as u32 + 1, provider: false };
+        let session = self.directory.open(caller, memory.clone()).unwrap();
         self.shard.enter(session.clone()).unwrap();
         let (id, number) = (session.id(), self.clients.len());
         let mut queues = BTreeMap::new();
@@ -130,13 +136,13 @@ impl World {
     pub fn create(&mut self, driver: usize, client: Option<usize>) {
         let Some(Some(of)) = self.drivers.get(driver) else { return };
         let owner = match client.map(|number| (number, &self.clients[number])) {
-            Some((number, Some(client))) => Some((number, client.id)),
+            Some((number, Some(client))) => Some((number, client.session.clone())),
             Some((_, None)) => return,
             None => None,
         };
         let live = self.sources.iter().filter(|source| source.driver == Some(driver)).count();
-        let made =
-            self.shard.create_source(of.id, Filters::READ, owner.map(|(_, id)| id), (1, 1), &mut self.kernel);
+        let session = owner.as_ref().map(|(_, session)| &**session);
+        let made = self.shard.create_source(of.id, Filters::READ, session, (1, 1), &mut self.kernel);
         assert_eq!(made.is_ok(), live < CELLS as usize, "quota of cells");
         let Ok(made) = made else { return };
         let page = Region::new(self.kernel.pages[&made.handle].clone());

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Makes a source. Handle 0 = the ticket of the client that may watch it; none when `shared`: whoever holds
     /// the watch handle may. → [`Reply::Created`], handle 0 = the page of cells (read and write; the same object each
-    /// time for the same `page`), handle 1 = the watch handle, to pass to the client with the descriptor.
+    /// time for the same `page`), handle 1 = the watch handle, to pass to the client with the descriptor. EMFILE: over the
+    /// cells of the attach; ENOMEM: the process that it is for (the driver's own when `shared`) has used up its part of the
+    /// server's memory.
     CreateSource {
         /// Filters that it serves, within those of the attach.
         filters: Filters,

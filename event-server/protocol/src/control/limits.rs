@@ -1,5 +1,7 @@
 //! Limits of the protocol. Beyond them a request fails: EINVAL (shape), ENOMEM or EMFILE (quota, R55).
 
+use init_protocol::limits::CHILDREN;
+
 /// Shards that the layouts allow for.
 pub const MAX_SHARDS: u32 = 16;
 /// Cells of one driver session.
@@ -18,8 +20,18 @@ pub const MAX_NOTES: u32 = 1 << 18;
 pub const MAX_SOURCES: u32 = 1 << 17;
 /// Client sessions.
 pub const MAX_CLIENTS: u32 = 1024;
+/// Client sessions of one process. libkq has one; another is for who speaks the protocol itself.
+pub const MAX_CLIENTS_OF_PROCESS: u32 = 3;
+// A program with all the children that it may have leaves others theirs.
+const _: () = assert!(MAX_CLIENTS_OF_PROCESS as usize * (CHILDREN + 1) < MAX_CLIENTS as usize);
 /// Driver sessions of one shard: bits of its doorbell.
 pub const MAX_DRIVERS: u32 = 63;
+/// Driver sessions of one process in one shard.
+pub const MAX_DRIVERS_OF_PROCESS: usize = 4;
+/// Driver sessions of one shard that are for servers and drivers of the manifest: when one is started again there is a place.
+pub const DRIVERS_OF_MANIFEST: usize = 32;
+/// So many processes at least share the server's memory: none may have it remember more than this part of its quota.
+pub const LEAST_PROCESSES: u64 = 2;
 /// Bytes of a driver's name.
 pub const MAX_NAME: usize = 32;
 /// Changes in one [`Request::Change`](super::client::Request::Change): so many fit into a message, however large.

@@ -1,14 +1,15 @@
-//! What anybody may ask.
+//! What any process may ask.
 
 use crate::badge::{ClientId, DriverId};
 use crate::filter::Filters;
 use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
-/// A request on an unbadged handle.
+/// A request on a handle that says which process asks: it can be neither duplicated nor passed on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// The lobby of a shard, to attach there. → [`Reply::Shard`], handle 0 = that shard's lobby.
+    /// The lobby of a shard, to attach there. → [`Reply::Shard`], handle 0 = that shard's lobby, the same each time. EINVAL: no
+    /// such shard.
     Shard {
         /// 0 to `shards - 1`.
         shard: u32,
@@ -18,13 +19,17 @@ pub enum Request {
     /// client gives to drivers when it opens descriptors; it only says who the client is. Handle 2 = the server's
     /// process, to watch for its end.
     ///
-    /// Closing the session handle of any shard ends the session; holding tickets does not prolong it.
+    /// Closing the session handle of any shard ends the session; holding tickets does not prolong it. EMFILE: the process has
+    /// [`MAX_CLIENTS_OF_PROCESS`](super::limits::MAX_CLIENTS_OF_PROCESS), or all together
+    /// [`MAX_CLIENTS`](super::limits::MAX_CLIENTS); ENOMEM: its part of the server's memory is used up.
     OpenSession,
     /// A driver introduces itself to this shard: the one of the CPU it runs on. Handle 0 = memory of
     /// [`changed::memory_size`](crate::changed::memory_size) zeroed bytes, read and write. → [`Reply::Attached`],
     /// handle 0 = driver session handle, handle 1 = doorbell (signal it when [`Told::Ring`](crate::changed::Told)).
     ///
-    /// Closing the driver session handle detaches. EPROTONOSUPPORT: another version.
+    /// Closing the driver session handle detaches. EPROTONOSUPPORT: another version; EMFILE: the process has
+    /// [`MAX_DRIVERS_OF_PROCESS`](super::limits::MAX_DRIVERS_OF_PROCESS), or no place is left but what is kept for
+    /// [the manifest's](super::limits::DRIVERS_OF_MANIFEST); ENOMEM as above.
     Attach {
         /// The [`VERSION`](super::VERSION) that the driver was built with.
         version: u32,

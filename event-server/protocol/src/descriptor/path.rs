@@ -114,6 +114,8 @@ pub enum FileType {
     Socket,
     /// A device.
     Device,
+    /// None of these, as a set that only a descriptor stands for: no bits of a type.
+    Anonymous,
 }
 
 /// What a file is (stat(2)).

@@ -15,6 +15,7 @@ use init::{
 };
 use init_protocol::{
     VERSION,
+    caller::Caller,
     manifest::{Entry, Kind, Manifest, Restart},
     request::{Reply, Request, Spawn},
     status::ExitStatus,
@@ -46,7 +47,7 @@ pub enum What {
     /// A service's endpoint that clients are told apart by.
     Knowing(u32),
     /// What a client of such a service gets: service, client.
-    Client(u32, u32),
+    Client(u32, Caller),
     Notification(u32),
     File,
     Junk,
@@ -179,7 +180,7 @@ impl System for World {
         matches!(handle.what, What::Service(_) | What::Knowing(_))
     }
 
-    fn introduce(&mut self, service: &Handle, client: u32) -> Result<Option<Handle>> {
+    fn introduce(&mut self, service: &Handle, client: Caller) -> Result<Option<Handle>> {
         match service.what {
             What::Knowing(number) => {
                 self.0.borrow_mut().minted += 1;

@@ -64,6 +64,8 @@ impl<M, V> Note<M, V> {
 
 struct Entry<M, V> {
     bank: u8,
+    /// The one shard that may push the note, which is asked to make it.
+    shard: u8,
     slot: u32,
     generation: u32,
     note: Option<Note<M, V>>,
@@ -140,14 +142,17 @@ impl<M: Mapped, V> Queue<M, V> {
         !self.free.is_empty() || self.entries.len() < self.banks.last().map_or(0, Bank::end) as usize
     }
 
-    /// A new note in a slot of its own, whose terms are written before anybody else knows of it. `ENOMEM` without
-    /// [room](Queue::has_room).
-    pub fn insert(&mut self, cell: Option<Kept<M, Cell>>, terms: Terms, view: V) -> Result<u32> {
+    /// A new note in a slot of its own, whose terms are written before anybody else knows of it: at a cell of a source
+    /// that this shard has, or the program's own. `ENOMEM` without [room](Queue::has_room).
+    pub fn insert(&mut self, source: Option<(u32, Kept<M, Cell>)>, terms: Terms, view: V) -> Result<u32> {
         let index = self.free_entry()?;
+        let (shard, cell) = source.unzip();
         let Queue { entries, banks, .. } = self;
         let entry = &mut entries[index as usize];
         let slot = banks[entry.bank as usize].slot(entry.slot)?;
         entry.generation = entry.generation.wrapping_add(1).max(1);
+        // A number that no shard has is refused by the platform: nobody pushes then.
+        entry.shard = shard.and_then(|shard| u8::try_from(shard).ok()).unwrap_or(u8::MAX);
         if let Some(cell) = &cell {
             slot.begin(entry.generation, terms, cell);
         }
@@ -169,15 +174,15 @@ impl<M: Mapped, V> Queue<M, V> {
             .try_reserve(1)
             .and_then(|()| self.free.try_reserve(spare))
             .map_err(|_| Error::new(ENOMEM))?;
-        self.entries.push(Entry { bank: place as u8, slot, generation: 0, note: None });
+        self.entries.push(Entry { bank: place as u8, shard: u8::MAX, slot, generation: 0, note: None });
         Ok(index)
     }
 
-    /// Frees a note that the server does not know (any more). What the rings still hold of it is dropped first, so that
+    /// Frees a note that the server does not know (any more). What its ring still holds of it is dropped first, so that
     /// its slot can be used again.
     pub fn remove(&mut self, index: u32) -> Result<Option<V>> {
         self.silence(index);
-        self.drain_apart(u32::MAX)?;
+        self.drain_ring_of(index)?;
         let Some(entry) = self.entries.get_mut(index as usize) else { return Ok(None) };
         let note = entry.note.take();
         if note.is_some() {
@@ -191,8 +196,8 @@ impl<M: Mapped, V> Queue<M, V> {
     /// it. The server does not know the note (any more). Returns what it meant before.
     pub fn turn(&mut self, index: u32, view: V) -> Option<V> {
         self.silence(index);
-        // What a server's nonsense leaves in the rings is of a generation that is nobody's.
-        let _ = self.drain_apart(u32::MAX);
+        // What a server's nonsense leaves in the ring is of a generation that is nobody's.
+        let _ = self.drain_ring_of(index);
         let Entry { generation, note, .. } = self.entries.get_mut(index as usize)?;
         let note = note.as_mut()?;
         *generation = generation.wrapping_add(1).max(1);
@@ -293,6 +298,20 @@ impl<M: Mapped, V> Queue<M, V> {
         Ok((count, *arrivals))
     }
 
+    /// Takes what may be of this note out of the one ring that can hold it: its shard's, in its bank. So what a removal
+    /// costs does not depend on how many shards and banks there are.
+    fn drain_ring_of(&mut self, index: u32) -> Result<()> {
+        let Queue { entries, banks, ready, arrivals, .. } = self;
+        let (bank, shard) = match entries.get(index as usize) {
+            Some(Entry { bank, shard, note: Some(note), .. }) if note.cell.is_some() => (*bank, *shard),
+            _ => return Ok(()),
+        };
+        let shards = 1_u32.checked_shl(shard.into()).unwrap_or(0);
+        let Some(bank) = banks.get_mut(bank as usize) else { return Ok(()) };
+        bank.drain(shards, |index| list(entries, ready, arrivals, index))?;
+        Ok(())
+    }
+
     /// [`drain`](Queue::drain) where it is not worth its length.
     #[inline(never)]
     fn drain_apart(&mut self, shards: u32) -> Result<()> {
@@ -304,17 +323,21 @@ impl<M: Mapped, V> Queue<M, V> {
     fn drain(&mut self, shards: u32) -> Result<()> {
         let Queue { entries, banks, ready, arrivals, .. } = self;
         for bank in banks {
-            bank.drain(shards, |index| {
-                if let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize)
-                    && !note.listed
-                    && !note.retired
-                {
-                    note.listed = true;
-                    *arrivals += 1;
-                    ready.push(index);
-                }
-            })?;
+            bank.drain(shards, |index| list(entries, ready, arrivals, index))?;
         }
         Ok(())
+    }
+}
+
+/// Puts a note that a shard activated on the ready list.
+#[inline(always)]
+fn list<M, V>(entries: &mut [Entry<M, V>], ready: &mut ReadyList, arrivals: &mut u64, index: u32) {
+    if let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize)
+        && !note.listed
+        && !note.retired
+    {
+        note.listed = true;
+        *arrivals += 1;
+        ready.push(index);
     }
 }

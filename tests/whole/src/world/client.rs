@@ -13,6 +13,7 @@ use event_protocol::descriptor::{Arm, Control, ControlReply, Kind, PathReply, Pa
 use event_protocol::filter::Filters;
 use event_protocol::park::{SESSION_SIZE, Waiter};
 use event_protocol::shared::{Owned, Region};
+use init_protocol::caller::Caller;
 use libkq::ending::Ending;
 use libkq::engine::Seats;
 use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
@@ -135,7 +136,8 @@ impl Client {
     pub(super) fn enter(world: &World, first: u32) -> (usize, Client) {
         let mut state = world.lock();
         let memory = Arc::new(Owned::new(SESSION_SIZE));
-        let session = state.server.directory.open(memory.clone()).unwrap();
+        let caller = Caller { pid: state.clients.len() as u32 + 1, provider: false };
+        let session = state.server.directory.open(caller, memory.clone()).unwrap();
         let id = session.id();
         state.server.shards[first as usize].enter(session).unwrap();
         let number = state.clients.len();

@@ -11,11 +11,14 @@ use event_protocol::descriptor::Kind;
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::shared::{Owned, Region};
+use init_protocol::caller::Caller;
 use shard_host::Memory;
 
 use super::server::Server;
 
 const CELLS: u32 = 256;
+/// Number of the first one's process, above those of clients.
+const DRIVERS: u32 = 1 << 20;
 
 /// A driver's session.
 struct Session {
@@ -77,8 +80,10 @@ impl Drivers {
     /// A driver begins, in a shard.
     pub fn attach(&mut self, server: &mut Server, shard: u32) -> usize {
         let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
+        let account =
+            server.directory.account(Caller { pid: DRIVERS + self.sessions.len() as u32, provider: true });
         let own = &mut server.shards[shard as usize];
-        let id = own.attach(Default::default(), memory.clone(), Filters::all(), CELLS).unwrap();
+        let id = own.attach(account, Default::default(), memory.clone(), Filters::all(), CELLS).unwrap();
         let session = Session { id, memory: Region::new(memory), publisher: Publisher::new() };
         self.sessions.push(Some(session));
         self.sessions.len() - 1
@@ -115,10 +120,10 @@ impl Drivers {
         }
         let Nature { driver, filters, low_water, shared, .. } = found.nature;
         let session = self.sessions[driver].as_mut().ok_or(Error::new(ENODEV))?;
+        let owner = if shared { None } else { Some(server.directory.session(client)?) };
         let Server { shards, kernel, .. } = server;
         let shard = &mut shards[session.id.shard() as usize];
-        let owner = (!shared).then_some(client);
-        let made = shard.create_source(session.id, filters, owner, low_water, kernel)?;
+        let made = shard.create_source(session.id, filters, owner.as_deref(), low_water, kernel)?;
         let page = Region::new(kernel.pages[&made.handle].clone());
         let source = Source { id: made.source, page, cell: made.cell, destroyed: false };
         let cell = source.page.cell(source.cell)?;

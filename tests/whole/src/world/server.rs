@@ -49,7 +49,7 @@ impl Server {
     pub fn new(shards: u32) -> Server {
         Server {
             shards: (0..shards).map(Shard::new).collect(),
-            directory: Directory::new(shards),
+            directory: Directory::new(shards, u64::MAX),
             kernel: Kernel::of_honest_peers(),
         }
     }

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod greed;
 mod peers;
 mod region;
 
@@ -14,7 +15,8 @@ use alloc::vec::Vec;
 
 use abi::Rights;
 use abi::error::{
-    EACCES, EBADF, EBADMSG, EEXIST, EINVAL, ENODEV, ENOENT, ENOTCONN, EPROTONOSUPPORT, ETIMEDOUT, Error,
+    EACCES, EBADF, EBADMSG, EEXIST, EINVAL, ENODEV, ENOENT, ENOTCONN, EPERM, EPROTONOSUPPORT, ETIMEDOUT,
+    Error,
 };
 use abi::message::WORDS;
 use abi::{Message, Tag};
@@ -64,6 +66,12 @@ fn main(start: &rt::Start) -> i32 {
         ("a_client_that_lies_is_ended", a_lying_client),
     ]);
     suite.test("nonsense_is_answered_and_harms_nobody", || nonsense(seed));
+    suite.table(&[
+        ("r55_sessions_of_one_process_leave_others_theirs", greed::sessions),
+        ("r55_drivers_of_one_process_leave_others_their_places", greed::drivers),
+        ("r55_lobbies_go_with_their_process", greed::lobbies),
+        ("r55_pages_for_sharing_leave_others_the_servers_memory", greed::shared_sources),
+    ]);
     suite.finish()
 }
 
@@ -173,6 +181,9 @@ fn play(role: &str) -> Outcome {
         "lives" => loop {
             a_life()?;
         },
+        "works" => greed::works(),
+        "attaches" => greed::attaches(),
+        "asks" => greed::asks(),
         _ => Err(Failure::new("no such part")),
     }
 }
@@ -213,7 +224,9 @@ fn a_watch_handle() -> Outcome {
     refused(show(&client.session, &Notification::create()?).map(drop), EINVAL)?;
     refused(show(&client.session, &Memory::create(4096)?).map(drop), EINVAL)?;
     let (lobby, shards) = lobby(0)?;
-    for endpoint in [&lobby, &client.session, &other.session, &other.ticket, &driver.session] {
+    // Who has it is it: it goes no further.
+    refused(show(&client.session, &lobby).map(drop), EPERM)?;
+    for endpoint in [&client.session, &other.session, &other.ticket, &driver.session] {
         refused(show(&client.session, endpoint).map(drop), EBADF)?;
     }
     let met = (1..shards).map(|shard| client.meet(shard)).collect::<Result<Vec<_>, _>>()?;

@@ -51,8 +51,6 @@ pub enum Given {
     Notification,
     /// Another kind of no endpoint.
     Memory,
-    /// The server's, where anybody may ask.
-    Lobby,
     /// The session handle of a client of its own.
     Session,
     /// The ticket of the client that opens.
@@ -67,7 +65,7 @@ pub enum Given {
     Destroyed,
 }
 
-pub const LIES: [Lie; 18] = [
+pub const LIES: [Lie; 17] = [
     Lie::Errno,
     Lie::Nothing,
     Lie::Garbage,
@@ -78,7 +76,6 @@ pub const LIES: [Lie; 18] = [
     Lie::Watch(Given::Receive),
     Lie::Watch(Given::Notification),
     Lie::Watch(Given::Memory),
-    Lie::Watch(Given::Lobby),
     Lie::Watch(Given::Session),
     Lie::Watch(Given::Ticket),
     Lie::Watch(Given::Others),
@@ -187,7 +184,7 @@ impl Liar {
 
     /// A handle, and the shard that is said to know it.
     fn given(&self, given: Given, ticket: Option<&AnyHandle>) -> Result<(Transfer, u64)> {
-        let Attached { shards, lobby, session, watch, destroyed, theirs, .. } = &self.attached;
+        let Attached { shards, session, watch, destroyed, theirs, .. } = &self.attached;
         let badge = SourceId::new(0, 0, 1).0;
         let own = |rights| self.endpoint.with_badge(rights, badge).map(Transfer::moved);
         Ok(match given {
@@ -199,7 +196,6 @@ impl Liar {
             Given::Receive => (Transfer::moved(Endpoint::create()?), 0),
             Given::Notification => (Transfer::moved(Notification::create()?), 0),
             Given::Memory => (Transfer::moved(Memory::create(4096)?), 0),
-            Given::Lobby => (Transfer::copy(lobby), 0),
             Given::Session => (Transfer::copy(session), 0),
             Given::Ticket => (Transfer::copy(ticket.ok_or(Error::new(EBADMSG))?), 0),
             Given::Others => (Transfer::copy(theirs), 0),
@@ -223,7 +219,6 @@ impl Liar {
 /// Its true ends of things.
 struct Attached {
     shards: u32,
-    lobby: Endpoint,
     /// A client of its own.
     session: Endpoint,
     /// Watch handles: of a source for all, of one that is no more, of one for that client.
@@ -261,7 +256,7 @@ impl Attached {
         let request = driver::Request::DestroySource { source, errno: 0 };
         let _: (driver::Reply, _) =
             call_postcard(&driver, control::label::DRIVER, &request, Vec::new(), soon())?;
-        Ok(Attached { shards, lobby, session, watch, destroyed, theirs, _ticket: ticket, _driver: driver })
+        Ok(Attached { shards, session, watch, destroyed, theirs, _ticket: ticket, _driver: driver })
     }
 }
 

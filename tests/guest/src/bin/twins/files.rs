@@ -15,6 +15,7 @@ fn list(path: &str) -> Result<()> {
     for entry in process().list(path)? {
         // The numbers of `d_type`.
         let kind = match entry.file_type {
+            FileType::Anonymous => 0,
             FileType::Fifo => 1,
             FileType::Device => 2,
             FileType::Directory => 4,
