@@ -49,6 +49,11 @@ impl Descriptor {
         crate::process().socket(kind, 0).map(Descriptor)
     }
 
+    /// A new socket of TCP or UDP over IPv4. `socket(2)` with `AF_INET`.
+    pub fn inet_socket(kind: SocketType) -> Result<Descriptor> {
+        crate::process().inet_socket(kind, 0).map(Descriptor)
+    }
+
     /// The next connection of this listener. `accept(2)`.
     pub fn accept(&self) -> Result<Descriptor> {
         crate::process().accept(self.0, 0).map(Descriptor)

@@ -6,6 +6,7 @@ pub mod device;
 pub mod dialogue;
 pub mod escape;
 pub mod exit;
+pub mod loopback;
 pub mod signals;
 pub mod terminal;
 pub mod text;

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod libtest;
 pub mod loom;
 pub mod names;
+pub mod peer;
 pub mod pulse;
 pub mod report;
 pub mod rules;

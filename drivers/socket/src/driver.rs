@@ -3,7 +3,7 @@
 use crate::inbox::Undo;
 use crate::socket::{Kind, Ready, Role};
 use crate::sockets::{Change, Id, SEND_LOW, Sent, Sockets, Take};
-use abi::error::{EBADF, EINVAL, ENOENT, ESPIPE, Error, Result};
+use abi::error::{EBADF, EINVAL, ENOENT, ENOPROTOOPT, ESPIPE, Error, Result};
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -162,6 +162,9 @@ impl Service {
             },
             Setting::Listening => socket.is_listening().into(),
             Setting::UrgentInline => socket.options.inline.into(),
+            Setting::ReuseAddress | Setting::KeepAlive | Setting::NoDelay => {
+                return Err(Error::new(ENOPROTOOPT));
+            }
         })
     }
 
@@ -173,6 +176,7 @@ impl Service {
             Setting::SendLowWater => sockets.set_low_water(id, None, Some(value)),
             Setting::UrgentInline => sockets.set_inline(id, value != 0),
             Setting::SocketType | Setting::Listening => Err(Error::new(EINVAL)),
+            Setting::ReuseAddress | Setting::KeepAlive | Setting::NoDelay => Err(Error::new(ENOPROTOOPT)),
         })
     }
 }

@@ -35,6 +35,8 @@ mod files;
 #[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]
+mod inet;
+#[cfg(target_os = "none")]
 mod kqueue;
 #[cfg(target_os = "none")]
 mod own;

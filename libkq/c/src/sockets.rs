@@ -1,13 +1,16 @@
-//! `sys/socket.h`: local sockets.
+//! `sys/socket.h`: local sockets, and TCP and UDP over IPv4.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::{c_int, c_void};
 use core::mem::offset_of;
+use core::net::SocketAddrV4;
 use core::str;
 
 use abi::error::{
-    EAFNOSUPPORT, EFAULT, EINVAL, EMSGSIZE, ENAMETOOLONG, ENOMEM, ENOPROTOOPT, EPIPE, EPROTONOSUPPORT, Error,
-    Result,
+    EAFNOSUPPORT, EFAULT, EINVAL, EMSGSIZE, ENAMETOOLONG, ENOMEM, ENOPROTOOPT, EOPNOTSUPP, EPIPE,
+    EPROTONOSUPPORT, Error, Result,
 };
 use abi::flag::O_NONBLOCK;
 use libkq::control::Setting;
@@ -17,7 +20,12 @@ use libkq::process::{Message, SocketType};
 use crate::answer::{answer, count, done};
 use crate::given::{put, slice, slice_mut, value};
 
+const AF_UNSPEC: u16 = 0;
 const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const IPPROTO_TCP: c_int = 6;
+const IPPROTO_UDP: c_int = 17;
+const TCP_NODELAY: c_int = 1;
 const SOL_SOCKET: c_int = 1;
 const SCM_RIGHTS: c_int = 1;
 /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC`, in the type of a socket: the values of `O_NONBLOCK` and `O_CLOEXEC`.
@@ -67,25 +75,49 @@ struct Control {
     kind: c_int,
 }
 
-/// The path in an address; no text for none.
-unsafe fn address<'a>(address: *const c_void, length: u32) -> Result<&'a str> {
+/// `struct sockaddr_in`; numbers in network order.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct InetAddress {
+    family: u16,
+    port: [u8; 2],
+    address: [u8; 4],
+    zero: [u8; 8],
+}
+
+/// An address as the library has it: a path, or `10.0.2.15:80`; no text for none.
+unsafe fn address(address: *const c_void, length: u32) -> Result<String> {
     let length = length as usize;
     if address.is_null() {
-        return if length == 0 { Ok("") } else { Err(Error::new(EFAULT)) };
+        return if length == 0 { Ok(String::new()) } else { Err(Error::new(EFAULT)) };
     }
-    if !(PATH..=size_of::<Address>()).contains(&length) {
-        return Err(Error::new(if length < PATH { EINVAL } else { ENAMETOOLONG }));
+    if length < PATH {
+        return Err(Error::new(EINVAL));
     }
     // SAFETY: the C program says that there are so many bytes.
-    let (family, path) =
-        unsafe { (value(address.cast::<u16>())?, slice(address.cast::<u8>().add(PATH), length - PATH)?) };
-    if family != AF_UNIX {
-        return Err(Error::new(EAFNOSUPPORT));
-    }
-    match path.split(|&byte| byte == 0).next() {
-        // Names without a path are Linux's alone.
-        Some([]) if !path.is_empty() => Err(Error::new(EINVAL)),
-        path => str::from_utf8(path.unwrap_or_default()).map_err(|_| Error::new(EINVAL)),
+    match unsafe { value(address.cast::<u16>()) }? {
+        AF_UNIX if length > size_of::<Address>() => Err(Error::new(ENAMETOOLONG)),
+        AF_UNIX => {
+            // SAFETY: as above.
+            let path = unsafe { slice(address.cast::<u8>().add(PATH), length - PATH) }?;
+            match path.split(|&byte| byte == 0).next() {
+                // Names without a path are Linux's alone.
+                Some([]) if !path.is_empty() => Err(Error::new(EINVAL)),
+                path => match str::from_utf8(path.unwrap_or_default()) {
+                    Ok(path) => Ok(path.into()),
+                    Err(_) => Err(Error::new(EINVAL)),
+                },
+            }
+        }
+        AF_INET if length < size_of::<InetAddress>() => Err(Error::new(EINVAL)),
+        AF_INET => {
+            // SAFETY: as above.
+            let InetAddress { port, address, .. } = unsafe { value(address.cast::<InetAddress>()) }?;
+            Ok(format!("{}", SocketAddrV4::new(address.into(), u16::from_be_bytes(port))))
+        }
+        // As connect(2) has it: the connection of a datagram socket is dissolved.
+        AF_UNSPEC => Ok(String::new()),
+        _ => Err(Error::new(EAFNOSUPPORT)),
     }
 }
 
@@ -94,40 +126,65 @@ unsafe fn tell_address(place: *mut c_void, length: *mut u32, address: &str) -> R
     if place.is_null() || length.is_null() {
         return Ok(());
     }
-    let whole = if address.is_empty() { PATH } else { PATH + address.len() + 1 };
-    let mut bytes = AF_UNIX.to_ne_bytes().to_vec();
-    bytes.extend(address.bytes().chain([0]));
+    let bytes = bytes_of(address);
     // SAFETY: the C program's pointers.
     unsafe {
         let room = slice_mut::<u8>(place.cast(), value(length)? as usize)?;
-        let fits = room.len().min(whole);
+        let fits = room.len().min(bytes.len());
         room[..fits].copy_from_slice(&bytes[..fits]);
-        put(length, whole as u32)
+        put(length, bytes.len() as u32)
     }
 }
 
-fn type_of(domain: c_int, kind: c_int, protocol: c_int) -> Result<(SocketType, u64)> {
-    if domain != c_int::from(AF_UNIX) {
-        return Err(Error::new(EAFNOSUPPORT));
+/// The structure that a C program expects for an address.
+fn bytes_of(address: &str) -> Vec<u8> {
+    if let Ok(inet) = address.parse::<SocketAddrV4>() {
+        let mut bytes = AF_INET.to_ne_bytes().to_vec();
+        bytes.extend(inet.port().to_be_bytes());
+        bytes.extend(inet.ip().octets());
+        bytes.extend([0; 8]);
+        return bytes;
     }
-    if protocol != 0 {
-        return Err(Error::new(EPROTONOSUPPORT));
+    let mut bytes = AF_UNIX.to_ne_bytes().to_vec();
+    if !address.is_empty() {
+        bytes.extend(address.bytes().chain([0]));
     }
+    bytes
+}
+
+fn type_of(kind: c_int) -> Result<(SocketType, u64)> {
     Ok((SocketType::try_from(kind & !TYPE_FLAGS)?, (kind as usize & O_NONBLOCK) as u64))
 }
 
 /// `socket(2)`.
 #[unsafe(no_mangle)]
 extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    let kind = type_of(domain, kind, protocol);
-    answer(kind.and_then(|(kind, flags)| libkq::process().socket(kind, flags)))
+    let make = || {
+        let (kind, flags) = type_of(kind)?;
+        let process = libkq::process();
+        match (u16::try_from(domain), protocol, kind) {
+            (Ok(AF_UNIX), 0, _) => process.socket(kind, flags),
+            (Ok(AF_INET), 0, _)
+            | (Ok(AF_INET), IPPROTO_TCP, SocketType::Stream)
+            | (Ok(AF_INET), IPPROTO_UDP, SocketType::Datagram) => process.inet_socket(kind, flags),
+            (Ok(AF_UNIX | AF_INET), ..) => Err(Error::new(EPROTONOSUPPORT)),
+            _ => Err(Error::new(EAFNOSUPPORT)),
+        }
+    };
+    answer(make())
 }
 
 /// `socketpair(2)`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut [c_int; 2]) -> c_int {
     let make = || {
-        let (kind, flags) = type_of(domain, kind, protocol)?;
+        let (kind, flags) = type_of(kind)?;
+        if domain != c_int::from(AF_UNIX) {
+            return Err(Error::new(if domain == c_int::from(AF_INET) { EOPNOTSUPP } else { EAFNOSUPPORT }));
+        }
+        if protocol != 0 {
+            return Err(Error::new(EPROTONOSUPPORT));
+        }
         if pair.is_null() {
             return Err(Error::new(EFAULT));
         }
@@ -142,14 +199,14 @@ unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pai
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bind(fd: c_int, to: *const c_void, length: u32) -> c_int {
     // SAFETY: the C program's pointer.
-    done(unsafe { address(to, length) }.and_then(|path| libkq::process().bind(fd, path)))
+    done(unsafe { address(to, length) }.and_then(|address| libkq::process().bind(fd, &address)))
 }
 
 /// `connect(2)`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn connect(fd: c_int, to: *const c_void, length: u32) -> c_int {
     // SAFETY: the C program's pointer.
-    done(unsafe { address(to, length) }.and_then(|path| libkq::process().connect(fd, path)))
+    done(unsafe { address(to, length) }.and_then(|address| libkq::process().connect(fd, &address)))
 }
 
 /// `listen(2)`.
@@ -218,13 +275,17 @@ extern "C" fn sockatmark(fd: c_int) -> c_int {
 
 /// Options with a number, by their `SO_*`.
 fn setting(level: c_int, option: c_int) -> Result<Setting> {
-    if level != SOL_SOCKET {
-        return Err(Error::new(ENOPROTOOPT));
+    match (level, option) {
+        (SOL_SOCKET, _) => {}
+        (IPPROTO_TCP, TCP_NODELAY) => return Ok(Setting::NoDelay),
+        _ => return Err(Error::new(ENOPROTOOPT)),
     }
     match option {
+        2 => Ok(Setting::ReuseAddress),
         3 => Ok(Setting::SocketType),
         7 => Ok(Setting::SendBuffer),
         8 => Ok(Setting::ReceiveBuffer),
+        9 => Ok(Setting::KeepAlive),
         10 => Ok(Setting::UrgentInline),
         18 => Ok(Setting::ReceiveLowWater),
         19 => Ok(Setting::SendLowWater),
@@ -306,7 +367,7 @@ unsafe extern "C" fn sendto(
     let send = || {
         // SAFETY: the C program's pointers.
         let (bytes, to) = unsafe { (slice(bytes.cast(), length)?, address(to, to_length)?) };
-        send_message(fd, bytes, to, &[], flags)
+        send_message(fd, bytes, &to, &[], flags)
     };
     count(send())
 }
@@ -386,7 +447,7 @@ unsafe extern "C" fn sendmsg(fd: c_int, header: *const Header, flags: c_int) -> 
         }
         // SAFETY: as above.
         let (to, sent) = unsafe { (address(header.name, header.name_length)?, descriptors(&header)?) };
-        send_message(fd, &bytes, to, &sent, flags)
+        send_message(fd, &bytes, &to, &sent, flags)
     };
     count(send())
 }

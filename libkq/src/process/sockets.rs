@@ -1,13 +1,15 @@
-//! Local sockets.
+//! Sockets: local ones, and TCP and UDP over IPv4.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::error::{EBADMSG, EINVAL, Error, Result};
+use abi::error::{EALREADY, EBADMSG, EINPROGRESS, EINVAL, EPROTONOSUPPORT, Error, Result};
 use abi::flag::{O_NONBLOCK, O_RDWR};
 use event_protocol::descriptor::message::{MAX_HANDLES, MAX_PAYLOAD, MessageFlags};
-use event_protocol::descriptor::names::{ACCEPT, DATAGRAM_SOCKET, PEER, RECORD_SOCKET, STREAM_SOCKET};
+use event_protocol::descriptor::names::{
+    ACCEPT, DATAGRAM_SOCKET, INET_DATAGRAM_SOCKET, INET_STREAM_SOCKET, PEER, RECORD_SOCKET, STREAM_SOCKET,
+};
 use event_protocol::descriptor::{Control, ControlReply, NONBLOCK, Setting};
 
 use super::Process;
@@ -41,12 +43,21 @@ impl TryFrom<i32> for SocketType {
 }
 
 impl SocketType {
-    /// By which path one is made.
+    /// By which path a local one is made.
     const fn path(self) -> &'static str {
         match self {
             SocketType::Stream => STREAM_SOCKET,
             SocketType::Datagram => DATAGRAM_SOCKET,
             SocketType::SeqPacket => RECORD_SOCKET,
+        }
+    }
+
+    /// By which path one over IPv4 is made. `EPROTONOSUPPORT`: there is none.
+    const fn inet_path(self) -> Result<&'static str> {
+        match self {
+            SocketType::Stream => Ok(INET_STREAM_SOCKET),
+            SocketType::Datagram => Ok(INET_DATAGRAM_SOCKET),
+            SocketType::SeqPacket => Err(Error::new(EPROTONOSUPPORT)),
         }
     }
 }
@@ -71,6 +82,12 @@ impl<P: Platform> Process<P> {
     pub fn socket(&self, kind: SocketType, flags: u64) -> Result<i32> {
         let flags = kept_flags(flags)? | O_RDWR as u64;
         self.insert(self.platform.open(kind.path(), flags)?, flags)
+    }
+
+    /// A socket of TCP or UDP over IPv4: its addresses are text, `10.0.2.15:80`. `socket(2)` with `AF_INET`.
+    pub fn inet_socket(&self, kind: SocketType, flags: u64) -> Result<i32> {
+        let flags = kept_flags(flags)? | O_RDWR as u64;
+        self.insert(self.platform.open(kind.inet_path()?, flags)?, flags)
     }
 
     /// Two sockets that are each other's peer. `socketpair(2)`.
@@ -104,11 +121,20 @@ impl<P: Platform> Process<P> {
     }
 
     /// Connects a socket. No address dissolves a datagram socket's connection. `EAGAIN`: the listener has no room now, and
-    /// the socket is nonblocking. `connect(2)`.
+    /// the socket is nonblocking. `EINPROGRESS`: it is nonblocking, and the connection is being made; WRITE is ready when it is
+    /// there, or [`take_error`](Process::take_error) tells why not. `connect(2)`.
     pub fn connect(&self, fd: i32, address: &str) -> Result<()> {
         let file = self.file_or_bad(fd)?;
         let flags = if file.is_nonblocking() { NONBLOCK } else { 0 };
-        self.platform.control(file.handle(), Control::Connect(address.into()), flags).map(drop)
+        match self.platform.control(file.handle(), Control::Connect(address.into()), flags) {
+            // One whose wait was interrupted goes on with it.
+            Err(Error { errno: EINPROGRESS | EALREADY }) if !file.is_nonblocking() => self
+                .waiting(fd, &file, false, Conditions::OUT, |wait| {
+                    self.platform.control(file.handle(), Control::Connected, wait)
+                })
+                .map(drop),
+            begun => begun.map(drop),
+        }
     }
 
     /// No more is read, written or both. `EINVAL`: neither. `shutdown(2)`.

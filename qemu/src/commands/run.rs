@@ -46,7 +46,8 @@ pub const COMMAND: Command = Command {
     --app NAME       the application whose end powers the machine off (kqcat)
     --arg VALUE      an argument for that application; may be repeated
     --manifest NAME  a file of qemu/manifests (default)
-    --device NAME    a device of QEMU's with its properties, as virtio-rng-pci,max-bytes=64; may be repeated
+    --device NAME    a device of QEMU's with its properties, as virtio-rng-pci,max-bytes=64; may be repeated;
+                     virtio-net-pci,forward=8080:80 leads from a port of the host's loopback address to one of the guest's
     --no-build       take the programs as they were built last
     --timeout S      kill after S seconds, 0 for never (at a terminal: never, otherwise 600)
     KQ_QEMU in the environment overrides the emulator's binary.",

@@ -24,6 +24,38 @@ pub struct Device {
     /// What is on it, if it is a disk.
     #[serde(default)]
     pub disk: Option<Disk>,
+    /// What it is connected to, if it is a network card.
+    #[serde(default)]
+    pub network: Option<Network>,
+}
+
+/// A network of QEMU's own, 10.0.2.0/24, which leads nowhere: only the host reaches the guest, on these ports.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Ports of the guest that the host reaches.
+    #[serde(default)]
+    pub forward: Vec<Forward>,
+    /// Further options of QEMU's `-netdev user`.
+    #[serde(default)]
+    pub options: String,
+}
+
+/// A TCP port of the guest that is one of the host's loopback address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(from = "u16")]
+pub struct Forward {
+    /// The host's.
+    pub host: u16,
+    /// The guest's.
+    pub guest: u16,
+}
+
+impl From<u16> for Forward {
+    /// Of the host's ports one is chosen when the machine is run.
+    fn from(guest: u16) -> Forward {
+        Forward { host: 0, guest }
+    }
 }
 
 /// A disk: a file that is made for the run. Each sector begins with its number (eight bytes, little-endian), the rest is zero.
@@ -38,7 +70,7 @@ pub struct Disk {
 }
 
 impl Device {
-    /// From a command line: `MODEL[,PROPERTIES]`.
+    /// From a command line: `MODEL[,PROPERTIES]`; of a network card `forward=HOST:GUEST` is not QEMU's.
     pub fn parse(text: &str) -> Result<Device> {
         let (model, properties) = text.split_once(',').unwrap_or((text, ""));
         if model.is_empty() {
@@ -48,7 +80,26 @@ impl Device {
                 "write it as `qemu-system-x86_64 -device help` does: virtio-rng-pci",
             ));
         }
-        Ok(Device { model: model.to_owned(), properties: properties.to_owned(), ..Device::default() })
+        let mut device = Device { model: model.to_owned(), ..Device::default() };
+        let (forwards, properties): (Vec<&str>, Vec<&str>) =
+            properties.split(',').partition(|property| property.starts_with("forward="));
+        device.properties = properties.join(",");
+        if model.starts_with("virtio-net") {
+            device.network = Some(Network::default());
+        }
+        for forward in forwards {
+            let ports = forward.trim_start_matches("forward=").split_once(':');
+            let ports = ports.and_then(|(host, guest)| Some((host.parse().ok()?, guest.parse().ok()?)));
+            let (Some((host, guest)), Some(network)) = (ports, &mut device.network) else {
+                return Err(Failure::new(
+                    format!("add the device {text}"),
+                    format!("{forward} is not HOST:GUEST, two ports, of a virtio-net-pci"),
+                    "write it as in virtio-net-pci,forward=8080:80",
+                ));
+            };
+            network.forward.push(Forward { host, guest });
+        }
+        Ok(device)
     }
 
     /// Arguments for the device that is number `index` of the machine; its disk is at `disk`.
@@ -65,6 +116,15 @@ impl Device {
             let separator = if options.is_empty() { "" } else { "," };
             add("-drive", format!("if=none,id=disk{index},format=raw,file={path}{separator}{options}"));
             device += &format!(",drive=disk{index}");
+        }
+        if let Some(Network { forward, options }) = &self.network {
+            let forward = forward
+                .iter()
+                .map(|Forward { host, guest }| format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
+            let separator = if options.is_empty() { "" } else { "," };
+            let forward: String = forward.collect();
+            add("-netdev", format!("user,id=net{index},restrict=on{forward}{separator}{options}"));
+            device += &format!(",netdev=net{index}");
         }
         if !self.properties.is_empty() {
             device += &format!(",{}", self.properties);
@@ -110,6 +170,22 @@ mod tests {
         let device = Device { on_root: true, ..Device::parse("virtio-rng-pci").unwrap() };
         assert_eq!(said(&device, 0), "-device virtio-rng-pci");
         assert!(Device::parse("").is_err() && Device::parse(",vectors=0").is_err());
+    }
+
+    #[test]
+    fn a_network_leads_to_the_host_alone() {
+        let device = Device::parse("virtio-net-pci,forward=8080:80,mac=52:54:00:12:34:57").unwrap();
+        assert_eq!(
+            said(&device, 1),
+            "-device pcie-root-port,id=port1,chassis=2 \
+             -netdev user,id=net1,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80 \
+             -device virtio-net-pci,bus=port1,netdev=net1,mac=52:54:00:12:34:57"
+        );
+        assert_eq!(Device::parse("virtio-net-pci").unwrap().network, Some(Network::default()));
+        for bad in ["virtio-net-pci,forward=80", "virtio-net-pci,forward=a:80", "virtio-rng-pci,forward=1:2"]
+        {
+            assert!(Device::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

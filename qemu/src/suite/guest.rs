@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,6 +14,7 @@ use super::{
     harness::Said,
     jobs::{self, Job},
     names::Words,
+    peer::Client,
     report::Report,
     table::{self, Mode, Table, Test},
     twin,
@@ -22,6 +25,7 @@ use crate::{
         Machine, Outcome,
         console::{Console, Input},
         exit::Status,
+        loopback::Reserved,
         text::LineEndings,
     },
     software::{
@@ -138,12 +142,15 @@ fn boots(test: &Test) -> impl Iterator<Item = Boot<'_>> {
 
 fn one(boot: &Boot, image: BootImage, twin: Option<BootImage>, plan: &Plan, report: &Report) -> Result<()> {
     let test = boot.test;
+    let mut devices = test.devices.clone();
+    let _ports = Reserved::choose(&mut devices)?;
+    let port = Test::port(&devices);
     let machine = Machine {
         cpus: boot.cpus,
         memory: test.memory,
         accelerator: boot.mode.accelerator(),
         image,
-        devices: test.devices.clone(),
+        devices,
         arguments: Vec::new(),
     };
     let mut said = Vec::new();
@@ -157,16 +164,31 @@ fn one(boot: &Boot, image: BootImage, twin: Option<BootImage>, plan: &Plan, repo
         said.extend(bytes);
         Ok(())
     };
-    let outcome = machine.run(Console {
-        input: Input::Script(test.dialogue()),
-        output: &mut output,
-        limit: Some(Duration::from_secs(test.timeout)),
-        signals: None,
-    })?;
+    let over = &AtomicBool::new(false);
+    let (outcome, peer) = thread::scope(|scope| {
+        let peer = test.peer.zip(port);
+        let peer = peer.map(|(peer, port)| scope.spawn(move || peer.run(Client { port, over })));
+        let outcome = machine.run(Console {
+            input: Input::Script(test.dialogue()),
+            output: &mut output,
+            limit: Some(Duration::from_secs(test.timeout)),
+            signals: None,
+        });
+        over.store(true, Ordering::Relaxed);
+        let peer = peer.map(|peer| peer.join().unwrap_or_else(|_| Err("it panicked".to_owned())));
+        (outcome, peer)
+    });
+    let outcome = outcome?;
     let time = begin.elapsed();
     let text = String::from_utf8_lossy(&said);
     let told = test.told(&text);
     let mut fault = fault(test, &outcome, &text, &told);
+    if let Some(Err(why)) = peer {
+        fault = Some(format!(
+            "{why} (the host's side){}",
+            fault.map_or(String::new(), |fault| format!("; {fault}"))
+        ));
+    }
     if let (None, Some(image)) = (&fault, twin) {
         fault = twin::difference(&text, &Machine { image, ..machine }, test)?;
     }

@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde::Deserialize;
 
-use super::harness::Said;
+use super::{harness::Said, peer::Peer};
 use crate::{
     machine::{
         Accelerator,
@@ -52,6 +52,9 @@ pub struct Test {
     /// What is on its PCI bus.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// What comes from the host, through the first port that its network card forwards.
+    #[serde(default)]
+    pub peer: Option<Peer>,
     /// Longest time of one boot in seconds.
     #[serde(default = "timeout")]
     pub timeout: u64,
@@ -76,6 +79,16 @@ pub struct Test {
 }
 
 impl Test {
+    /// The port of the host that leads to the guest, of these devices.
+    pub fn port(devices: &[Device]) -> Option<u16> {
+        devices
+            .iter()
+            .flat_map(|device| &device.network)
+            .flat_map(|network| &network.forward)
+            .map(|f| f.host)
+            .next()
+    }
+
     /// What the report calls it.
     pub fn name(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.program)
@@ -188,7 +201,7 @@ mod tests {
         for test in table.tests {
             assert!(!test.cpus.is_empty() && !test.modes.is_empty(), "{} is never run", test.program);
             assert!(
-                test.harness || test.twin.is_some() || !test.output.is_empty(),
+                test.harness || test.twin.is_some() || test.peer.is_some() || !test.output.is_empty(),
                 "{} cannot fail by its output",
                 test.program
             );

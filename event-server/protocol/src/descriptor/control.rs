@@ -72,6 +72,9 @@ pub enum Control {
         /// The document.
         bytes: Vec<u8>,
     },
+    /// Socket: waits until the connection is made that [`Control::Connect`] has begun, which said EINPROGRESS. What it failed of is
+    /// the answer, and no longer pending. → `Done`.
+    Connected,
 }
 
 /// Answers to [`Control`].
@@ -130,6 +133,12 @@ pub enum Setting {
     Listening,
     /// Urgent data stays in the stream (`SO_OOBINLINE`).
     UrgentInline,
+    /// An address can be bound though connections that were made there have not quite ended (`SO_REUSEADDR`).
+    ReuseAddress,
+    /// An idle connection is looked after (`SO_KEEPALIVE`).
+    KeepAlive,
+    /// Small segments do not wait for others (`TCP_NODELAY`).
+    NoDelay,
 }
 
 /// How a terminal treats its input and output (termios(4)).

@@ -16,5 +16,9 @@ pub const STREAM_SOCKET: &str = "/dev/socket/stream";
 pub const DATAGRAM_SOCKET: &str = "/dev/socket/datagram";
 /// A new socket for records over a connection (`SOCK_SEQPACKET`).
 pub const RECORD_SOCKET: &str = "/dev/socket/seqpacket";
+/// A new TCP socket over IPv4; addresses are text, `10.0.2.15:80`.
+pub const INET_STREAM_SOCKET: &str = "/dev/net/stream";
+/// A new UDP socket over IPv4.
+pub const INET_DATAGRAM_SOCKET: &str = "/dev/net/datagram";
 /// Where files have their names.
 pub const FILES: [&str; 2] = ["/tmp", "/data"];

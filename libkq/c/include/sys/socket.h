@@ -1,4 +1,4 @@
-/* Local sockets. */
+/* Local sockets, and TCP and UDP over IPv4. */
 #ifndef KQ_SYS_SOCKET_H
 #define KQ_SYS_SOCKET_H
 
@@ -8,10 +8,14 @@
 typedef unsigned socklen_t;
 typedef unsigned short sa_family_t;
 
+#define AF_UNSPEC 0
 #define AF_UNIX 1
 #define AF_LOCAL AF_UNIX
+#define AF_INET 2
+#define PF_UNSPEC AF_UNSPEC
 #define PF_UNIX AF_UNIX
 #define PF_LOCAL AF_UNIX
+#define PF_INET AF_INET
 
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
@@ -21,10 +25,12 @@ typedef unsigned short sa_family_t;
 #define SOCK_CLOEXEC 0x01000000
 
 #define SOL_SOCKET 1
+#define SO_REUSEADDR 2
 #define SO_TYPE 3
 #define SO_ERROR 4
 #define SO_SNDBUF 7
 #define SO_RCVBUF 8
+#define SO_KEEPALIVE 9
 #define SO_OOBINLINE 10
 #define SO_RCVLOWAT 18
 #define SO_SNDLOWAT 19

@@ -1,0 +1,322 @@
+//! All sockets, and what has to be told of each act.
+
+mod connect;
+mod end;
+mod options;
+mod shares;
+mod transfer;
+
+use crate::port::Card;
+use crate::ports::Ports;
+use crate::socket::{Kind, Options, Ready, Role, Socket, is_made};
+use crate::stack::{PATIENCE, Stack};
+use abi::error::{EBADF, ECONNREFUSED, ECONNRESET, ETIMEDOUT, Error, Result};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::mem;
+use end::Lingering;
+use shares::Shares;
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::tcp::State;
+
+pub use shares::{MOST, MOST_OF_CLIENT};
+pub use transfer::{Received, Undo};
+
+/// A socket's number, never used again.
+pub type Id = u64;
+
+/// Bytes of each buffer of a socket, unless it is told otherwise.
+pub const BUFFER: usize = 32 * 1024;
+/// The smallest and largest that it can be told to have.
+pub const BUFFERS: core::ops::RangeInclusive<usize> = 4096..=BUFFER;
+/// Space at which a socket is writable.
+pub const SEND_LOW: u32 = 2048;
+/// Connections to one listener that wait to be accepted, at most.
+pub const MAX_BACKLOG: usize = 64;
+/// Frames that are looked at before others have their turn.
+const FRAMES: usize = 128;
+
+/// A socket whose readiness changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Which.
+    pub socket: Id,
+    /// How ready reading and writing are now.
+    pub ready: [Ready; 2],
+    /// Whether something came, for each.
+    pub news: [bool; 2],
+}
+
+/// Sockets, and the stack that they use.
+pub struct Sockets<C> {
+    stack: Stack<C>,
+    sockets: BTreeMap<Id, Socket>,
+    next: Id,
+    ports: Ports,
+    shares: Shares,
+    lingering: VecDeque<Lingering>,
+    changes: Vec<Change>,
+    /// There are frames that were not looked at yet.
+    more: bool,
+    deadline: u64,
+}
+
+impl<C: Card> Sockets<C> {
+    /// None, over a stack.
+    pub fn new(stack: Stack<C>) -> Sockets<C> {
+        Sockets {
+            stack,
+            sockets: BTreeMap::new(),
+            next: 1,
+            ports: Ports::default(),
+            shares: Shares::default(),
+            lingering: VecDeque::new(),
+            changes: Vec::new(),
+            more: false,
+            deadline: 0,
+        }
+    }
+
+    /// The stack.
+    pub fn stack(&self) -> &Stack<C> {
+        &self.stack
+    }
+
+    /// The same.
+    pub fn stack_mut(&mut self) -> &mut Stack<C> {
+        &mut self.stack
+    }
+
+    /// A new socket of a client.
+    pub fn create(&mut self, kind: Kind, client: u64) -> Id {
+        let options = Options {
+            receive_buffer: BUFFER,
+            send_buffer: BUFFER,
+            receive_low: 1,
+            send_low: SEND_LOW,
+            no_delay: false,
+            keep_alive: false,
+        };
+        self.insert(Socket {
+            kind,
+            client,
+            role: Role::Idle,
+            bound: None,
+            read_shut: false,
+            write_shut: false,
+            error: 0,
+            returned: VecDeque::new(),
+            inbox: VecDeque::new(),
+            options,
+            shown: [Ready::default(); 2],
+        })
+    }
+
+    fn insert(&mut self, socket: Socket) -> Id {
+        let id = self.next;
+        self.next += 1;
+        self.sockets.insert(id, socket);
+        id
+    }
+
+    /// A socket. EBADF.
+    pub fn get(&self, id: Id) -> Result<&Socket> {
+        self.sockets.get(&id).ok_or(Error::new(EBADF))
+    }
+
+    fn get_mut(&mut self, id: Id) -> Result<&mut Socket> {
+        self.sockets.get_mut(&id).ok_or(Error::new(EBADF))
+    }
+
+    /// How ready a socket is now, for reading and for writing.
+    pub fn ready(&self, id: Id) -> Result<[Ready; 2]> {
+        let socket = self.get(id)?;
+        Ok([socket.readable(&self.stack), socket.writable(&self.stack)])
+    }
+
+    /// Sockets, those of the stack, and of these those that nobody has any more.
+    pub fn load(&self) -> (usize, usize, usize) {
+        (self.sockets.len(), self.shares.all(), self.lingering.len())
+    }
+
+    /// When [`Sockets::run`] is to be called next, monotonic ns.
+    pub fn deadline(&self) -> u64 {
+        if self.more { 0 } else { self.deadline }
+    }
+
+    /// Whether there are frames that were not looked at yet.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// What has to be told since the last call.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        mem::take(&mut self.changes)
+    }
+
+    /// The stack goes on: frames come in and go out.
+    pub fn run(&mut self) {
+        let mut left = FRAMES;
+        loop {
+            let mut any = false;
+            while left > 0 {
+                self.refill();
+                if !self.stack.take_in() {
+                    break;
+                }
+                any = true;
+                left -= 1;
+            }
+            any |= self.stack.send_out();
+            // A question about an address, which was asked instead of what was to be sent, is no change of a socket.
+            any |= self.stack.port().has_turned() && self.stack.port().card.has_room();
+            if !any || left == 0 {
+                break;
+            }
+        }
+        self.stack.port_mut().card.flush();
+        self.notice();
+        self.look_after_lingering();
+        self.refill();
+        self.more = left == 0;
+        self.deadline = self.stack.deadline().min(self.lingering_deadline());
+    }
+
+    /// Every listener that has room has one socket that waits for the next connection; the ports of the others are full.
+    fn refill(&mut self) {
+        let listeners: Vec<Id> = self
+            .sockets
+            .iter()
+            .filter(|(_, socket)| matches!(socket.role, Role::Listening { .. }))
+            .map(|(&id, _)| id)
+            .collect();
+        let mut full = mem::take(&mut self.stack.port_mut().full);
+        full.clear();
+        for id in listeners {
+            if !self.refill_one(id)
+                && let Some(port) = self.sockets.get(&id).and_then(|socket| socket.bound)
+            {
+                full.insert(port.port());
+            }
+        }
+        self.stack.port_mut().full = full;
+    }
+
+    /// Whether the listener can take a connection.
+    fn refill_one(&mut self, id: Id) -> bool {
+        let Some(socket) = self.sockets.get_mut(&id) else { return false };
+        let (client, options, bound, shut) = (socket.client, socket.options, socket.bound, socket.read_shut);
+        let Role::Listening { waiting, most } = &mut socket.role else { return false };
+        let (stack, shares, most) = (&mut self.stack, &mut self.shares, *most);
+        // Those that came to nothing go; of several that wait for the next connection one stays.
+        let mut listens = false;
+        waiting.retain(|&handle| {
+            let keep = match stack.tcp(handle).state() {
+                State::Listen => !mem::replace(&mut listens, true),
+                State::Closed => false,
+                _ => true,
+            };
+            if !keep {
+                stack.remove(handle);
+                shares.give_back(client);
+            }
+            keep
+        });
+        if listens {
+            // Behind those that are made: it is the last to be accepted.
+            let at = waiting.iter().position(|&handle| stack.tcp(handle).state() == State::Listen);
+            if let Some(at) = at {
+                let handle = waiting.remove(at);
+                waiting.push(handle);
+            }
+            return waiting.len() <= most;
+        }
+        let Some(bound) = bound.filter(|_| !shut && waiting.len() < most) else { return false };
+        let Ok(handle) = self.acquire(client, options) else { return false };
+        if self.stack.listen(handle, bound).is_err() {
+            self.release(client, handle);
+            return false;
+        }
+        if let Some(Socket { role: Role::Listening { waiting, .. }, .. }) = self.sockets.get_mut(&id) {
+            waiting.push(handle);
+        }
+        true
+    }
+
+    /// A socket of the stack for a client. ENOBUFS.
+    fn acquire(&mut self, client: u64, options: Options) -> Result<SocketHandle> {
+        if !self.shares.has_room(client) {
+            self.evict(client);
+        }
+        self.shares.take(client)?;
+        match self.stack.add_tcp(options.receive_buffer, options.send_buffer) {
+            Ok(handle) => {
+                options::apply(self.stack.tcp_mut(handle), options);
+                Ok(handle)
+            }
+            Err(error) => {
+                self.shares.give_back(client);
+                Err(error)
+            }
+        }
+    }
+
+    fn release(&mut self, client: u64, handle: SocketHandle) {
+        self.stack.remove(handle);
+        self.shares.give_back(client);
+    }
+
+    /// Finds what has become of all sockets, and what is to be told of it.
+    pub fn notice(&mut self) {
+        let ids: Vec<Id> = self.sockets.keys().copied().collect();
+        for id in ids {
+            self.follow(id);
+            self.show(id);
+        }
+    }
+
+    /// What the stack did to a socket.
+    fn follow(&mut self, id: Id) {
+        let now = self.stack.now();
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let client = socket.client;
+        match &mut socket.role {
+            Role::Connecting { handle, since } => {
+                let (handle, since) = (*handle, *since);
+                let state = self.stack.tcp(handle).state();
+                if state == State::Closed {
+                    socket.error = if now >= since + PATIENCE { ETIMEDOUT } else { ECONNREFUSED };
+                    socket.role = Role::Failed;
+                    self.release(client, handle);
+                } else if is_made(state) {
+                    socket.role = Role::Connected { handle, state };
+                }
+            }
+            Role::Connected { handle, state } => {
+                let is = self.stack.tcp(*handle).state();
+                let was = mem::replace(state, is);
+                let was_ending =
+                    matches!(was, State::LastAck | State::TimeWait | State::Closing | State::Closed);
+                if is == State::Closed && !was_ending {
+                    socket.error = ECONNRESET;
+                }
+            }
+            Role::Datagrams { handle, peer } => {
+                let (handle, peer) = (*handle, *peer);
+                transfer::collect(self.stack.udp_mut(handle), socket, peer);
+            }
+            Role::Idle | Role::Listening { .. } | Role::Failed => {}
+        }
+    }
+
+    /// What is to be told of a socket, if it is not what was told before.
+    fn show(&mut self, id: Id) {
+        let Ok(ready) = self.ready(id) else { return };
+        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let before = mem::replace(&mut socket.shown, ready);
+        if ready != before {
+            let news = [ready[0].is_news(&before[0]), ready[1].is_news(&before[1])];
+            self.changes.push(Change { socket: id, ready, news });
+        }
+    }
+}
