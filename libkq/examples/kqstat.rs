@@ -156,9 +156,15 @@ fn processes(figures: &mut Figures) -> Result<()> {
     }
     // A service is called like the driver that serves it. Who serves none, or speaks another protocol, is no driver.
     for process in living.iter().filter(|process| process.name != SERVICE) {
-        let Ok(service) = init::connect_until(&process.name, clock::now_ns()) else { continue };
+        let Ok(service) = init::connect_until(&process.name, clock::after(PATIENCE)) else { continue };
         let asked = ipc::call(&service, INSPECT, [0; 4], 0, vec![], clock::after(PATIENCE));
-        let Ok((reply, _)) = asked else { continue };
+        let reply = match asked {
+            Ok((reply, _)) => reply,
+            Err(error) => {
+                figures.add(format!("driver.{}", process.name), error);
+                continue;
+            }
+        };
         let mut bytes = vec![0; reply.tag.bytes()];
         ipc::read_bytes(reply.tag.bytes(), &mut bytes);
         for line in String::from_utf8_lossy(&bytes).lines() {
