@@ -132,7 +132,7 @@ impl Client {
 }
 
 fn add(source: SourceId, bank: u8, slot: u32, filters: Filters) -> Change {
-    Change::Add { source, bank, slot, generation: 1, filters, view: View::Kevent }
+    Change::Add { source, bank, slot, generation: 1, filters, view: View::Kevent, exclusive: false }
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn r56_every_wrong_change_has_its_error() {
         (add(source, 0, SLOTS, Filters::READ), EINVAL),
         (add(source, 1, 0, Filters::READ), EINVAL),
         (Change::Delete { bank: 0, slot: 0, generation: 1 }, ENOENT),
-        (Change::Modify { bank: 9, slot: 9, generation: 1, filters: Filters::READ }, ENOENT),
+        (Change::Modify { bank: 9, slot: 9, generation: 1, filters: Filters::READ, exclusive: false }, ENOENT),
     ] {
         assert_eq!(world.change(&client, change), Err(errno), "{change:?}");
     }
@@ -410,7 +410,7 @@ fn r34_a_queue_closes_with_its_notes_whatever_went_before() {
             world.add(&client, source, &cell, slot).unwrap();
         }
         world.change(&client, Change::Delete { bank: 0, slot: gone, generation: 1 }).unwrap();
-        world.shard.close_queue(id, 0).unwrap();
+        world.shard.close_queue(id, 0, &mut world.kernel).unwrap();
         let stats = world.shard.stats();
         assert_eq!((stats.notes, stats.knotes, stats.queues), (0, 0, 0));
     }
@@ -455,7 +455,7 @@ fn a_session_that_is_over_opens_nothing_more() {
     let mut world = World::new();
     let client = world.client();
     let id = client.session.id();
-    world.shard.client_closed(id);
+    world.shard.client_closed(id, &mut world.kernel);
     assert_eq!(world.directory.session(id).unwrap_err().errno, ENOTCONN);
     assert_eq!(world.directory.queue(id, 0).unwrap_err().errno, ENOTCONN);
     world.directory.end(id);

@@ -56,7 +56,7 @@ impl World {
 
     fn close(&mut self, session: Arc<Session<Memory>>) {
         self.directory.end(session.id());
-        self.shard.client_closed(session.id());
+        self.shard.client_closed(session.id(), &mut self.kernel);
     }
 
     fn attach(&mut self, caller: Caller) -> Result<DriverId, i32> {
@@ -198,7 +198,7 @@ fn r55_a_client_pays_for_queues_and_notes() {
     let memory = world.directory.queue(id, 0).unwrap();
     let add = |world: &mut World, slot| {
         let (filters, view) = (Filters::READ, View::Kevent);
-        let change = Change::Add { source, bank: 0, slot, generation: 1, filters, view };
+        let change = Change::Add { source, bank: 0, slot, generation: 1, filters, view, exclusive: false };
         let (_, failures) = world.shard.change(id, 0, &memory, 1, &[change], &mut world.kernel).unwrap();
         failures.first().map_or(Ok(()), |failure| Err(failure.errno as i32))
     };
@@ -213,7 +213,7 @@ fn r55_a_client_pays_for_queues_and_notes() {
     let used = world.used(application(7));
     world.directory.close_queue(id, 0).unwrap();
     drop(memory);
-    world.shard.close_queue(id, 0).unwrap();
+    world.shard.close_queue(id, 0, &mut world.kernel).unwrap();
     assert_eq!(world.used(application(7)), used - 4 * cost::NOTE - (with_queue - before));
 }
 

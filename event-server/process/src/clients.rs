@@ -44,13 +44,13 @@ impl ShardThread {
             }
             Request::CloseQueue { queue } => {
                 self.setup.directory.lock().close_queue(client, queue)?;
-                self.shard.close_queue(client, queue)?;
+                self.shard.close_queue(client, queue, &mut self.world)?;
                 Reply::Done
             }
             Request::Meet { shard } => return self.meet(client, shard),
             Request::Adopt => return self.adopt(client, arrivals.badge(0)?),
             Request::Release { source } => {
-                self.shard.release(client, source)?;
+                self.shard.release(client, source, &mut self.world)?;
                 Reply::Done
             }
             Request::Change { queue, failures_allowed, changes } => {
@@ -59,6 +59,10 @@ impl ShardThread {
                 let (processed, failures) =
                     self.shard.change(client, queue, &memory, failures_allowed, &changes, world)?;
                 Reply::Changed { processed, failures }
+            }
+            Request::HandBack { queue } => {
+                self.shard.hand_back(client, queue, &mut self.world)?;
+                Reply::Done
             }
             Request::Stats => Reply::Stats(self.shard.stats()),
         };

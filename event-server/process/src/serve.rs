@@ -74,8 +74,11 @@ impl ShardThread {
                     next = self.hear(&received);
                     continue;
                 }
-                // There is unfinished work, and nobody else to hear first.
-                Err(error) if error.errno == ETIMEDOUT => 0,
+                // There is unfinished work, and nobody else to hear first; or a waiter did not come back in time.
+                Err(error) if error.errno == ETIMEDOUT => {
+                    self.shard.expired(&mut self.world);
+                    0
+                }
                 Err(error) => match self.recover(next, error) {
                     Ok(()) => {
                         next = Next::Receive;
@@ -93,7 +96,7 @@ impl ShardThread {
 
     #[inline]
     fn receive(&mut self, next: Next) -> Result<Received> {
-        let deadline = if self.unfinished == 0 { FOREVER } else { 0 };
+        let deadline = if self.unfinished == 0 { self.shard.deadline().unwrap_or(FOREVER) } else { 0 };
         match next {
             Next::Receive => self.endpoint.recv(deadline),
             Next::Wake(waiter) => raw::signal_and_wait(waiter, CHOSEN, self.endpoint.handle(), deadline),
@@ -150,7 +153,7 @@ impl ShardThread {
         match Badge::decode(badge) {
             Badge::Client(client) => {
                 self.setup.end_client(client);
-                self.shard.client_closed(client);
+                self.shard.client_closed(client, &mut self.world);
             }
             Badge::Driver(driver) => self.shard.driver_closed(driver, &mut self.world),
             Badge::Source(source) => self.shard.watch_closed(source, &mut self.world),

@@ -38,6 +38,14 @@ pub struct Kernel {
     pub signalled: Vec<Handle>,
     /// Sessions that were ended.
     pub lies: Vec<(Liar, Fault)>,
+    /// The CPU that the shard runs on.
+    pub cpu: u32,
+    /// CPUs that have nothing to run: a bit for each.
+    pub idle: u32,
+    /// The shard's CPU has nothing else to run.
+    pub quiet: bool,
+    /// Monotonic ns.
+    pub now: u64,
 }
 
 impl Kernel {
@@ -59,6 +67,26 @@ impl Host for Kernel {
 
     fn close(&mut self, handle: Handle) {
         assert!(self.pages.remove(&handle).is_some(), "a page is given back twice");
+    }
+
+    fn cpu(&self) -> u32 {
+        self.cpu
+    }
+
+    fn cpus(&self) -> u32 {
+        4
+    }
+
+    fn is_idle(&self, cpu: u32) -> bool {
+        self.idle & 1 << (cpu & 31) != 0
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    fn now(&self) -> u64 {
+        self.now
     }
 
     fn signal(&mut self, notification: Handle) {

@@ -245,6 +245,7 @@ impl<M: Mapped> Shard<M> {
         if !self.graph.sources.get(index).is_some_and(unused) {
             return;
         }
+        self.graph.settle(host);
         let Some(source) = self.graph.sources.remove(index) else { return };
         self.unmake(source.client);
         let Some(page) = self.graph.pages.get_mut(source.page) else { return };

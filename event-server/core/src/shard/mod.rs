@@ -10,6 +10,7 @@ use event_protocol::badge::{ClientId, DriverId};
 use event_protocol::changed::Drain;
 use event_protocol::control::limits::{MAX_DRIVERS, MAX_NAME};
 use event_protocol::control::lobby::Stats;
+use event_protocol::control::policy::Policy;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
 use event_protocol::shared::{KeptChanged, Mapped};
@@ -98,6 +99,22 @@ impl<M: Mapped> Shard<M> {
         }
     }
 
+    /// Whom arrivals wake that exclusive notes wait for, where neither note nor source says it.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.graph.policy = policy;
+    }
+
+    /// When [`Shard::expired`] has something to do: monotonic ns.
+    #[inline]
+    pub fn deadline(&self) -> Option<u64> {
+        self.graph.leases.deadline()
+    }
+
+    /// Waiters that were chosen and have not come back by now are given up, and others are woken.
+    pub fn expired<H: Host<Memory = M>>(&mut self, host: &mut H) {
+        self.graph.expire(host.now(), host);
+    }
+
     /// Counts a request.
     pub fn count_request(&mut self) {
         self.graph.stats.requests += 1;
@@ -159,7 +176,7 @@ impl<M: Mapped> Shard<M> {
             if let Some(id) = self.clients.get(client).map(|client| client.session.id()) {
                 self.graph.stats.lies += 1;
                 host.ended(Peer::Client(id), fault);
-                self.client_closed(id);
+                self.client_closed(id, host);
             }
         }
     }

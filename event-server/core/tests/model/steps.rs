@@ -94,7 +94,7 @@ impl World {
                     return;
                 };
                 let Some(member) = &self.clients[client] else { return };
-                self.shard.release(member.id, self.sources[source].id).unwrap();
+                self.shard.release(member.id, self.sources[source].id, &mut self.kernel).unwrap();
                 self.sources[source].adopters.remove(&client);
                 self.forget_notes(source, Some(client));
             }

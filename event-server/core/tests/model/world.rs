@@ -195,7 +195,7 @@ impl World {
             own.bank.slots(own.layout).unwrap()[slot as usize].begin(generation, terms, cell);
         }
         let filters = Filters::READ;
-        let change = Change::Add { source: found.id, bank: 0, slot, generation, filters, view: View::Kevent };
+        let change = Change::Add { source: found.id, bank: 0, slot, generation, filters, view: View::Kevent, exclusive: false };
         let (processed, failures) =
             self.shard.change(member.id, queue, &memory, 1, &[change], &mut self.kernel).unwrap();
         assert_eq!(processed, 1);
@@ -302,7 +302,7 @@ impl World {
         member.queues.remove(&number);
         member.parked.retain(|_, on| *on != number);
         self.directory.close_queue(id, number).unwrap();
-        self.shard.close_queue(id, number).unwrap();
+        self.shard.close_queue(id, number, &mut self.kernel).unwrap();
         let queue = self.create_queue(id, number);
         self.clients[client].as_mut().unwrap().queues.insert(number, queue);
     }
@@ -336,7 +336,7 @@ impl World {
         let Some(client) = self.clients[number].take() else { return };
         assert_eq!(self.directory.end(client.id).len(), WAITERS as usize);
         assert!(client.session.is_ended());
-        self.shard.client_closed(client.id);
+        self.shard.client_closed(client.id, &mut self.kernel);
         for source in &mut self.sources {
             source.adopters.remove(&number);
         }

@@ -99,6 +99,10 @@ pub struct Stats {
     pub activations: u64,
     /// Waiters chosen and signalled.
     pub wakes: u64,
+    /// Of these, for exclusive notes.
+    pub leases: u64,
+    /// Of these again, those that went to another since the first did not come, or gave it back.
+    pub handed_on: u64,
     /// Requests served.
     pub requests: u64,
     /// Sessions ended for lying.

@@ -16,6 +16,7 @@ pub mod client;
 pub mod driver;
 pub mod limits;
 pub mod lobby;
+pub mod policy;
 
 /// Name of the service with init.
 pub const SERVICE: &str = "event";
