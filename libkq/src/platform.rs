@@ -66,6 +66,10 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// Closes a queue in the shards of the mask.
     fn close_queue(&self, queue: QueueNumber, shards: u64);
 
+    /// A waiter that was chosen on a queue is not for it, and nobody else is parked there: see
+    /// [`Request::HandBack`](event_protocol::control::client::Request::HandBack), in the shards of the mask.
+    fn hand_back(&self, queue: QueueNumber, shards: u64);
+
     /// Applies changes, in order, in the shard where their sources are at home, and stops after so many failures.
     fn changes(
         &self,

@@ -19,7 +19,7 @@ use crate::file::{File, Files, Target};
 use crate::interruption::{Call, SignalMask, deadline};
 use crate::nesting::{Inner, nest};
 use crate::platform::Platform;
-use crate::set::{Order, Set};
+use crate::set::{Member, Order, Set};
 use crate::sync::Mutex;
 pub use event::{EpollEvent, EpollFlags, EpollOp};
 use item::{Events, Item, Key};
@@ -175,12 +175,12 @@ impl<P: Platform> Epoll<P> {
     fn modify(&self, order: &Order<'_>, index: u32, event: EpollEvent) -> Result<()> {
         let mut core = self.set.core()?;
         let note = core.queue.note_mut(index).ok_or(Error::new(ENOENT))?;
-        if event.events().contains(EpollFlags::EXCLUSIVE) || note.view.is_exclusive() {
+        if event.events().contains(EpollFlags::EXCLUSIVE) || Member::is_exclusive(&note.view) {
             return Err(Error::new(EINVAL));
         }
-        let before = crate::set::Member::filters(&note.view);
+        let before = Member::filters(&note.view);
         note.view.modify(event);
-        let terms = crate::set::Member::terms(&note.view);
+        let terms = Member::terms(&note.view);
         if let Some(cell) = &note.cell {
             let (read, write) = cell.activity();
             note.slot().see_activity((read.wrapping_sub(1), write.wrapping_sub(1)), Filters::all());

@@ -143,6 +143,12 @@ impl Platform for Machine {
         }
     }
 
+    fn hand_back(&self, queue: QueueNumber, shards: u64) {
+        if let Some(session) = self.session.get() {
+            session.hand_back(queue, shards);
+        }
+    }
+
     fn changes(
         &self,
         shard: u32,

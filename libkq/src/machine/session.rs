@@ -208,6 +208,14 @@ impl Session {
         }
     }
 
+    /// See [`Platform::hand_back`](crate::platform::Platform::hand_back).
+    pub fn hand_back(&self, queue: QueueNumber, shards: u64) {
+        for shard in (0..self.shard_count().min(u64::BITS)).filter(|shard| shards & 1 << shard != 0) {
+            // A dead server wakes nobody.
+            let _ = self.done(shard, &Request::HandBack { queue }, Vec::new());
+        }
+    }
+
     fn free_number(&self, queue: QueueNumber) {
         self.queues.lock()[queue as usize] = false;
     }

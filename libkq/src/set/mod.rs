@@ -53,6 +53,11 @@ pub trait Member: Send + 'static {
     /// What its slot says.
     fn terms(&self) -> Terms;
 
+    /// Whether an arrival that it waits for wakes one of all who wait for it.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
     /// Of one of the program's own: whether it is true now.
     fn is_due(&self) -> bool;
 
@@ -182,12 +187,12 @@ impl<P: Platform, V: Member> Set<P, V> {
     {
         let Rest { core, unfinished } = rest;
         let Some(unfinished) = unfinished else { return Err(Error::new(EBADF)) };
-        self.harvest(core, unfinished, sink)
+        self.harvest(core, unfinished, sink).map(drop)
     }
 
-    /// Harvests when there is news for certain: after a wake-up.
+    /// Harvests when there is news for certain: after a wake-up. Whether exclusive notes were not looked at.
     #[inline(always)]
-    fn collect_news<S: Sink>(&self, sink: &mut S) -> Result<()>
+    fn collect_news<S: Sink>(&self, sink: &mut S) -> Result<bool>
     where
         V: View<S>,
     {
@@ -200,7 +205,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         mut core: MutexGuard<'_, Core<P, V>>,
         unfinished: Unfinished,
         sink: &mut S,
-    ) -> Result<()>
+    ) -> Result<bool>
     where
         V: View<S>,
     {
@@ -213,7 +218,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         if left.more {
             self.hand_on(core);
         }
-        if left.call { Err(Error::new(EAGAIN)) } else { Ok(()) }
+        if left.call { Err(Error::new(EAGAIN)) } else { Ok(left.exclusive) }
     }
 
     /// Whether it has neither sets in it nor notes to be freed: most have not.
@@ -320,7 +325,7 @@ impl<P: Platform, V: Member> Core<P, V> {
         self.keys.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let (key, nested) = (view.key(), view.inner().is_some());
         self.reserve_name()?;
-        let index = self.queue.insert(None, view.terms(), view)?;
+        let index = self.queue.insert(None, view.terms(), view, false)?;
         self.keys.insert(key, index);
         if nested {
             self.nested.retain(|&other| other != index);

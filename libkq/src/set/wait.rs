@@ -63,7 +63,7 @@ impl<P: Platform, V: Member> Set<P, V> {
                 leave(&within, sink, number, end);
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
-                    self.hand_on(self.core.lock());
+                    self.pass_on();
                 }
                 if looked.is_ok() && !sink.is_done() {
                     continue;
@@ -80,7 +80,9 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             let end = waiter.withdraw(parked, number);
             leave(&within, sink, number, end);
-            self.collect_news(sink)?;
+            if self.collect_news(sink)? && end == End::Chosen {
+                self.pass_on();
+            }
             match slept {
                 _ if sink.is_done() => return Ok(()),
                 Ok(()) => {}
@@ -137,6 +139,27 @@ impl<P: Platform, V: Member> Set<P, V> {
             if end == End::Chosen {
                 self.hand_on(self.core.lock());
             }
+        }
+        // Nobody knows what it was told of and has not done.
+        if self.core.lock().queue.has_exclusive() {
+            self.pass_on();
+        }
+    }
+
+    /// What exclusive notes were to be told to a thread is not for that: another one that is parked here is woken, or else
+    /// one that is parked anywhere on their sources.
+    pub fn pass_on(&self) {
+        let Ok(mut core) = self.core() else { return };
+        let (parked, exclusive) = (self.header.parked(), core.queue.has_exclusive());
+        let here = if parked.looks_empty() { None } else { self.choose(&mut core) };
+        if here.is_some() {
+            self.handed_on.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(core);
+        match here {
+            Some(number) => self.platform.wake(number),
+            None if exclusive => self.platform.hand_back(self.number, self.shards.load(Ordering::Relaxed)),
+            None => {}
         }
     }
 

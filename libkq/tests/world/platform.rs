@@ -127,6 +127,12 @@ impl Platform for World {
         server.update_interest();
     }
 
+    fn hand_back(&self, _queue: QueueNumber, _shards: u64) {
+        let mut server = self.lock();
+        server.messages += 1;
+        server.hand_back(&self.0);
+    }
+
     fn thread(&self) -> u64 {
         thread_number()
     }
