@@ -21,6 +21,7 @@
 //!
 //! [`Slot::keep`]: event_protocol::slot::Slot::keep
 
+use abi::limits::FOREVER;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::control::lobby::Stats;
@@ -60,15 +61,29 @@ impl Lease {
 }
 
 /// The leases of a shard, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Leases {
     given: heapless::Deque<Lease, LEASES>,
+    deadline: u64,
+}
+
+impl Default for Leases {
+    fn default() -> Leases {
+        Leases { given: heapless::Deque::new(), deadline: FOREVER }
+    }
 }
 
 impl Leases {
-    /// When the oldest has to be looked at.
-    pub fn deadline(&self) -> Option<u64> {
-        self.given.front().map(|lease| lease.until)
+    /// When the oldest has to be looked at: monotonic ns.
+    #[inline(always)]
+    pub fn deadline(&self) -> u64 {
+        self.deadline
+    }
+
+    fn take_oldest(&mut self) -> Option<Lease> {
+        let oldest = self.given.pop_front();
+        self.deadline = self.given.front().map_or(FOREVER, |lease| lease.until);
+        oldest
     }
 
     /// One more. Those whose waiters have come back are forgotten on the way, so that there are few.
@@ -79,6 +94,7 @@ impl Leases {
         }
         // There is room.
         let _ = self.given.push_back(lease);
+        self.deadline = self.given.front().map_or(FOREVER, |lease| lease.until);
     }
 }
 
@@ -114,6 +130,7 @@ const fn side(direction: Direction) -> Filters {
 
 impl<M: Mapped> Graph<M> {
     /// The event path of a source with exclusive notes, after the others are activated: wakes for what is new in the cell.
+    #[inline(never)]
     pub fn wake_exclusive<H: Host>(&mut self, index: u32, host: &mut H) {
         let Some(mut ring) = self.ring(index) else { return };
         let now = Seen::of(&ring.source.cell);
@@ -179,14 +196,14 @@ impl<M: Mapped> Graph<M> {
 
     /// Leases whose time is over by `now` go to others.
     pub fn expire<H: Host>(&mut self, now: u64, host: &mut H) {
-        while self.leases.deadline().is_some_and(|until| until <= now) {
+        while self.leases.deadline() <= now {
             self.end_lease(host);
         }
     }
 
     /// Takes the oldest lease back.
     fn end_lease<H: Host>(&mut self, host: &mut H) {
-        let Some(lease) = self.leases.given.pop_front() else { return };
+        let Some(lease) = self.leases.take_oldest() else { return };
         if lease.is_owed(&self.queues)
             && let Some((index, _)) = self.source(lease.source) {
             self.hand_on(index, host);

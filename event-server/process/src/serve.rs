@@ -6,7 +6,6 @@
 //! Nothing on that way allocates, logs or decodes.
 
 use abi::error::{ETIMEDOUT, Error, Result};
-use abi::limits::FOREVER;
 use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, Message};
 use abi::{Handle, Tag};
 use alloc::sync::Arc;
@@ -96,7 +95,7 @@ impl ShardThread {
 
     #[inline]
     fn receive(&mut self, next: Next) -> Result<Received> {
-        let deadline = if self.unfinished == 0 { self.shard.deadline().unwrap_or(FOREVER) } else { 0 };
+        let deadline = if self.unfinished == 0 { self.shard.deadline() } else { 0 };
         match next {
             Next::Receive => self.endpoint.recv(deadline),
             Next::Wake(waiter) => raw::signal_and_wait(waiter, CHOSEN, self.endpoint.handle(), deadline),

@@ -148,6 +148,8 @@ impl<P: Platform, V: Member> Set<P, V> {
 
     /// What exclusive notes were to be told to a thread is not for that: another one that is parked here is woken, or else
     /// one that is parked anywhere on their sources.
+    #[cold]
+    #[inline(never)]
     pub fn pass_on(&self) {
         let Ok(mut core) = self.core() else { return };
         let (parked, exclusive) = (self.header.parked(), core.queue.has_exclusive());

@@ -105,12 +105,13 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// When [`Shard::expired`] has something to do: monotonic ns.
-    #[inline]
-    pub fn deadline(&self) -> Option<u64> {
+    #[inline(always)]
+    pub fn deadline(&self) -> u64 {
         self.graph.leases.deadline()
     }
 
     /// Waiters that were chosen and have not come back by now are given up, and others are woken.
+    #[cold]
     pub fn expired<H: Host<Memory = M>>(&mut self, host: &mut H) {
         self.graph.expire(host.now(), host);
     }

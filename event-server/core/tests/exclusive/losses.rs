@@ -1,5 +1,6 @@
 //! Waiters that are chosen and never come: what they were chosen for goes on.
 
+use abi::limits::FOREVER;
 use event_core::exclusive::PATIENCE;
 use event_protocol::control::client::Change;
 use event_protocol::control::policy::Policy;
@@ -56,7 +57,7 @@ fn what_is_handed_back_goes_to_another() {
 #[test]
 fn who_does_not_come_back_in_time_is_not_waited_for() {
     let (mut world, chosen) = one_chosen();
-    assert_eq!(world.shard.deadline(), Some(PATIENCE));
+    assert_eq!(world.shard.deadline(), PATIENCE);
     world.kernel.now = PATIENCE;
     world.shard.expired(&mut world.kernel);
     let woken = world.woken();
@@ -71,7 +72,7 @@ fn who_came_back_is_not_missed_though_it_sleeps_again_or_is_chosen_again() {
     world.park(chosen, 0);
     world.kernel.now = PATIENCE;
     world.shard.expired(&mut world.kernel);
-    assert_eq!((world.woken(), world.shard.deadline()), (vec![], None));
+    assert_eq!((world.woken(), world.shard.deadline()), (vec![], FOREVER));
 }
 
 /// What may happen. Numbers are taken modulo what there is.
