@@ -102,8 +102,9 @@ impl<M: Mapped> Graph<M> {
             None => return Ok(()),
             Some(_) => return Err(Fault::Reference(id.0)),
         }
+        let exclusive = source.exclusive.next != NONE;
         activate_all(*shard, source, knotes, notes, queues, stats, liars, host);
-        if source.exclusive.next != NONE {
+        if exclusive {
             self.wake_exclusive(id.index() as u32, host);
         }
         Ok(())

@@ -14,7 +14,7 @@ mod wait;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::Hash;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use abi::error::{EAGAIN, EBADF, ENOMEM, Error, Result};
 use event_protocol::activation::QueueHeader;
@@ -82,6 +82,8 @@ pub struct Set<P: Platform, V: Member> {
     handed_on: AtomicU64,
     /// Of arrivals and wake-ups handed on, how many everybody was woken for.
     woken_for: AtomicU64,
+    /// A harvest had no room to look at an exclusive note.
+    missed: AtomicBool,
 }
 
 /// What the core lock guards.
@@ -131,6 +133,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             heard_of: Mutex::new(Vec::new()),
             handed_on: AtomicU64::new(0),
             woken_for: AtomicU64::new(0),
+            missed: AtomicBool::new(false),
         })
     }
 
@@ -187,12 +190,12 @@ impl<P: Platform, V: Member> Set<P, V> {
     {
         let Rest { core, unfinished } = rest;
         let Some(unfinished) = unfinished else { return Err(Error::new(EBADF)) };
-        self.harvest(core, unfinished, sink).map(drop)
+        self.harvest(core, unfinished, sink)
     }
 
-    /// Harvests when there is news for certain: after a wake-up. Whether exclusive notes were not looked at.
+    /// Harvests when there is news for certain: after a wake-up.
     #[inline(always)]
-    fn collect_news<S: Sink>(&self, sink: &mut S) -> Result<bool>
+    fn collect_news<S: Sink>(&self, sink: &mut S) -> Result<()>
     where
         V: View<S>,
     {
@@ -205,7 +208,7 @@ impl<P: Platform, V: Member> Set<P, V> {
         mut core: MutexGuard<'_, Core<P, V>>,
         unfinished: Unfinished,
         sink: &mut S,
-    ) -> Result<bool>
+    ) -> Result<()>
     where
         V: View<S>,
     {
@@ -216,9 +219,12 @@ impl<P: Platform, V: Member> Set<P, V> {
             core.forget_own(before)?;
         }
         if left.more {
+            if left.exclusive {
+                self.missed.store(true, Ordering::Relaxed);
+            }
             self.hand_on(core);
         }
-        if left.call { Err(Error::new(EAGAIN)) } else { Ok(left.exclusive) }
+        if left.call { Err(Error::new(EAGAIN)) } else { Ok(()) }
     }
 
     /// Whether it has neither sets in it nor notes to be freed: most have not.

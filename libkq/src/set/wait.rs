@@ -80,7 +80,10 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             let end = waiter.withdraw(parked, number);
             leave(&within, sink, number, end);
-            if self.collect_news(sink)? && end == End::Chosen {
+            self.collect_news(sink)?;
+            // It was woken for that, perhaps.
+            if end == End::Chosen && self.missed.load(Ordering::Relaxed) {
+                self.missed.store(false, Ordering::Relaxed);
                 self.pass_on();
             }
             match slept {

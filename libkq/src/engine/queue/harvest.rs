@@ -35,7 +35,8 @@ pub trait Sink {
 pub enum After {
     /// Not true: off the list until it is (R11).
     Drop,
-    /// Told, and true still as far as anybody knows: to the tail of the list (R12).
+    /// Told, and true still as far as anybody knows: to the tail of the list (R12), and another waiter may be told. An exclusive
+    /// note is told so by [`After::Settle`] instead.
     Stay,
     /// Not true, and only to be found out by looking: to the tail of the list, for nobody to be woken by.
     Quiet,
@@ -94,16 +95,6 @@ fn has_exclusive<M, V>(entries: &[Entry<M, V>], ready: &ReadyList, first: u32, l
         at = ready.next(index).filter(|_| index != last);
     }
     false
-}
-
-impl After {
-    /// What becomes of an exclusive note: it stays, and wakes nobody. Whom what came is for, the server has chosen.
-    fn of_exclusive(self) -> After {
-        match self {
-            After::Stay | After::Drop | After::Settle => After::Quiet,
-            after => after,
-        }
-    }
 }
 
 impl<M: Mapped, V> Queue<M, V> {
@@ -175,8 +166,7 @@ impl<M: Mapped, V> Queue<M, V> {
             };
             let Note { cell, view, slot, exclusive, .. } = note;
             let settle = || cell.as_ref().is_some_and(|cell| slot.settle(cell));
-            let after = view.deliver(slot, cell.as_deref(), sink);
-            match if *exclusive { after.of_exclusive() } else { after } {
+            match view.deliver(slot, cell.as_deref(), sink) {
                 After::Stay => {
                     left.more = true;
                     ready.rotate(index);
@@ -186,6 +176,8 @@ impl<M: Mapped, V> Queue<M, V> {
                     left.call = true;
                     ready.rotate(index);
                 }
+                // It stays, and wakes nobody: whom what comes is for, the server chooses.
+                After::Drop | After::Settle if *exclusive => ready.rotate(index),
                 After::Drop if settle() => {
                     // True since the look: a caller that does not wait must see it (R12). Once: a driver that goes on
                     // changing its mind does not keep us here.
