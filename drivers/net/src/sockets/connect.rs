@@ -111,9 +111,8 @@ impl<C: Card> Sockets<C> {
         }
         let address = address.ok_or(Error::new(EINVAL))?;
         let (client, options, bound) = (socket.client, socket.options, socket.bound);
-        let source = self.stack.source_for(*address.ip())?;
+        let source = self.stack.source_for(*address.ip(), bound.map(|bound| *bound.ip()))?;
         let local = match bound {
-            Some(bound) if !bound.ip().is_unspecified() => bound,
             Some(bound) => SocketAddrV4::new(source, bound.port()),
             None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0))?,
         };
@@ -131,7 +130,8 @@ impl<C: Card> Sockets<C> {
 
     fn connect_datagrams(&mut self, id: Id, address: Option<SocketAddrV4>) -> Result<()> {
         if let Some(address) = address {
-            self.stack.source_for(*address.ip())?;
+            let bound = self.get(id)?.bound.map(|bound| *bound.ip());
+            self.stack.source_for(*address.ip(), bound)?;
         }
         self.open_datagrams(id)?;
         let socket = self.get_mut(id)?;

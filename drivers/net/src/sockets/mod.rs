@@ -168,7 +168,7 @@ impl<C: Card> Sockets<C> {
                 left -= 1;
             }
             any |= self.stack.send_out();
-            // A question about an address, which was asked instead of what was to be sent, is no change of a socket.
+            // What this machine sent itself is heard.
             any |= self.stack.port().has_turned() && self.stack.port().card.has_room();
             if !any || left == 0 {
                 break;
@@ -182,7 +182,7 @@ impl<C: Card> Sockets<C> {
         self.deadline = self.stack.deadline().min(self.lingering_deadline());
     }
 
-    /// Every listener that has room has one socket that waits for the next connection; the ports of the others are full.
+    /// Every listener that has room has one socket that waits for the next connection; the others are full.
     fn refill(&mut self) {
         let listeners: Vec<Id> = self
             .sockets
@@ -194,9 +194,9 @@ impl<C: Card> Sockets<C> {
         full.clear();
         for id in listeners {
             if !self.refill_one(id)
-                && let Some(port) = self.sockets.get(&id).and_then(|socket| socket.bound)
+                && let Some(address) = self.sockets.get(&id).and_then(|socket| socket.bound)
             {
-                full.insert(port.port());
+                full.push(address);
             }
         }
         self.stack.port_mut().full = full;

@@ -96,13 +96,12 @@ impl<C: Card> Sockets<C> {
             (Some(_), Some(_)) => return Err(Error::new(EISCONN)),
             (to, peer) => to.or(peer).ok_or(Error::new(EDESTADDRREQ))?,
         };
-        let source = self.stack.source_for(*to.ip())?;
+        let bound = self.get(id)?.bound.map(|bound| *bound.ip());
+        let source = self.stack.source_for(*to.ip(), bound)?;
         self.open_datagrams(id)?;
-        let socket = self.get(id)?;
-        let Role::Datagrams { handle, .. } = socket.role else { return Err(Error::new(EINVAL)) };
-        let own = socket.bound.map(|bound| *bound.ip()).filter(|ip| !ip.is_unspecified());
+        let Role::Datagrams { handle, .. } = self.get(id)?.role else { return Err(Error::new(EINVAL)) };
         let mut metadata = UdpMetadata::from(endpoint(to));
-        metadata.local_address = Some(IpAddress::Ipv4(own.unwrap_or(source)));
+        metadata.local_address = Some(IpAddress::Ipv4(source));
         match self.stack.udp_mut(handle).send_slice(bytes, metadata) {
             Ok(()) => Ok(bytes.len()),
             Err(SendError::BufferFull) => Err(Error::new(EAGAIN)),

@@ -8,8 +8,8 @@ use net::sockets::Sockets;
 use net::stack::Stack;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol,
-    Ipv4Address, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
+    ArpOperation, ArpPacket, ArpRepr, DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, EthernetFrame,
+    EthernetProtocol, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,7 +17,8 @@ use std::rc::Rc;
 use virtio::Fault;
 
 pub const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
-const ROUTER: [u8; 6] = [0x52, 0x55, 10, 0, 2, 2];
+/// Who speaks from outside.
+pub const ROUTER: [u8; 6] = [0x52, 0x55, 10, 0, 2, 2];
 
 /// What is on the wire.
 #[derive(Default)]
@@ -156,6 +157,24 @@ fn offer(message_type: DhcpMessageType, transaction_id: u32) -> Vec<u8> {
     let mut bytes = vec![0; repr.buffer_len()];
     repr.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).expect("it fits");
     packet([10, 0, 2, 2], [10, 0, 2, 15], 67, 68, &bytes)
+}
+
+/// Somebody says where it is.
+pub fn neighbor(who: [u8; 4]) -> Vec<u8> {
+    let repr = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Reply,
+        source_hardware_addr: EthernetAddress(ROUTER),
+        source_protocol_addr: who.into(),
+        target_hardware_addr: EthernetAddress(MAC),
+        target_protocol_addr: [10, 0, 2, 15].into(),
+    };
+    let mut frame = vec![0; 14 + repr.buffer_len()];
+    let mut ethernet = EthernetFrame::new_unchecked(&mut frame);
+    ethernet.set_dst_addr(EthernetAddress(MAC));
+    ethernet.set_src_addr(EthernetAddress(ROUTER));
+    ethernet.set_ethertype(EthernetProtocol::Arp);
+    repr.emit(&mut ArpPacket::new_unchecked(ethernet.payload_mut()));
+    frame
 }
 
 /// A datagram from port 9 of somebody.
