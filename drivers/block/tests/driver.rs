@@ -167,6 +167,42 @@ fn a_page_comes_once_for_all_who_wait_for_it() {
 }
 
 #[test]
+fn who_waits_where_the_file_stood_goes_on_where_it_stands() {
+    let mut desk = Desk::new(4096, FLUSH);
+    let file = desk.open();
+    let before = desk.begin_read(file, CURRENT, 512, 0);
+    desk.look();
+    let to = Control::Seek { whence: Whence::Start, offset: 1 << 20 };
+    assert_eq!(desk.bench.control(file, to), Ok(ControlReply::Number(1 << 20)));
+    desk.run();
+    assert_eq!(desk.bench.got(before), Some(data(&desk.bytes[1 << 20..(1 << 20) + 512])), "moved meanwhile");
+    let to = Control::Seek { whence: Whence::Start, offset: 8192 };
+    assert_eq!(desk.bench.control(file, to), Ok(ControlReply::Number(8192)));
+    // Many read the same open file: each its part, behind the one before.
+    let tokens: Vec<u64> = (0..10).map(|_| desk.begin_read(file, CURRENT, 3000, 0)).collect();
+    desk.run();
+    for (at, token) in tokens.into_iter().enumerate() {
+        let from = 8192 + at * 3000;
+        assert_eq!(desk.bench.got(token), Some(data(&desk.bytes[from..from + 3000])), "reader {at}");
+    }
+}
+
+#[test]
+fn who_waits_to_write_where_the_file_stood_goes_on_where_it_stands() {
+    let mut desk = Desk::new(4096, FLUSH);
+    let file = desk.open();
+    let write = |desk: &mut Desk, byte: usize| {
+        desk.bench.send(file.badge(), label::WRITE, [0, 0, CURRENT, 0], &[byte as u8; 3000], None)
+    };
+    let tokens: Vec<u64> = (0..10).map(|byte| write(&mut desk, byte)).collect();
+    desk.run();
+    for token in tokens {
+        assert_eq!(desk.bench.got(token), Some(Got::Count(3000)));
+    }
+    assert!((0..30_000).all(|at| desk.bytes[at] == (at / 3000) as u8), "in the order in which they came");
+}
+
+#[test]
 fn a_file_is_ready_when_its_page_is_there() {
     let mut desk = Desk::new(100, 0);
     let file = desk.open();

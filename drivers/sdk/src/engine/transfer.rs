@@ -99,7 +99,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     /// Reads and answers. The data is taken only if its reader got it.
-    pub(super) fn try_read(&mut self, waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
+    pub(super) fn try_read(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
         let Task::Read { offset, length } = waiting.task else { return Progress::Wait(waiting) };
         let Waiting { token, file, .. } = waiting;
         let mut buffer = core::mem::take(&mut self.buffer);
@@ -115,7 +115,11 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 }
                 Progress::Answered
             }
-            Err(error) if error.errno == EAGAIN => Progress::Wait(waiting),
+            Err(error) if error.errno == EAGAIN => {
+                // Where the file stands may have changed.
+                waiting.queue = self.driver.queue_at(file, Asked::Read, offset);
+                Progress::Wait(waiting)
+            }
             Err(error) => {
                 if self.link.reply(token, failure(error), &[]).is_err() {
                     self.call(|driver, context| driver.unread(context, file, &[]));
@@ -130,7 +134,8 @@ impl<D: Driver, L: Link> Engine<D, L> {
     pub(super) fn try_write(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
         let file = waiting.file;
         let Task::Write { offset, done, rest } = &mut waiting.task else { return Progress::Wait(waiting) };
-        let at = offset.map(|offset| offset.saturating_add(*done as u64));
+        let place = |done: usize| offset.map(|offset| offset.saturating_add(done as u64));
+        let at = place(*done);
         match self.call(|driver, context| driver.write(context, file, rest, at)) {
             Ok(count) => {
                 let count = count.min(rest.len());
@@ -139,13 +144,15 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 if rest.is_empty() {
                     return Progress::Words(success(*done as u64, 0));
                 }
-                Progress::Wait(waiting)
             }
-            Err(error) if error.errno == EAGAIN => Progress::Wait(waiting),
+            Err(error) if error.errno == EAGAIN => {}
             // What was taken before the error counts: the next write is told the error.
-            Err(_) if *done > 0 => Progress::Words(success(*done as u64, 0)),
-            Err(error) => Progress::Refused(error),
+            Err(_) if *done > 0 => return Progress::Words(success(*done as u64, 0)),
+            Err(error) => return Progress::Refused(error),
         }
+        // As for reads.
+        waiting.queue = self.driver.queue_at(file, Asked::Write, place(*done));
+        Progress::Wait(waiting)
     }
 
     pub(super) fn try_control(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
