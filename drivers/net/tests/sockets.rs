@@ -518,3 +518,65 @@ fn what_is_inside_stays_inside_and_what_is_of_many_is_not_reached() {
     assert_eq!(desk.connect(own, "10.0.2.15:80"), Ok(ControlReply::Done));
     assert!(desk.wire.borrow().from_card.is_empty());
 }
+
+#[test]
+fn who_begins_connections_and_does_not_go_on_keeps_nobody_out() {
+    let mut desk = Desk::new();
+    desk.lease();
+    let listener = desk.listener(1, "0.0.0.0:80", 2);
+    for number in 0..100 {
+        desk.hear(wire::first_segment([10, 0, 2, 100 + number], [10, 0, 2, 15], 80));
+    }
+    assert_eq!(desk.read_level(listener), Level::new(0));
+    desk.pass(6 * SECOND);
+    let (_, connections, _) = desk.load();
+    assert_eq!(connections, 1, "the one that waits for the next");
+    for _ in 0..2 {
+        let client = desk.stream(2);
+        assert_eq!(desk.connect(client, "127.0.0.1:80"), Ok(ControlReply::Done));
+    }
+    assert_eq!(desk.read_level(listener), Level::new(2));
+    // Full is full.
+    desk.hear(wire::first_segment([10, 0, 2, 99], [10, 0, 2, 15], 80));
+    let client = desk.stream(2);
+    assert_eq!(desk.connect(client, "127.0.0.1:80"), Err(Error::new(EAGAIN)));
+    desk.bench.close(client);
+    // Who is made waits as long as it likes.
+    desk.pass(600 * SECOND);
+    assert_eq!(desk.read_level(listener), Level::new(2));
+    let server = desk.accept(listener).unwrap();
+    desk.pass(600 * SECOND);
+    assert_eq!(desk.bench.try_write(server, b"x"), Got::Count(1));
+}
+
+#[test]
+fn an_idle_connection_is_nobodys_to_end() {
+    for (asks, answers) in [(false, false), (true, false), (false, true)] {
+        let mut desk = Desk::new();
+        let (client, server) = desk.pair();
+        for (one, other, sends) in [(client, server, asks), (server, client, answers)] {
+            if sends {
+                desk.bench.try_write(one, b"before");
+                desk.settle();
+                assert_eq!(bytes(desk.bench.try_read(other, 100)), b"before");
+            }
+        }
+        desk.pass(3600 * SECOND);
+        // What others do has the stack look at all.
+        let other = desk.stream(2);
+        assert_eq!(desk.connect(other, "127.0.0.1:81"), Err(Error::new(ECONNREFUSED)));
+        assert_eq!(desk.bench.try_write(client, b"after"), Got::Count(5));
+        desk.settle();
+        assert_eq!(bytes(desk.bench.try_read(server, 100)), b"after");
+        desk.pass(3600 * SECOND);
+        let shut = Control::Shutdown { read: false, write: true };
+        assert_eq!(desk.bench.control(server, shut), Ok(ControlReply::Done));
+        desk.settle();
+        assert_eq!(desk.read_level(client), Level::new(0).with(LevelFlags::EOF));
+        assert_eq!(desk.bench.source(client).error, 0);
+        desk.pass(3600 * SECOND);
+        desk.bench.close(client);
+        desk.settle();
+        assert_eq!(desk.bench.source(server).error, 0, "an end, and no reset");
+    }
+}

@@ -18,6 +18,7 @@ use end::Lingering;
 use shares::Shares;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
+use smoltcp::time::Duration;
 
 pub use shares::{MOST, MOST_OF_CLIENT};
 pub use transfer::{Received, Undo};
@@ -33,6 +34,8 @@ pub const BUFFERS: core::ops::RangeInclusive<usize> = 4096..=BUFFER;
 pub const SEND_LOW: u32 = 2048;
 /// Connections to one listener that wait to be accepted, at most.
 pub const MAX_BACKLOG: usize = 64;
+/// Who begins a connection and does not go on takes a place of the backlog for so long.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Frames that are looked at before others have their turn.
 const FRAMES: usize = 128;
 
@@ -214,7 +217,11 @@ impl<C: Card> Sockets<C> {
             let keep = match stack.tcp(handle).state() {
                 State::Listen => !mem::replace(&mut listens, true),
                 State::Closed => false,
-                _ => true,
+                State::SynReceived => true,
+                _ => {
+                    stack.tcp_mut(handle).set_timeout(None);
+                    true
+                }
             };
             if !keep {
                 stack.remove(handle);
@@ -237,6 +244,7 @@ impl<C: Card> Sockets<C> {
             self.release(client, handle);
             return false;
         }
+        self.stack.tcp_mut(handle).set_timeout(Some(HANDSHAKE));
         if let Some(Socket { role: Role::Listening { waiting, .. }, .. }) = self.sockets.get_mut(&id) {
             waiting.push(handle);
         }
@@ -293,7 +301,12 @@ impl<C: Card> Sockets<C> {
                 }
             }
             Role::Connected { handle, state } => {
-                let is = self.stack.tcp(*handle).state();
+                let tcp = self.stack.tcp_mut(*handle);
+                // Only who has something to say, or wants to know, notices that nobody answers. An idle connection lives: the
+                // stack counts from what was heard last, however long ago.
+                let is_waiting = tcp.send_queue() > 0 || socket.options.keep_alive;
+                tcp.set_timeout(is_waiting.then_some(PATIENCE));
+                let is = tcp.state();
                 let was = mem::replace(state, is);
                 let was_ending =
                     matches!(was, State::LastAck | State::TimeWait | State::Closing | State::Closed);
