@@ -308,6 +308,32 @@ fn errors_of_the_device_are_told() {
 }
 
 #[test]
+fn a_write_that_failed_is_told_to_each_who_may_have_made_it() {
+    let mut desk = Desk::new(100, FLUSH);
+    let (writer, other) = (desk.open(), desk.open());
+    desk.read_at(writer, 100, 4);
+    desk.failing = Some(1);
+    assert_eq!(desk.write_at(writer, b"lost", 100), Got::Count(4), "it is not known yet");
+    desk.failing = None;
+    assert_eq!(desk.sync(other), Err(Error::new(EIO)));
+    assert_eq!(desk.sync(other), Ok(()), "once");
+    assert_eq!(desk.sync(writer), Err(Error::new(EIO)), "not instead of who wrote");
+    assert_eq!(desk.sync(writer), Ok(()));
+    let late = desk.open();
+    assert_eq!(desk.sync(late), Ok(()), "others were told");
+    // Closed before it is known: the next is told.
+    desk.read_at(writer, 100, 4);
+    desk.failing = Some(1);
+    let token = desk.bench.send(writer.badge(), label::WRITE, [0, 0, 100, 0], b"lost", None);
+    assert_eq!(desk.bench.got(token), Some(Got::Count(4)));
+    [writer, other, late].into_iter().for_each(|file| desk.bench.close(file));
+    desk.run();
+    desk.failing = None;
+    let next = desk.open();
+    assert_eq!((desk.sync(next), desk.sync(next)), (Err(Error::new(EIO)), Ok(())));
+}
+
+#[test]
 fn more_than_fits_waits_for_room() {
     let mut desk = Desk::new(8 * (SLOTS as u64 + 40), 0);
     let file = desk.open();
