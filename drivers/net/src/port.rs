@@ -130,10 +130,14 @@ impl<C: Card> Port<C> {
         address == Ipv4Addr::LOCALHOST || self.network.is_some_and(|network| network.own.address() == address)
     }
 
-    /// It is `now`: neighbours that have not answered are asked for again. When there is something to do about them next.
-    pub fn look_after_neighbors(&mut self, now: Instant) -> Option<Instant> {
+    /// It is `now`.
+    pub fn set_time(&mut self, now: Instant) {
         self.now = now;
-        for address in self.neighbors.expired(now) {
+    }
+
+    /// Neighbours that have not answered are asked for again. When there is something to do about them next.
+    pub fn look_after_neighbors(&mut self) -> Option<Instant> {
+        for address in self.neighbors.expired(self.now) {
             self.ask(address);
         }
         self.neighbors.deadline()

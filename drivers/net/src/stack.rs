@@ -75,6 +75,7 @@ impl<C: Card> Stack<C> {
     /// It is `now`, monotonic ns.
     pub fn set_time(&mut self, now: u64) {
         self.now = instant(now);
+        self.port.set_time(self.now);
     }
 
     /// Address of the card, when it has one.
@@ -117,7 +118,7 @@ impl<C: Card> Stack<C> {
 
     /// Sends what there is to send, one packet for each socket: whether anything changed.
     pub fn send_out(&mut self) -> bool {
-        self.port.look_after_neighbors(self.now);
+        self.port.look_after_neighbors();
         let sent = self.interface.poll_egress(self.now, &mut self.port, &mut self.set);
         let asked = self.link.poll_egress(self.now, &mut self.port.link(), &mut self.link_set);
         let leased = self.look_at_lease();
@@ -145,7 +146,7 @@ impl<C: Card> Stack<C> {
         }
         let sockets = self.interface.poll_at(self.now, &self.set);
         let link = self.link.poll_at(self.now, &self.link_set);
-        let neighbors = self.port.look_after_neighbors(self.now);
+        let neighbors = self.port.look_after_neighbors();
         let Some(at) = [sockets, link, neighbors].into_iter().flatten().min() else { return FOREVER };
         let ns = |instant: Instant| u64::try_from(instant.total_micros()).unwrap_or(0).saturating_mul(1000);
         ns(at).max(ns(self.now) + PAUSE)
