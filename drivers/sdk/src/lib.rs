@@ -54,6 +54,7 @@ mod parcels;
 mod pending;
 pub mod registers;
 pub mod report;
+pub mod sockets;
 mod trace;
 mod watches;
 

@@ -4,8 +4,9 @@ use abi::error::{
     EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EISCONN, EMSGSIZE, ENOBUFS, ENOENT, ENOTCONN,
     EOPNOTSUPP, EPERM, EPIPE, EPROTOTYPE, Error,
 };
+use driver_sdk::sockets::Ready;
 use socket::inbox::{OVERHEAD, Received};
-use socket::socket::{Kind, Ready};
+use socket::socket::Kind;
 use socket::sockets::{BUFFER, Change, Id, Sent, Sockets, Take};
 
 fn errno<T>(errno: i32) -> Result<T, Error> {
@@ -122,8 +123,8 @@ fn r18_closing_with_bytes_unread_is_the_peers_error_once() {
         world.send(other, b"never read").unwrap();
         world.send(one, b"ok").unwrap();
         world.0.close(one);
-        assert_eq!(world.readable(other), Ready { error: true, ..end(2) });
-        assert!(world.0.writable(other).error);
+        assert_eq!(world.readable(other), Ready { error: ECONNRESET, ..end(2) });
+        assert_eq!(world.0.writable(other).error, ECONNRESET);
         assert_eq!(world.receive(other, 9), Ok(b"ok".to_vec()), "what was sent before is not lost");
         if asked {
             assert_eq!(world.0.take_error(other), Ok(ECONNRESET));
@@ -175,7 +176,7 @@ fn r51_a_listener_that_is_closed_wakes_all_who_wait_for_it() {
     assert!(changes.contains(&Change::Write { socket: waiting, news: true }));
     assert!(changes.contains(&Change::Read { socket: pending, news: true }));
     assert_eq!(world.0.connect(waiting, "/l"), errno(ECONNREFUSED));
-    assert_eq!(world.readable(pending), Ready { error: true, hangup: true, ..end(0) });
+    assert_eq!(world.readable(pending), Ready { error: ECONNRESET, hangup: true, ..end(0) });
     assert_eq!(world.receive(pending, 1), errno(ECONNRESET));
     assert_eq!(world.0.load(), (1, 2), "nothing of it is left but the name");
 }
@@ -454,7 +455,7 @@ fn low_water_marks_are_at_least_one() {
     world.0.set_low_water(one, Some(9), None).unwrap();
     assert_eq!(world.0.set_low_water(one, Some(3), Some(0)), errno(EINVAL));
     let options = world.0.get(one).unwrap().options;
-    assert_eq!((options.receive_low, options.send_low), (9, 2048));
+    assert_eq!((options.low_water.receive, options.low_water.send), (9, 2048));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Id, MAX_BACKLOG, Sockets};
 use crate::address::from_endpoint;
 use crate::port::Card;
 use crate::ports::overlap;
-use crate::socket::{Kind, Ready, Role, Socket, is_made};
+use crate::socket::{Kind, Role, Socket, is_made};
 use abi::error::{
     EAGAIN, EALREADY, ECONNABORTED, EDESTADDRREQ, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, Error,
     Result,
@@ -12,6 +12,7 @@ use abi::error::{
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddrV4};
+use driver_sdk::sockets::Ready;
 
 impl<C: Card> Sockets<C> {
     /// Gives a socket an address; port 0 is any that is free. EINVAL when it has one, EADDRINUSE, EADDRNOTAVAIL.
