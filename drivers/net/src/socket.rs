@@ -113,6 +113,23 @@ pub fn is_made(state: State) -> bool {
 }
 
 impl Socket {
+    /// One that was not used yet.
+    pub fn new(kind: Kind, client: u64, role: Role, options: Options) -> Socket {
+        Socket {
+            kind,
+            client,
+            role,
+            bound: None,
+            read_shut: false,
+            write_shut: false,
+            error: 0,
+            returned: VecDeque::new(),
+            inbox: VecDeque::new(),
+            options,
+            shown: [Ready::default(); 2],
+        }
+    }
+
     /// The stack's socket of a connection.
     pub fn connection(&self) -> Option<SocketHandle> {
         match self.role {

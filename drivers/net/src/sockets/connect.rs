@@ -9,10 +9,8 @@ use abi::error::{
     EAGAIN, EALREADY, ECONNABORTED, EDESTADDRREQ, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, Error,
     Result,
 };
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use driver_sdk::sockets::Ready;
 
 impl<C: Card> Sockets<C> {
     /// Gives a socket an address; port 0 is any that is free. EINVAL when it has one, EADDRINUSE, EADDRNOTAVAIL.
@@ -170,20 +168,8 @@ impl<C: Card> Sockets<C> {
         };
         let handle = waiting.remove(at);
         let state = self.stack.tcp(handle).state();
-        let accepted = Socket {
-            kind: Kind::Stream,
-            client,
-            role: Role::Connected { handle, state },
-            bound: None,
-            read_shut: false,
-            write_shut: false,
-            error: 0,
-            returned: VecDeque::new(),
-            inbox: VecDeque::new(),
-            options,
-            shown: [Ready::default(); 2],
-        };
-        Ok(self.insert(accepted))
+        let role = Role::Connected { handle, state };
+        Ok(self.insert(Socket::new(Kind::Stream, client, role, options)))
     }
 
     /// A socket's own address. Of a connection it is the one that the other side speaks to.

@@ -86,19 +86,7 @@ impl<C: Card> Sockets<C> {
             no_delay: false,
             keep_alive: false,
         };
-        self.insert(Socket {
-            kind,
-            client,
-            role: Role::Idle,
-            bound: None,
-            read_shut: false,
-            write_shut: false,
-            error: 0,
-            returned: VecDeque::new(),
-            inbox: VecDeque::new(),
-            options,
-            shown: [Ready::default(); 2],
-        })
+        self.insert(Socket::new(kind, client, Role::Idle, options))
     }
 
     fn insert(&mut self, socket: Socket) -> Id {
