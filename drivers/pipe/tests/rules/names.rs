@@ -8,7 +8,7 @@ use driver_sdk::{Control, ControlReply, FileType, PathReply, PathRequest};
 use pipe::pipes::Pipes;
 
 #[test]
-pub fn names() {
+fn names() {
     let mut bench = bench();
     fifo(&mut bench);
     let make = |path: &str| PathRequest::MakeFifo { path: path.into(), mode: 0o600 };
