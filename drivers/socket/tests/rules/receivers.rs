@@ -1,7 +1,6 @@
 //! What a receiver only looked at, or did not get.
 
-use crate::streams::URGENT;
-use crate::world::World;
+use crate::world::{URGENT, World};
 use socket::socket::Kind;
 use socket::sockets::Take;
 

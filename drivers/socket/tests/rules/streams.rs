@@ -1,12 +1,10 @@
 //! Streams.
 
-use crate::world::{World, errno, ready};
+use crate::world::{URGENT, World, errno, ready};
 use abi::error::{EAGAIN, EINVAL};
 use driver_sdk::sockets::Ready;
 use socket::socket::Kind;
 use socket::sockets::{BUFFER, Change, Take};
-
-pub const URGENT: Take = Take { urgent: true, all: false };
 
 const ALL: Take = Take { urgent: false, all: true };
 

@@ -10,6 +10,9 @@ pub fn errno<T>(errno: i32) -> Result<T, Error> {
     Err(Error::new(errno))
 }
 
+/// Takes the urgent byte.
+pub const URGENT: Take = Take { urgent: true, all: false };
+
 #[derive(Default)]
 pub struct World(pub Sockets<u32>);
 
