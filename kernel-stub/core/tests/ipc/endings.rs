@@ -31,6 +31,12 @@ fn a_process_that_nothing_can_start_is_abandoned() {
     assert!(!abandoned(&w), "it runs on without handles");
 }
 
+/// A process that another has made.
+fn child(w: &mut World, creator: Id<Process>) -> Id<Process> {
+    let charge = w.objects.charge(creator, 1).unwrap();
+    w.objects.create_process(Account::root(1 << 20), 1, 63, Some((creator, charge))).unwrap()
+}
+
 #[test]
 fn processes_that_hold_only_each_other_end_with_who_made_them() {
     let mut w = World::new();
@@ -38,9 +44,7 @@ fn processes_that_hold_only_each_other_end_with_who_made_them() {
     w.thread(creator);
     w.objects.retain(Object::Process(creator));
     let made = |w: &mut World| {
-        let charge = w.objects.charge(creator, 1).unwrap();
-        let account = Account::root(1 << 20);
-        let process = w.objects.create_process(account, 1, 63, Some((creator, charge))).unwrap();
+        let process = child(w, creator);
         let object = Object::Process(process);
         (process, w.objects.insert_handle(creator, object, object.all_rights()).unwrap())
     };
@@ -70,9 +74,7 @@ fn a_process_that_was_started_outlives_its_creator_though_it_is_suspended() {
     w.thread(creator);
     w.objects.retain(Object::Process(creator));
     let made = |w: &mut World| {
-        let charge = w.objects.charge(creator, 1).unwrap();
-        let account = Account::root(1 << 20);
-        let process = w.objects.create_process(account, 1, 63, Some((creator, charge))).unwrap();
+        let process = child(w, creator);
         w.objects.retain(Object::Process(process));
         (process, w.thread(process))
     };
