@@ -229,7 +229,7 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
             return Err(Error::new(EROFS));
         }
         let filters = Filters::READ | Filters::WRITE;
-        Ok(Opening::new(Kind::Device, filters).low_water(1, WRITABLE))
+        Ok(Opening::new(Kind::Device, filters).seekable().low_water(1, WRITABLE))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {

@@ -1,7 +1,7 @@
 //! A virtio network card (Virtual I/O Device 1.2, 5.1) and what is spoken over it: TCP and UDP over IPv4, as sockets.
 //!
 //! ```text
-//!   driver     requests of clients, levels                       Driver of the sdk
+//!   driver     TCP and UDP as an address family                  Family of the sdk
 //!   sockets    what a socket is and does; shares
 //!   stack      smoltcp: IPv4, TCP, UDP; DHCP
 //!   port       what goes to this machine itself turns round here; neighbours (ARP)

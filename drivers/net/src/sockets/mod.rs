@@ -8,23 +8,22 @@ mod transfer;
 
 use crate::port::Card;
 use crate::ports::Ports;
-use crate::socket::{Kind, Options, Ready, Role, Socket, is_made};
+use crate::socket::{Kind, Options, Role, Socket, is_made};
 use crate::stack::{PATIENCE, Stack};
 use abi::error::{EBADF, ECONNREFUSED, ECONNRESET, ETIMEDOUT, Error, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::mem;
+use driver_sdk::sockets::{Change, LowWater, Ready};
 use end::Lingering;
 use shares::Shares;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Duration;
 
+pub use driver_sdk::sockets::Id;
 pub use shares::{MOST, MOST_OF_CLIENT};
 pub use transfer::{Received, Undo};
-
-/// A socket's number, never used again.
-pub type Id = u64;
 
 /// Bytes of each buffer of a socket, unless it is told otherwise.
 pub const BUFFER: usize = 32 * 1024;
@@ -39,17 +38,6 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Frames that are looked at before others have their turn.
 const FRAMES: usize = 128;
 
-/// A socket whose readiness changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// Which.
-    pub socket: Id,
-    /// How ready reading and writing are now.
-    pub ready: [Ready; 2],
-    /// Whether something came, for each.
-    pub news: [bool; 2],
-}
-
 /// Sockets, and the stack that they use.
 pub struct Sockets<C> {
     stack: Stack<C>,
@@ -62,6 +50,7 @@ pub struct Sockets<C> {
     /// There are frames that were not looked at yet.
     more: bool,
     deadline: u64,
+    pub(crate) interrupts: u64,
 }
 
 impl<C: Card> Sockets<C> {
@@ -77,6 +66,7 @@ impl<C: Card> Sockets<C> {
             changes: Vec::new(),
             more: false,
             deadline: 0,
+            interrupts: 0,
         }
     }
 
@@ -95,24 +85,11 @@ impl<C: Card> Sockets<C> {
         let options = Options {
             receive_buffer: BUFFER,
             send_buffer: BUFFER,
-            receive_low: 1,
-            send_low: SEND_LOW,
+            low_water: LowWater { receive: 1, send: SEND_LOW },
             no_delay: false,
             keep_alive: false,
         };
-        self.insert(Socket {
-            kind,
-            client,
-            role: Role::Idle,
-            bound: None,
-            read_shut: false,
-            write_shut: false,
-            error: 0,
-            returned: VecDeque::new(),
-            inbox: VecDeque::new(),
-            options,
-            shown: [Ready::default(); 2],
-        })
+        self.insert(Socket::new(kind, client, Role::Idle, options))
     }
 
     fn insert(&mut self, socket: Socket) -> Id {
@@ -329,7 +306,7 @@ impl<C: Card> Sockets<C> {
         let before = mem::replace(&mut socket.shown, ready);
         if ready != before {
             let news = [ready[0].is_news(&before[0]), ready[1].is_news(&before[1])];
-            self.changes.push(Change { socket: id, ready, news });
+            self.changes.push(Change { socket: id, ready: ready.map(Some), news });
         }
     }
 }

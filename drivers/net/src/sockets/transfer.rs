@@ -35,8 +35,6 @@ pub enum Undo {
     Bytes,
     /// A datagram.
     Datagram(Datagram),
-    /// The pending error.
-    Error(i32),
 }
 
 /// Takes datagrams over from the stack, as far as there is room; the others are lost, as on their way.
@@ -178,7 +176,13 @@ impl<C: Card> Sockets<C> {
             Undo::Nothing => {}
             Undo::Bytes => bytes.iter().rev().for_each(|&byte| socket.returned.push_front(byte)),
             Undo::Datagram(datagram) => socket.inbox.push_front(datagram),
-            Undo::Error(error) => socket.error = error,
+        }
+    }
+
+    /// The error that a receive told last did not arrive.
+    pub fn put_back_error(&mut self, id: Id, error: i32) {
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.error = error;
         }
     }
 }
