@@ -29,7 +29,7 @@ pub struct Block<R, M> {
     starved: BTreeSet<u64>,
     /// Pages that could not be read, until somebody is told.
     failed: BTreeSet<u64>,
-    /// Something could not be written, and nobody has been told.
+    /// Something could not be written while nobody had it open.
     lost: bool,
     /// Power is about to go off.
     is_going: bool,
@@ -45,6 +45,8 @@ struct Open {
     moved: u64,
     /// The page that a read waits for: until it is there the file is not ready.
     awaits: Option<u64>,
+    /// Something could not be written, and it was not told: each is, since any may have written it.
+    lost: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -152,12 +154,13 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
                     done.insert(page);
                     self.counters.failures += u64::from(!succeeded);
                     match (is_write, succeeded) {
-                        (true, false) => self.lost = true,
+                        (true, false) => self.lose(),
                         (false, false) if self.failed.len() < FAILURES => _ = self.failed.insert(page),
                         _ => {}
                     }
                 }
-                Outcome::Safe(succeeded) => self.lost |= !succeeded,
+                Outcome::Safe(true) => {}
+                Outcome::Safe(false) => self.lose(),
             }
         }
         if !any {
@@ -181,6 +184,19 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
         self.publish_room(context, true);
         self.issue();
         Ok(())
+    }
+
+    fn lose(&mut self) {
+        self.lost = self.files.is_empty();
+        self.files.values_mut().for_each(|open| open.lost = true);
+    }
+
+    /// EIO, once for each open file, when something could not be written.
+    fn tell_lost(&mut self, file: FileId) -> Result<()> {
+        match self.files.get_mut(&file).map(|open| core::mem::take(&mut open.lost)) {
+            Some(true) => Err(Error::new(EIO)),
+            _ => Ok(()),
+        }
     }
 
     fn go(&mut self) {
@@ -213,11 +229,12 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
             return Err(Error::new(EROFS));
         }
         let filters = Filters::READ | Filters::WRITE;
-        Ok(Opening::new(Kind::Device, filters).low_water(1, WRITABLE))
+        Ok(Opening::new(Kind::Device, filters).seekable().low_water(1, WRITABLE))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
-        self.files.insert(file, Open::default());
+        let lost = core::mem::take(&mut self.lost);
+        self.files.insert(file, Open { lost, ..Open::default() });
         self.publish_read(context, file, true);
         let room = self.room();
         context.publish(file, Direction::Write, room, true);
@@ -282,9 +299,7 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
     ) -> Result<usize> {
         let at = offset.unwrap_or(self.position(file));
         let count = self.disk.size().saturating_sub(at).min(bytes.len() as u64) as usize;
-        if core::mem::take(&mut self.lost) {
-            return Err(Error::new(EIO));
-        }
+        self.tell_lost(file)?;
         if count == 0 {
             return Err(Error::new(ENOSPC));
         }
@@ -351,9 +366,7 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
                 Ok(ControlReply::Number(to as i64))
             }
             Control::Sync => {
-                if core::mem::take(&mut self.lost) {
-                    return Err(Error::new(EIO));
-                }
+                self.tell_lost(file)?;
                 if self.disk.make_safe() { Ok(ControlReply::Done) } else { Err(Error::new(EAGAIN)) }
             }
             _ => Err(Error::new(EINVAL)),

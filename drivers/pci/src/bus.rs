@@ -65,7 +65,7 @@ struct Slot<T> {
 /// A claimed function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claimed {
-    /// The badge of its handle.
+    /// The badge of its handle, above 2^32: below it are those of callers.
     pub badge: u64,
     /// Where it is.
     pub address: Address,

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use abi::Rights;
-use abi::error::{EAGAIN, EIO, ENOSYS, Error, Result};
+use abi::error::{EAGAIN, EIO, ENOSYS, EPERM, Error, Result};
+use init_protocol::caller::Caller;
 use pci::bus::{Bus, Claimed};
 use pci::enumeration::{Found, enumerate};
 use pci_protocol::{FunctionReply, FunctionRequest, Reply, Request, SERVICE, Wanted, label};
@@ -44,7 +45,7 @@ fn run(start: &rt::Start) -> Result<Error> {
     let bus = Bus::new(board, found, now_ns());
     let mut server =
         Server { bus, endpoint: endpoint.restricted(MINT)?, process: start.process(), waiting: Vec::new() };
-    rt::init::register(SERVICE, &endpoint)?;
+    rt::init::register_knowing_callers(SERVICE, &endpoint)?;
     Ok(ipc::serve(&endpoint, &mut server))
 }
 
@@ -74,6 +75,8 @@ impl Server {
             Request::Functions { after } => {
                 Ok(Some(ipc::Reply::document(label::BUS, &Reply::Functions(self.bus.list(after)))))
             }
+            // Who has a function has all memory: there is nothing between the two.
+            Request::Claim(_) if !Caller::of(request.badge).provider => Err(Error::new(EPERM)),
             Request::Claim(wanted) => match self.bus.claim(&wanted)? {
                 Some(claimed) => self.hand_out(claimed).map(Some),
                 None => {
@@ -126,12 +129,17 @@ impl Server {
     }
 }
 
+/// Whether a badge is init's, which says who calls, and not a function's ([`Claimed::badge`]).
+fn is_service(badge: u64) -> bool {
+    badge >> 32 == 0
+}
+
 impl Service for Server {
     fn request(&mut self, mut request: ipc::Request) -> Option<ipc::Reply> {
         let label = request.label;
         let answer = match (label, request.badge) {
-            (label::BUS, 0) => self.ask_bus(&request).transpose()?,
-            (label::FUNCTION, badge) if badge != 0 => self.ask_function(&mut request),
+            (label::BUS, badge) if is_service(badge) => self.ask_bus(&request).transpose()?,
+            (label::FUNCTION, badge) if !is_service(badge) => self.ask_function(&mut request),
             _ => Err(Error::new(ENOSYS)),
         };
         Some(answer.unwrap_or_else(|error| ipc::Reply::error(label, error)))

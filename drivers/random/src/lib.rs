@@ -7,7 +7,7 @@
 
 extern crate alloc;
 
-use abi::error::{EAGAIN, EINVAL, ENOENT, ESPIPE, Error, Result};
+use abi::error::{EAGAIN, EINVAL, ENOENT, Error, Result};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -156,11 +156,8 @@ impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
         context: &mut Context<'_>,
         _: FileId,
         buffer: &mut [u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<Taken> {
-        if offset.is_some() {
-            return Err(Error::new(ESPIPE));
-        }
         if self.stock.is_empty() && !buffer.is_empty() {
             return Err(Error::new(EAGAIN));
         }
@@ -184,7 +181,6 @@ impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
     fn control(&mut self, _: &mut Context<'_>, _: FileId, control: &Control) -> Result<ControlReply> {
         match control {
             Control::Available => Ok(ControlReply::Available(self.stock.len() as u64)),
-            Control::Seek { .. } => Err(Error::new(ESPIPE)),
             _ => Err(Error::new(EINVAL)),
         }
     }

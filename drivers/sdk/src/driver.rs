@@ -59,7 +59,8 @@ pub trait Driver {
     /// Nobody has the file any more, or its opening failed after [`Driver::open`].
     fn close(&mut self, context: &mut Context<'_>, file: FileId);
 
-    /// Reads at `offset`, where `None` is where the file stands. Publishes what remains.
+    /// Reads at `offset`, where `None` is where the file stands: always of one that is not [seekable](Opening::seekable).
+    /// Publishes what remains.
     fn read(
         &mut self,
         context: &mut Context<'_>,
@@ -77,7 +78,7 @@ pub trait Driver {
         _ = (context, file, bytes);
     }
 
-    /// Takes some of `bytes`, at least one. Publishes what room remains.
+    /// Takes some of `bytes`, at least one, for `offset` as in [`Driver::read`]. Publishes what room remains.
     fn write(
         &mut self,
         context: &mut Context<'_>,
@@ -236,6 +237,7 @@ pub struct Opening {
     pub(crate) kind: Kind,
     pub(crate) filters: Filters,
     pub(crate) shared: bool,
+    pub(crate) seekable: bool,
     pub(crate) low_water: (u32, u32),
     /// Of reading and writing, as the file begins.
     pub(crate) levels: [Level; 2],
@@ -249,6 +251,7 @@ impl Opening {
             kind,
             filters,
             shared: false,
+            seekable: false,
             low_water: (1, 1),
             levels: [Level { amount: 0, flags: LevelFlags::empty() }; 2],
         }
@@ -258,6 +261,12 @@ impl Opening {
     /// the descriptor get a watch handle of their own in any case.
     pub const fn shared(self) -> Opening {
         Opening { shared: true, ..self }
+    }
+
+    /// With a position that can be [moved](Control::Seek), and bytes that are read and written at offsets. Of other files that
+    /// is ESPIPE, and the driver does not hear of it.
+    pub const fn seekable(self) -> Opening {
+        Opening { seekable: true, ..self }
     }
 
     /// With low-water marks of reading and writing that notes have unless they say otherwise, in place of 1.

@@ -270,9 +270,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     fn try_queue(&mut self, queue: (Direction, u64)) {
-        while let Some(waiting) = self.pending.take_first(queue) {
+        while let Some((at, waiting)) = self.pending.take_first(queue) {
             let (file, known) = (waiting.file.badge(), self.wakes.len());
             if let Some(waiting) = self.retry(waiting) {
+                if waiting.queue != queue {
+                    // So may those behind it.
+                    self.pending.put_into_another(at, waiting);
+                    continue;
+                }
                 self.pending.put_back(waiting);
                 // What it published while it could not go on is no reason to ask it again.
                 let Engine { wakes, driver, .. } = self;

@@ -11,6 +11,8 @@
 //! - quotas for each client, so that none can take the driver from the others;
 //! - the level is published before the reply that lets anybody know of the change.
 //!
+//! A driver of sockets implements [`sockets::Family`] instead, and [`sockets::Service`] makes a driver of it.
+//!
 //! [`run`] connects the engine with the kernel and the event server; a driver's `main` is little more than a call of it.
 //!
 //! A whole driver, whose files are always full of zeros:
@@ -54,6 +56,7 @@ mod parcels;
 mod pending;
 pub mod registers;
 pub mod report;
+pub mod sockets;
 mod trace;
 mod watches;
 

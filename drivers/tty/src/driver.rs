@@ -4,7 +4,7 @@ use crate::mode::Mode;
 use crate::terminal::{Read, Terminal};
 use crate::uart::Uart;
 use crate::uart::registers::Registers;
-use abi::error::{EAGAIN, EINTR, EINVAL, ENODEV, ENOENT, ESPIPE, Error, Result};
+use abi::error::{EAGAIN, EINTR, EINVAL, ENODEV, ENOENT, Error, Result};
 use abi::limits::FOREVER;
 use alloc::vec::Vec;
 use core::fmt;
@@ -159,10 +159,8 @@ impl<R: Registers> Driver for Tty<R> {
         context: &mut Context<'_>,
         _: FileId,
         buffer: &mut [u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<Taken> {
-        self.last = Read::Nothing;
-        seekless(offset)?;
         self.last = self.terminal.read(buffer);
         self.settle(context);
         match self.last {
@@ -178,14 +176,7 @@ impl<R: Registers> Driver for Tty<R> {
         self.settle(context);
     }
 
-    fn write(
-        &mut self,
-        context: &mut Context<'_>,
-        _: FileId,
-        bytes: &[u8],
-        offset: Option<u64>,
-    ) -> Result<usize> {
-        seekless(offset)?;
+    fn write(&mut self, context: &mut Context<'_>, _: FileId, bytes: &[u8], _: Option<u64>) -> Result<usize> {
         let count = self.terminal.write(bytes);
         if count == 0 {
             return Err(Error::new(EAGAIN));
@@ -261,13 +252,6 @@ impl<R: Registers> Driver for Tty<R> {
         let more = self.uart.interrupt(&mut self.terminal);
         self.settle(context);
         more
-    }
-}
-
-fn seekless(offset: Option<u64>) -> Result<()> {
-    match offset {
-        None => Ok(()),
-        Some(_) => Err(Error::new(ESPIPE)),
     }
 }
 

@@ -4,12 +4,11 @@ use super::{Id, MAX_BACKLOG, Sockets};
 use crate::address::from_endpoint;
 use crate::port::Card;
 use crate::ports::overlap;
-use crate::socket::{Kind, Ready, Role, Socket, is_made};
+use crate::socket::{Kind, Role, Socket, is_made};
 use abi::error::{
     EAGAIN, EALREADY, ECONNABORTED, EDESTADDRREQ, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, Error,
     Result,
 };
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -111,9 +110,8 @@ impl<C: Card> Sockets<C> {
         }
         let address = address.ok_or(Error::new(EINVAL))?;
         let (client, options, bound) = (socket.client, socket.options, socket.bound);
-        let source = self.stack.source_for(*address.ip())?;
+        let source = self.stack.source_for(*address.ip(), bound.map(|bound| *bound.ip()))?;
         let local = match bound {
-            Some(bound) if !bound.ip().is_unspecified() => bound,
             Some(bound) => SocketAddrV4::new(source, bound.port()),
             None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0))?,
         };
@@ -131,7 +129,8 @@ impl<C: Card> Sockets<C> {
 
     fn connect_datagrams(&mut self, id: Id, address: Option<SocketAddrV4>) -> Result<()> {
         if let Some(address) = address {
-            self.stack.source_for(*address.ip())?;
+            let bound = self.get(id)?.bound.map(|bound| *bound.ip());
+            self.stack.source_for(*address.ip(), bound)?;
         }
         self.open_datagrams(id)?;
         let socket = self.get_mut(id)?;
@@ -169,20 +168,8 @@ impl<C: Card> Sockets<C> {
         };
         let handle = waiting.remove(at);
         let state = self.stack.tcp(handle).state();
-        let accepted = Socket {
-            kind: Kind::Stream,
-            client,
-            role: Role::Connected { handle, state },
-            bound: None,
-            read_shut: false,
-            write_shut: false,
-            error: 0,
-            returned: VecDeque::new(),
-            inbox: VecDeque::new(),
-            options,
-            shown: [Ready::default(); 2],
-        };
-        Ok(self.insert(accepted))
+        let role = Role::Connected { handle, state };
+        Ok(self.insert(Socket::new(Kind::Stream, client, role, options)))
     }
 
     /// A socket's own address. Of a connection it is the one that the other side speaks to.

@@ -105,7 +105,7 @@ pub enum Request {
         /// The last one of the answer before.
         after: Option<Address>,
     },
-    /// Takes a function: → [`Reply::Claimed`]. ENODEV: there is none like that; EBUSY: it is another's; EIO: its
+    /// Takes a function: → [`Reply::Claimed`]. EPERM: the caller is no server or driver of the manifest itself; ENODEV: there is none like that; EBUSY: it is another's; EIO: its
     /// configuration space makes no sense. Waits while a function is being reset after its last driver.
     Claim(Wanted),
 }

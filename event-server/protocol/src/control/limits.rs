@@ -30,8 +30,8 @@ pub const MAX_DRIVERS: u32 = 63;
 pub const MAX_DRIVERS_OF_PROCESS: usize = 4;
 /// Driver sessions of one shard that are for servers and drivers of the manifest: when one is started again there is a place.
 pub const DRIVERS_OF_MANIFEST: usize = 32;
-/// So many processes at least share the server's memory: none may have it remember more than this part of its quota.
-pub const LEAST_PROCESSES: u64 = 2;
+/// Bytes that the server remembers for a process whatever others took: a session with what a small program watches.
+pub const LEAST_OF_PROCESS: u64 = 64 << 10;
 /// Bytes of a driver's name.
 pub const MAX_NAME: usize = 32;
 /// Changes in one [`Request::Change`](super::client::Request::Change): so many fit into a message, however large.
