@@ -37,7 +37,9 @@ pub struct Source<M> {
     /// Those of its knotes of which an arrival wakes one.
     pub exclusive: Exclusive,
     /// How many notes want each filter.
-    interest: [u32; FILTERS],
+    wanted: [u32; FILTERS],
+    /// Those that any wants.
+    interest: Filters,
     _charge: Charge,
 }
 
@@ -79,30 +81,44 @@ impl<M> Source<M> {
             low_water,
             first_knote: NONE,
             exclusive: Exclusive::default(),
-            interest: [0; FILTERS],
+            wanted: [0; FILTERS],
+            interest: Filters::empty(),
             _charge: place.charge,
         }
     }
 
     /// A note wants these filters.
     pub fn want(&mut self, filters: Filters) {
-        for (bit, count) in self.interest.iter_mut().enumerate() {
-            *count += filters.bits() >> bit & 1;
+        self.interest |= filters;
+        for bit in bits(filters) {
+            self.wanted[bit] += 1;
         }
     }
 
     /// A note no longer wants them.
     pub fn unwant(&mut self, filters: Filters) {
-        for (bit, count) in self.interest.iter_mut().enumerate() {
-            *count -= filters.bits() >> bit & 1;
+        for bit in bits(filters) {
+            self.wanted[bit] -= 1;
+            if self.wanted[bit] == 0 {
+                self.interest -= Filters::from_bits_truncate(1 << bit);
+            }
         }
     }
 
     /// What anybody wants.
     pub fn interest(&self) -> Filters {
-        let bits = self.interest.iter().enumerate().map(|(bit, count)| u32::from(*count > 0) << bit).sum();
-        Filters::from_bits_truncate(bits)
+        self.interest
     }
+}
+
+/// The numbers of filters.
+fn bits(filters: Filters) -> impl Iterator<Item = usize> {
+    let mut rest = filters.bits() & Filters::all().bits();
+    core::iter::from_fn(move || {
+        let bit = rest.trailing_zeros() as usize;
+        rest &= rest.wrapping_sub(1);
+        (bit < FILTERS).then_some(bit)
+    })
 }
 
 /// The knotes of a source whose notes are exclusive, in a ring, and what came for them.
