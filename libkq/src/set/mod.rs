@@ -223,6 +223,11 @@ impl<P: Platform, V: Member> Set<P, V> {
                 self.missed.store(true, Ordering::Relaxed);
             }
             self.hand_on(core);
+        } else {
+            drop(core);
+        }
+        if left.declined {
+            self.hand_back();
         }
         if left.call { Err(Error::new(EAGAIN)) } else { Ok(()) }
     }

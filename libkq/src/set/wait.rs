@@ -163,9 +163,16 @@ impl<P: Platform, V: Member> Set<P, V> {
         drop(core);
         match here {
             Some(number) => self.platform.wake(number),
-            None if exclusive => self.platform.hand_back(self.number, self.shards.load(Ordering::Relaxed)),
+            None if exclusive => self.hand_back(),
             None => {}
         }
+    }
+
+    /// Somebody else is woken for exclusive notes that are true, wherever it is parked.
+    #[cold]
+    #[inline(never)]
+    pub fn hand_back(&self) {
+        self.platform.hand_back(self.number, self.shards.load(Ordering::Relaxed));
     }
 
     /// Has everybody who waits look again: what is waited for has another shape.

@@ -70,6 +70,8 @@ pub struct Left {
     pub call: bool,
     /// An exclusive note may be true and was not looked at: who was woken for it is not for it.
     pub exclusive: bool,
+    /// One was told that has been told before, and nobody has done anything about it.
+    pub declined: bool,
 }
 
 /// A harvest that is not at its end.
@@ -177,7 +179,10 @@ impl<M: Mapped, V> Queue<M, V> {
                     ready.rotate(index);
                 }
                 // It stays, and wakes nobody: whom what comes is for, the server chooses.
-                After::Drop | After::Settle if *exclusive => ready.rotate(index),
+                after @ (After::Drop | After::Settle) if *exclusive => {
+                    ready.rotate(index);
+                    left.declined |= note.is_left(after == After::Settle);
+                }
                 After::Drop if settle() => {
                     // True since the look: a caller that does not wait must see it (R12). Once: a driver that goes on
                     // changing its mind does not keep us here.

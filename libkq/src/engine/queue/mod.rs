@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 
 use abi::error::{ENOMEM, Error, Result};
 use event_protocol::activation::{BankLayout, QueueHeader};
-use event_protocol::cell::Cell;
+use event_protocol::cell::{Cell, Direction};
+use event_protocol::level::Level;
 use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::{Arrivals, Slot, Terms};
 
@@ -28,9 +29,14 @@ pub struct Note<M, V> {
     retired: bool,
     /// It stays on the ready list, whether true or not.
     exclusive: bool,
+    /// Of an exclusive one: what was in the cell when it was told last.
+    told: Option<Shown>,
     /// What had arrived at it when the queue was asked for its arrivals last.
     heard: Heard,
 }
+
+/// What there was to read: arrivals and level.
+type Shown = (u32, Level);
 
 /// What a queue knows of a note's arrivals.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,18 @@ impl<M, V> Note<M, V> {
     /// Its slot.
     pub fn slot(&self) -> &Slot {
         &self.slot
+    }
+
+    /// An exclusive note was told, or found untrue. Whether it was told last of the very same that can be taken: who was told
+    /// has left it all. Of an end, and of room, everybody is told, and takes nothing.
+    #[cold]
+    fn is_left(&mut self, told: bool) -> bool {
+        let shown = self.cell.as_ref().filter(|_| told).and_then(|cell| {
+            let (arrivals, level) = (cell.activity().0, cell.level(Direction::Read));
+            (level.amount > 0 && level.flags.is_empty()).then_some((arrivals, level))
+        });
+        let before = core::mem::replace(&mut self.told, shown);
+        shown.is_some() && shown == before
     }
 
     /// Delivered for the last time, and only waiting to be freed or revived.
@@ -173,7 +191,7 @@ impl<M: Mapped, V> Queue<M, V> {
             }
         }
         let (listed, retired, heard) = (false, false, Heard::Set(0));
-        entry.note = Some(Note { cell, view, slot, listed, retired, exclusive, heard });
+        entry.note = Some(Note { cell, view, slot, listed, retired, exclusive, told: None, heard });
         self.live += 1;
         self.exclusive += usize::from(exclusive);
         Ok(index)
