@@ -4,6 +4,7 @@ use alloc::format;
 
 use abi::error::Result;
 use guest_tests::books::sum;
+use guest_tests::failure::ensure;
 use guest_tests::{Failure, Outcome, a_moment, soon};
 use rt::sys::counters;
 
@@ -18,8 +19,17 @@ pub struct Books {
     kernel: [u64; 7],
 }
 
-/// As they are now.
-pub fn open() -> Result<Books> {
+/// As they are when nobody has a source any more.
+pub fn open() -> Outcome<Books> {
+    let deadline = soon();
+    while sum(|stats| stats.sources)? > 0 {
+        ensure(rt::clock::now_ns() < deadline, "all sources go")?;
+        a_moment();
+    }
+    Ok(now()?)
+}
+
+fn now() -> Result<Books> {
     let server = [
         sum(|stats| stats.sources)?,
         sum(|stats| stats.orphans)?,
@@ -51,7 +61,7 @@ impl Books {
     pub fn are_balanced(&self) -> Outcome {
         let deadline = soon();
         loop {
-            let now = open()?;
+            let now = now()?;
             let no_more = now.kernel.iter().zip(&self.kernel).all(|(now, before)| now <= before);
             if now.server == self.server && now.init == self.init && no_more {
                 return Ok(());

@@ -57,12 +57,12 @@ fn passed_on() -> Outcome {
 
 fn inherited() -> Outcome {
     let file = durable(SERIAL)?;
-    let before = sum(|stats| stats.sources)?;
+    let before = sum(|stats| stats.notes)?;
     let command = Command::new(&format!("bin/{PROGRAM}")).argument(ROLE).argument("heir").quota(8 << 20);
     let child = command.inherit(file.number(), HEIRLOOM)?.spawn()?;
-    // It has a source of its own, and waits.
+    // What it has been given is its own when it has asked for it: it has, and waits.
     let deadline = soon();
-    while sum(|stats| stats.sources)? == before {
+    while sum(|stats| stats.notes)? == before {
         ensure(rt::clock::now_ns() < deadline, "the heir watches what it was given")?;
         a_moment();
     }

@@ -11,16 +11,20 @@ use core::time::Duration;
 
 use abi::error::{EAGAIN, ENODEV, EPIPE};
 use guest_tests::bereavement::open_again;
+use guest_tests::child::ROLE;
 use guest_tests::failure::{ensure, equal};
 use guest_tests::looks::{PATIENTLY, pair, pipe};
 use guest_tests::random::Random;
 use guest_tests::{Failure, Outcome, operator, soon};
+use init_protocol::status::ExitStatus;
 use libkq::flag::O_RDWR;
+use libkq::process_calls::Command;
 use libkq::{
     Conditions, Descriptor, EpollEvent, EpollFlags, EpollSet, FdSet, KEvent, PollFd, Queue, process,
 };
 use rt::thread::{Builder, JoinHandle};
 
+use crate::PROGRAM;
 use crate::books;
 use crate::seen::{SERIAL, ask, ask_once, durable, number, until_back};
 use crate::serial::{MAKE, NUMBER, TAKE};
@@ -46,19 +50,62 @@ impl Load {
     }
 }
 
-/// Kills so many, with nobody else noticing.
+/// What the process under load has been given: where to tell each round, and what ends when it is enough.
+const ROUNDS_TOLD: i32 = 8;
+const ENOUGH: i32 = 9;
+
+/// Kills so many, with nobody else noticing. The load is another process, which leaves nothing behind.
 pub fn under_load(kills: u64, seed: u64) -> Outcome {
     // What is kept for those who come again is there when the books are opened.
     run(3, seed)?;
     let books = books::open()?;
-    let load = run(kills, seed)?;
-    let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
-    let (durable, ends, others) = (count(&load.durable), count(&load.ends), count(&load.others));
-    rt::log!("lasting: {kills} kills, {durable} durable rounds, {ends} ends, {others} numbers of others");
+    run(kills, seed)?;
     books.are_balanced()
 }
 
-fn run(kills: u64, seed: u64) -> Outcome<Arc<Load>> {
+fn run(kills: u64, seed: u64) -> Outcome {
+    let (rounds, told) = pipe()?;
+    let (enough, stop) = pipe()?;
+    let command = Command::new(&format!("bin/{PROGRAM}")).argument(ROLE).argument("load").quota(24 << 20);
+    let command = command.inherit(told.number(), ROUNDS_TOLD)?.inherit(enough.number(), ENOUGH)?;
+    let load = command.spawn()?;
+    drop((told, enough));
+    let killed = kill(kills, &mut Random::new(seed), &rounds);
+    drop(stop);
+    // It says itself what was wrong.
+    match rt::init::wait(load.pid() as u32)? {
+        ExitStatus::Exited(0) => killed?,
+        other => return Err(Failure::new(format!("the load {other}"))),
+    }
+    rt::log!("lasting: {kills} drivers were killed");
+    until_back(SERIAL)
+}
+
+/// At random moments: of the time while the driver starts now and then, mostly of that in which it serves, however long that takes.
+fn kill(kills: u64, random: &mut Random, rounds: &Descriptor) -> Outcome {
+    let mut killed = 0;
+    while killed < kills {
+        let mut awaited = if random.below(4) == 0 { 0 } else { random.below(ROUNDS) as usize };
+        while awaited > 0 {
+            let mut list = [PollFd::new(rounds.number(), Conditions::IN)];
+            ensure(libkq::poll(&mut list, PATIENTLY, None)? == 1, "those with durable descriptors go on")?;
+            let count = rounds.read(&mut [0; ROUNDS as usize])?;
+            ensure(count > 0, "the load goes on")?;
+            awaited = awaited.saturating_sub(count);
+        }
+        rt::thread::sleep(random.below(BETWEEN));
+        if let Some(process) = operator::find(SERIAL)?
+            // It may have been found to hang, on a machine that is slow enough.
+            && rt::init::kill(process.pid, 9).is_ok()
+        {
+            killed += 1;
+        }
+    }
+    Ok(())
+}
+
+/// The process under load.
+pub fn load() -> Outcome {
     let load = Arc::new(Load::default());
     let mut threads: Vec<JoinHandle<Outcome>> = Vec::new();
     for way in [Way::Kevent, Way::Edge, Way::Poll, Way::Select, Way::Epoll, Way::DevPoll, Way::Read] {
@@ -76,33 +123,18 @@ fn run(kills: u64, seed: u64) -> Outcome<Arc<Load>> {
         let reads = load.clone();
         threads.push(Builder::new().name("reader").spawn(move || read(&reads, reader))?);
     }
-    let mut random = Random::new(seed);
-    let killed = kill(kills, &mut random, &load, &threads);
-    load.enough.store(true, Ordering::SeqCst);
-    let joined = threads.into_iter().try_for_each(|thread| thread.join()?);
-    killed.and(joined)?;
-    until_back(SERIAL)?;
-    Ok(load)
-}
-
-/// At random moments: of the time while the driver starts now and then, mostly of that in which it serves, however long that takes.
-fn kill(kills: u64, random: &mut Random, load: &Load, threads: &[JoinHandle<Outcome>]) -> Outcome {
-    let rounds = || load.durable.load(Ordering::Relaxed);
-    let mut killed = 0;
-    while killed < kills {
-        let until = rounds() + if random.below(4) == 0 { 0 } else { random.below(ROUNDS) };
-        while rounds() < until && !threads.iter().any(JoinHandle::is_finished) {
-            rt::thread::sleep(1_000_000);
+    loop {
+        let mut list = [PollFd::new(ENOUGH, Conditions::IN)];
+        let ended = libkq::poll(&mut list, Some(Duration::from_millis(50)), None)? > 0;
+        if ended || threads.iter().any(JoinHandle::is_finished) {
+            break;
         }
-        rt::thread::sleep(random.below(BETWEEN));
-        if let Some(process) = operator::find(SERIAL)?
-            // It may have been found to hang, on a machine that is slow enough.
-            && rt::init::kill(process.pid, 9).is_ok()
-        {
-            killed += 1;
-        }
-        ensure(!threads.iter().any(JoinHandle::is_finished), "all go on")?;
     }
+    load.enough.store(true, Ordering::SeqCst);
+    threads.into_iter().try_for_each(|thread| thread.join()?)?;
+    let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+    let (durable, ends, others) = (count(&load.durable), count(&load.ends), count(&load.others));
+    rt::log!("lasting: {durable} durable rounds, {ends} ends, {others} numbers of others");
     Ok(())
 }
 
@@ -169,6 +201,8 @@ fn goes_on_with(load: &Load, way: Way) -> Outcome {
         round += 1;
         ask(&file, TAKE, round)?;
         load.durable.fetch_add(1, Ordering::Relaxed);
+        // Who counts them does not mind one less.
+        let _ = libkq::write(ROUNDS_TOLD, b".");
     }
     Ok(())
 }

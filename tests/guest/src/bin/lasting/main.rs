@@ -29,6 +29,7 @@ fn main(start: &rt::Start) -> i32 {
     match child::role(start) {
         Some("driver") => return serial::run(start, start.arg(3)),
         Some("heir") => return status(given::heir()),
+        Some("load") => return status(kills::load()),
         Some("namesake") => return status(strangers::namesake()),
         _ => {}
     }
