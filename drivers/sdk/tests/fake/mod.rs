@@ -75,6 +75,16 @@ pub enum Thing {
 #[derive(Clone, Debug)]
 pub struct Handle(Rc<Record>);
 
+impl Handle {
+    /// The file, of a descriptor.
+    pub fn descriptor(&self) -> Option<FileId> {
+        match self.0.thing {
+            Thing::Descriptor(file) => Some(file),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Record {
     thing: Thing,
