@@ -88,27 +88,7 @@ impl Driver for Lamp {
 
 /// A driver that somebody comes after.
 fn lasting(session: u64) -> Bench<Lamp> {
-    let mut bench = Bench::new(Lamp::default());
-    bench.link().session = Some(session);
-    bench
-}
-
-/// What a driver leaves when it dies: its durable sources that did not end.
-fn left_by(bench: &mut Bench<Lamp>) -> Vec<Left> {
-    let made = bench.link().made.clone();
-    let left = made.iter().enumerate().filter(|(_, source)| source.errno.is_none());
-    let left = left.filter_map(|(number, source)| {
-        let name = source.left.unwrap_or(SourceId::new(0, number as u32, 1));
-        let (kept, levels) = (source.kept.clone()?, [source.read, source.write]);
-        Some(Left { source: name, kept, word: source.word, levels })
-    });
-    left.collect()
-}
-
-/// The files that clients of a restored driver go on with.
-fn descriptors(bench: &mut Bench<Lamp>) -> Vec<FileId> {
-    let held = bench.link().held.clone();
-    held.iter().filter_map(|handle| handle.descriptor()).collect()
+    Bench::new(Lamp::default()).lasting(session)
 }
 
 #[test]
@@ -118,12 +98,12 @@ fn what_is_kept_brings_the_file_back() {
     assert_eq!(old.source(file).word, 0);
     old.try_write(file, b"5");
     assert_eq!(old.source(file).word, 5);
-    let left = left_by(&mut old);
+    let left = old.left();
     let mut new = lasting(2);
     new.engine.restore(left);
     let flags = (DURABLY | O_NONBLOCK) as u64;
     assert_eq!(new.engine.driver().restored, [("/lamp".into(), flags, 5)]);
-    let files = descriptors(&mut new);
+    let files = new.files();
     assert_eq!(files.len(), 1);
     assert_eq!(new.try_read(files[0], 4), Got::Data(b"!".to_vec(), 0));
     let source = new.made(0);
@@ -140,7 +120,7 @@ fn only_what_is_more_than_before_is_news() {
         let mut old = lasting(1);
         let file = old.open("/lamp", DURABLY, 7).unwrap();
         old.try_write(file, b"5");
-        let mut left = left_by(&mut old);
+        let mut left = old.left();
         left[0].levels[0] = Level::new(before);
         let mut new = lasting(2);
         new.engine.restore(left);
@@ -156,10 +136,10 @@ fn all_who_watched_a_file_have_it_again() {
     let other = old.open("/lamp/other", DURABLY, 7).unwrap();
     old.try_write(file, b"3");
     old.try_write(other, b"4");
-    let left = left_by(&mut old);
+    let left = old.left();
     let mut new = lasting(2);
     new.engine.restore(left);
-    let files = descriptors(&mut new);
+    let files = new.files();
     assert_eq!(files.len(), 3, "each has a descriptor to go on with");
     assert_eq!((files[0] == files[1], files[0] == files[2]), (true, false));
     assert_eq!(new.engine.load().0, 2);
@@ -177,11 +157,11 @@ fn all_who_watched_a_file_have_it_again() {
 fn files_of_different_drivers_are_never_taken_for_one() {
     let mut old = lasting(1);
     let first = old.open("/lamp/first", DURABLY, 7).unwrap();
-    let mut left = left_by(&mut old);
+    let mut left = old.left();
     let mut new = lasting(2);
     let second = new.open("/lamp/second", DURABLY, 7).unwrap();
     assert_eq!(first, second, "the same name, in another session");
-    let more = left_by(&mut new);
+    let more = new.left();
     left.extend(more.into_iter().map(|left| Left { source: SourceId::new(0, 9, 9), ..left }));
     let mut third = lasting(3);
     third.engine.restore(left);
@@ -194,7 +174,7 @@ fn what_cannot_be_brought_back_is_left_alone() {
     let mut old = lasting(1);
     let broken = old.open("/lamp/broken", DURABLY, 7).unwrap();
     old.try_write(broken, b"1");
-    let mut left = left_by(&mut old);
+    let mut left = old.left();
     left.push(Left { kept: vec![1, 2, 3], ..left[0].clone() });
     let mut new = lasting(2);
     new.engine.restore(left.clone());
@@ -203,7 +183,7 @@ fn what_cannot_be_brought_back_is_left_alone() {
     // Nor what the event server does not give.
     let mut old = lasting(1);
     old.open("/lamp", DURABLY, 7).unwrap();
-    let left = left_by(&mut old);
+    let left = old.left();
     let mut new = lasting(2);
     new.link().refuse_source = true;
     new.engine.restore(left);
