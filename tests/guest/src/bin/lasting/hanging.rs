@@ -13,7 +13,7 @@ use crate::seen::{SERIAL, ask, ask_once, durable, number, until_back};
 use crate::serial::{CALL, MAKE, SPIN, WORK};
 
 /// The driver's `watchdog_ms`, in nanoseconds.
-const PATIENCE: u64 = 400_000_000;
+const PATIENCE: u64 = 1_000_000_000;
 
 pub const TESTS: &[Test] = &[
     ("a_driver_that_loops_for_ever_is_found", || hangs(SPIN)),
@@ -52,7 +52,7 @@ fn a_driver_that_is_slow_lives() -> Outcome {
         }
         Ok(())
     })?;
-    for _ in 0..16 {
+    for _ in 0..6 {
         ask_once(&file, WORK, PATIENCE / 8)?;
     }
     done.store(true, Ordering::SeqCst);
@@ -74,7 +74,7 @@ fn a_driver_that_has_no_turn_lives() -> Outcome {
     (0..3).for_each(|_| guest_tests::a_moment());
     let spinners = (0..rt::clock::cpu_count()).map(|cpu| {
         Builder::new().cpus(1 << cpu).spawn(|| {
-            let end = rt::clock::after(3 * PATIENCE);
+            let end = rt::clock::after(PATIENCE + PATIENCE / 2);
             while rt::clock::now_ns() < end {
                 core::hint::spin_loop();
             }
