@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::error::{EINVAL, EPERM, ESPIPE, Result};
+use abi::error::{EINVAL, EOWNERDEAD, EPERM, ESPIPE, Result};
 use abi::flag::{O_APPEND, O_NONBLOCK};
 use event_protocol::descriptor::{Control, ControlReply, DURABLE, Kind, Whence};
 use event_protocol::filter::Filters;
@@ -102,19 +102,20 @@ impl<P: Platform> File<P> {
         matches!(&*self.source.lock(), Some(Ok(source)) if source.cell.is_away())
     }
 
-    /// Whether it has a position, from which reads go on. Of a driver that does not say, it has.
-    pub(crate) fn is_positioned(&self) -> bool {
+    /// Whether it has a position, from which reads go on. Of a driver that does not say, it has. `EOWNERDEAD`: the driver is gone.
+    pub(crate) fn is_positioned(&self) -> Result<bool> {
         if let Some(known) = *self.positioned.lock() {
-            return known;
+            return Ok(known);
         }
         let asked = Control::Seek { whence: Whence::Current, offset: 0 };
         let known = match self.platform.control(&self.handle, asked, 0) {
             Ok(_) => true,
             Err(error) if [ESPIPE, EINVAL].contains(&error.errno) => false,
-            Err(_) => return true,
+            Err(error) if error.errno == EOWNERDEAD => return Err(error),
+            Err(_) => return Ok(true),
         };
         *self.positioned.lock() = Some(known);
-        known
+        Ok(known)
     }
 
     /// The source to watch, adopted the first time that somebody asks. Takes as long as its driver takes, so it is not for

@@ -24,7 +24,7 @@ impl<P: Platform> Process<P> {
         &self,
         file: &Arc<File<P>>,
         flags: u64,
-        again: impl Fn(&File<P>) -> bool,
+        again: impl Fn(&File<P>) -> Result<bool>,
         act: impl FnMut() -> Result<T>,
     ) -> Result<T> {
         let mut act = act;
@@ -36,13 +36,16 @@ impl<P: Platform> Process<P> {
         &self,
         file: &Arc<File<P>>,
         flags: u64,
-        again: &dyn Fn(&File<P>) -> bool,
+        again: &dyn Fn(&File<P>) -> Result<bool>,
         act: &mut dyn FnMut() -> Result<T>,
     ) -> Result<T> {
         loop {
             self.until_back(file, flags & NONBLOCK != 0)?;
             // Asked while the driver is there, who alone can say.
-            let may_repeat = again(file);
+            let may_repeat = match again(file) {
+                Err(error) if error.errno == EOWNERDEAD => continue,
+                may_repeat => may_repeat?,
+            };
             match act() {
                 Err(error) if error.errno == EOWNERDEAD && may_repeat => {}
                 Err(error) if error.errno == EOWNERDEAD => return Err(Error::new(EIO)),

@@ -26,7 +26,7 @@ impl<P: Platform> Process<P> {
     /// Reads at a position, which stays where it is. `pread(2)`.
     pub fn read_at(&self, fd: i32, buffer: &mut [u8], offset: u64) -> Result<Read> {
         let file = self.file_or_bad(fd)?;
-        let again = |file: &File<P>| offset != CURRENT || !file.is_positioned();
+        let again = |file: &File<P>| Ok(offset != CURRENT || !file.is_positioned()?);
         self.waiting(fd, &file, false, Conditions::IN, |flags| {
             self.lasting(&file, flags, again, || self.platform.read(file.handle(), buffer, flags, offset))
         })
@@ -46,7 +46,12 @@ impl<P: Platform> Process<P> {
     pub fn write_at(&self, fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
         let file = self.file_or_bad(fd)?;
         self.waiting(fd, &file, false, Conditions::OUT, |flags| {
-            self.lasting(&file, flags, |_| false, || self.platform.write(file.handle(), bytes, flags, offset))
+            self.lasting(
+                &file,
+                flags,
+                |_| Ok(false),
+                || self.platform.write(file.handle(), bytes, flags, offset),
+            )
         })
     }
 
@@ -56,7 +61,7 @@ impl<P: Platform> Process<P> {
     }
 
     pub(super) fn control_file(&self, file: &Arc<File<P>>, control: Control) -> Result<ControlReply> {
-        let again = |_: &File<P>| is_harmless_twice(&control);
+        let again = |_: &File<P>| Ok(is_harmless_twice(&control));
         self.lasting(file, 0, again, || file.control(control.clone()))
     }
 

@@ -67,6 +67,8 @@ fn run(kills: u64, seed: u64) -> Outcome {
     let (rounds, told) = pipe()?;
     let (enough, stop) = pipe()?;
     let command = Command::new(&format!("bin/{PROGRAM}")).argument(ROLE).argument("load").quota(24 << 20);
+    // Drivers go before it.
+    let command = command.priority(20);
     let command = command.inherit(told.number(), ROUNDS_TOLD)?.inherit(enough.number(), ENOUGH)?;
     let load = command.spawn()?;
     drop((told, enough));
