@@ -69,6 +69,12 @@ pub struct Hung {
     pub doing: Doing,
 }
 
+impl<H> Default for Watchdog<H> {
+    fn default() -> Watchdog<H> {
+        Watchdog::new()
+    }
+}
+
 impl<H> Watchdog<H> {
     /// Nobody is watched.
     pub const fn new() -> Watchdog<H> {

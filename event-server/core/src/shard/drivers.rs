@@ -239,10 +239,9 @@ impl<M: Mapped> Shard<M> {
     pub fn driver_closed<H: Host<Memory = M>>(&mut self, id: DriverId, host: &mut H) {
         let Ok(slot) = self.driver_slot(id) else { return };
         for index in 0..self.graph.sources.end() {
-            if self.graph.sources.get(index).is_some_and(|source| source.driver == Some(slot)) {
-                if !self.orphan(slot, index, host) {
-                    self.end_source(index, ENODEV as u32, host);
-                }
+            let is_its = self.graph.sources.get(index).is_some_and(|source| source.driver == Some(slot));
+            if is_its && !self.orphan(slot, index, host) {
+                self.end_source(index, ENODEV as u32, host);
             }
         }
         self.leave_lineage(slot);
