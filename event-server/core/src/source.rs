@@ -32,7 +32,9 @@ pub struct Source<M> {
     /// Its knotes.
     pub first_knote: u32,
     /// How many notes want each filter.
-    interest: [u32; FILTERS],
+    wanted: [u32; FILTERS],
+    /// Those that any wants.
+    interest: Filters,
     _charge: Charge,
 }
 
@@ -73,30 +75,44 @@ impl<M> Source<M> {
             filters,
             low_water,
             first_knote: crate::arena::NONE,
-            interest: [0; FILTERS],
+            wanted: [0; FILTERS],
+            interest: Filters::empty(),
             _charge: place.charge,
         }
     }
 
     /// A note wants these filters.
     pub fn want(&mut self, filters: Filters) {
-        for (bit, count) in self.interest.iter_mut().enumerate() {
-            *count += filters.bits() >> bit & 1;
+        self.interest |= filters;
+        for bit in bits(filters) {
+            self.wanted[bit] += 1;
         }
     }
 
     /// A note no longer wants them.
     pub fn unwant(&mut self, filters: Filters) {
-        for (bit, count) in self.interest.iter_mut().enumerate() {
-            *count -= filters.bits() >> bit & 1;
+        for bit in bits(filters) {
+            self.wanted[bit] -= 1;
+            if self.wanted[bit] == 0 {
+                self.interest -= Filters::from_bits_truncate(1 << bit);
+            }
         }
     }
 
     /// What anybody wants.
     pub fn interest(&self) -> Filters {
-        let bits = self.interest.iter().enumerate().map(|(bit, count)| u32::from(*count > 0) << bit).sum();
-        Filters::from_bits_truncate(bits)
+        self.interest
     }
+}
+
+/// The numbers of filters.
+fn bits(filters: Filters) -> impl Iterator<Item = usize> {
+    let mut rest = filters.bits() & Filters::all().bits();
+    core::iter::from_fn(move || {
+        let bit = rest.trailing_zeros() as usize;
+        rest &= rest.wrapping_sub(1);
+        (bit < FILTERS).then_some(bit)
+    })
 }
 
 /// One queue's interest in one source: one note, or one for each filter and interface.
