@@ -77,6 +77,7 @@ fn look() -> Result<Figures> {
         ("ended", counters.ended),
         ("faulted", counters.faulted),
         ("restarted", counters.restarted),
+        ("hung", counters.hung),
         ("waiting", counters.waiting),
     ] {
         figures.add(format!("init.{name}"), value);
@@ -124,6 +125,7 @@ fn shards(figures: &mut Figures) -> Result<()> {
             ("drivers", stats.drivers),
             ("queues", stats.queues),
             ("sources", stats.sources),
+            ("orphans", stats.orphans),
             ("pages", stats.pages),
             ("knotes", stats.knotes),
             ("notes", stats.notes),

@@ -41,7 +41,6 @@ pub mod user_ring;
 use core::time::Duration;
 
 pub use abi::error::{Error, Result};
-pub use abi::flag;
 pub use conditions::Conditions;
 pub use epoll::{EpollEvent, EpollFlags, EpollOp};
 pub use event::KEvent;
@@ -57,6 +56,15 @@ use process::Process;
 use rt::sync::OnceLock;
 
 static PROCESS: OnceLock<Process<Machine>> = OnceLock::new();
+
+/// `O_*`.
+pub mod flag {
+    pub use abi::flag::*;
+
+    /// The descriptor survives the restart of its driver: it waits for the next one, with all its notes. `EOPNOTSUPP`: that one could
+    /// not go on with it. Redox has no such flag, and no other of this value.
+    pub const O_DURABLE: usize = event_protocol::descriptor::DURABLE as usize;
+}
 
 /// This process's descriptors.
 #[inline(always)]

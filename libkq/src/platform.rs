@@ -6,7 +6,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use abi::error::{Error, Result};
+use abi::error::{ENODEV, Error, Result};
 use event_protocol::activation::BankLayout;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;
@@ -90,6 +90,20 @@ pub trait Platform: Sized + Send + Sync + 'static {
 
     /// Gives a source up, with the notes that it has still.
     fn release(&self, source: SourceId);
+
+    /// Goes on with a durable file at the driver that has it now. `EAGAIN`: none has yet; `ENODEV`: none will; `ENOENT`: the server
+    /// knows of no other than the present one.
+    fn renew(&self, file: &Self::File, source: SourceId) -> Result<()> {
+        _ = (file, source);
+        Err(Error::new(ENODEV))
+    }
+
+    /// Whether the driver that has, or had, a durable file is gone. A call that it died over, or that came too late, fails with
+    /// `EOWNERDEAD`.
+    fn is_left(&self, file: &Self::File) -> bool {
+        _ = file;
+        false
+    }
 
     /// Opens a path.
     fn open(&self, path: &str, flags: u64) -> Result<Self::File>;

@@ -2,14 +2,14 @@
 
 use crate::cache::PAGE;
 use crate::disk::{Disk, Outcome};
-use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EROFS, Error, Result};
-use abi::flag::{O_ACCMODE, O_RDONLY};
+use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EOPNOTSUPP, EROFS, Error, Result};
+use abi::flag::{O_ACCMODE, O_RDONLY, O_WRONLY};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use core::fmt;
 use driver_sdk::{
-    Asked, Context, Control, ControlReply, Direction, Driver, FileId, FileType, Filters, Kind, Level,
-    LevelFlags, Opening, Registers, SharedMemory, Stat, Taken, Whence,
+    Asked, Context, Control, ControlReply, DURABLE, Direction, Driver, FileId, FileType, Filters, Kind,
+    Level, LevelFlags, Opening, Registers, SharedMemory, Stat, Taken, Whence,
 };
 use virtio::Fault;
 
@@ -94,6 +94,7 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
 
     fn publish_read(&self, context: &mut Context<'_>, file: FileId, arrived: bool) {
         if let Some(open) = self.files.get(&file) {
+            context.keep(file, open.position);
             context.publish(file, Direction::Read, self.level(open), arrived);
         }
     }
@@ -217,6 +218,8 @@ fn wake_page(context: &mut Context<'_>, page: u64) {
 }
 
 impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
+    const DURABLE: bool = true;
+
     fn start(&mut self, _: &mut Context<'_>) {
         self.disk.start();
     }
@@ -228,8 +231,27 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
         if self.disk.is_read_only() && flags & O_ACCMODE as u64 != O_RDONLY as u64 {
             return Err(Error::new(EROFS));
         }
+        if flags & DURABLE != 0 && flags & O_WRONLY as u64 != 0 {
+            // What is written and not on the disk yet dies with the driver: nobody may go on as if it had not.
+            return Err(Error::new(EOPNOTSUPP));
+        }
         let filters = Filters::READ | Filters::WRITE;
         Ok(Opening::new(Kind::Device, filters).seekable().low_water(1, WRITABLE))
+    }
+
+    fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        path: &str,
+        flags: u64,
+        kept: u64,
+    ) -> Result<Opening> {
+        let opening = self.open(context, file, path, flags)?;
+        let open = Open { position: kept, ..Open::default() };
+        let level = self.level(&open);
+        self.files.insert(file, open);
+        Ok(opening.keeping(kept).readable(level).writable(self.room()))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {

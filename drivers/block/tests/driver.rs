@@ -5,11 +5,11 @@ mod fake;
 #[path = "../../virtio/tests/model/mod.rs"]
 mod model;
 
-use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EROFS, Error, Result};
+use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EOPNOTSUPP, EROFS, Error, Result};
 use abi::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 use block::disk::{Disk, SLOTS};
 use block::driver::Block;
-use driver_sdk::{Control, ControlReply, Driver, FileId, Level, LevelFlags, Whence};
+use driver_sdk::{Control, ControlReply, DURABLE, Driver, FileId, Level, LevelFlags, Whence};
 use event_protocol::descriptor::{CURRENT, NONBLOCK, label};
 use fake::{Bench, Got};
 use model::{Chain, Hardware, Memory, Side, Wire, connect};
@@ -438,4 +438,22 @@ proptest! {
         prop_assert_eq!(desk.sync(files[0]), Ok(()));
         prop_assert!(desk.bytes == model);
     }
+}
+
+#[test]
+fn a_durable_reader_goes_on_where_it_was_and_a_writer_is_refused() {
+    let mut old = Desk::new(100, 0);
+    old.bench.link().session = Some(1);
+    let durable = DURABLE as usize;
+    assert_eq!(old.bench.open(PATH, O_RDWR | durable, 1), Err(Error::new(EOPNOTSUPP)));
+    let file = old.bench.open(PATH, O_RDONLY | durable, 1).unwrap();
+    let bytes = old.bytes.clone();
+    assert_eq!(old.read_at(file, CURRENT, 100), data(&bytes[..100]));
+    assert_eq!(old.read_at(file, 7, 3), data(&bytes[7..10]), "which moves nothing");
+    let left = old.bench.left();
+    let mut new = Desk::new(100, 0);
+    let file = new.bench.go_on_with(left);
+    assert_eq!(new.read_at(file, CURRENT, 50), data(&bytes[100..150]));
+    assert_eq!(new.bench.source(file).read.amount, 51_200 - 150);
+    assert_eq!(new.bench.source(file).word, 150);
 }

@@ -130,6 +130,8 @@ impl<R: Registers, M: SharedMemory> Random<R, M> {
 }
 
 impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
+    const DURABLE: bool = true;
+
     fn start(&mut self, _: &mut Context<'_>) {
         self.device.start();
         self.refill();
@@ -140,6 +142,15 @@ impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
             return Err(Error::new(ENOENT));
         }
         Ok(Opening::new(Kind::Device, Filters::READ).shared())
+    }
+
+    /// One byte is as good as another: there is nothing to go on with but the file.
+    fn restore(&mut self, _: &mut Context<'_>, file: FileId, path: &str, _: u64, _: u64) -> Result<Opening> {
+        if path != PATH {
+            return Err(Error::new(ENOENT));
+        }
+        self.files.push(file);
+        Ok(Opening::new(Kind::Device, Filters::READ).shared().readable(self.level()))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {

@@ -2,6 +2,7 @@
 
 mod message;
 mod opening;
+mod restoring;
 mod transfer;
 mod waiting;
 
@@ -23,6 +24,7 @@ use alloc::vec::Vec;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::{MAX_TRANSFER, PathRequest, label, words};
 use init_protocol::caller::Caller;
+pub use restoring::Left;
 use rt::sys::Notification;
 use waiting::Progress;
 

@@ -54,6 +54,7 @@ pub mod link;
 mod message;
 mod parcels;
 mod pending;
+mod record;
 pub mod registers;
 pub mod report;
 pub mod sockets;
@@ -63,6 +64,7 @@ mod watches;
 pub use context::Context;
 pub use driver::{Asked, Driver, Opening, Taken};
 pub use event_protocol::cell::Direction;
+pub use event_protocol::descriptor::DURABLE;
 pub use event_protocol::descriptor::message::MessageFlags;
 pub use event_protocol::descriptor::{
     Arm, Control, ControlReply, Entry, FileType, Kind, PathReply, PathRequest, Setting, Stat, TerminalMode,

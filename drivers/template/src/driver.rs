@@ -31,12 +31,26 @@ fn publish(context: &mut Context<'_>, file: FileId, waiting: usize, [came, went]
 }
 
 impl Driver for Template {
+    const DURABLE: bool = true;
+
     fn open(&mut self, _: &mut Context<'_>, file: FileId, path: &str, _: u64) -> Result<Opening> {
         if path != PATH {
             return Err(Error::new(ENOENT));
         }
         self.files.insert(file, VecDeque::new());
         Ok(Opening::new(Kind::Device, FILTERS).writable(Level::new(CAPACITY as i64)))
+    }
+
+    /// What waited in memory is gone with the driver that had it; the file goes on empty.
+    fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        path: &str,
+        flags: u64,
+        _: u64,
+    ) -> Result<Opening> {
+        self.open(context, file, path, flags)
     }
 
     fn close(&mut self, _: &mut Context<'_>, file: FileId) {

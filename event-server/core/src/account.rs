@@ -30,6 +30,10 @@ pub mod cost {
     pub const PAGE_OF_CELLS: u64 = PAGE + cost::MEMORY + cost::MAPPING + 2 * cost::HANDLE + 128;
     /// A source, its adoption, its watch handle's badge.
     pub const SOURCE: u64 = 272 + cost::BADGE;
+    /// What is kept of a durable source, besides the bytes: its place, and the handle of a descriptor.
+    pub const DURABLE: u64 = 96 + cost::HANDLE;
+    /// A lineage, and its handle's badge.
+    pub const LINEAGE: u64 = 64 + cost::BADGE;
     /// A note and its knote.
     pub const NOTE: u64 = 128;
 

@@ -8,7 +8,7 @@ use event_protocol::activation::BankLayout;
 use event_protocol::badge::{Badge, ClientId};
 use event_protocol::control::client::{Reply, Request};
 use rt::ipc::{Arrivals, Transfer, decode};
-use rt::sys::{Memory, Notification, Object, close};
+use rt::sys::{AnyHandle, Memory, Notification, Object, close};
 
 use crate::memory::Pages;
 use crate::request::{Answer, rights};
@@ -65,6 +65,11 @@ impl ShardThread {
                 Reply::Done
             }
             Request::Stats => Reply::Stats(self.shard.stats()),
+            Request::Reopen { source } => {
+                let descriptor = self.shard.reopen(client, source)?;
+                let descriptor = Transfer::moved(AnyHandle::from_handle(descriptor));
+                return Ok(Answer::document(&Reply::Done)?.with(vec![descriptor]));
+            }
         };
         Answer::document(&reply)
     }

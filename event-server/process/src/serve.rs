@@ -58,7 +58,7 @@ impl ShardThread {
             return error;
         }
         // No request brings more; set once, since a shard calls nobody.
-        set_accept(1);
+        set_accept(2);
         let error = self.serve();
         self.world.trace.print();
         error
@@ -157,6 +157,7 @@ impl ShardThread {
             Badge::Driver(driver) => self.shard.driver_closed(driver, &mut self.world),
             Badge::Source(source) => self.shard.watch_closed(source, &mut self.world),
             Badge::Lobby(caller) => self.setup.process_ended(caller),
+            Badge::Lineage(lineage) => self.shard.lineage_closed(lineage, &mut self.world),
             Badge::Ticket(_) => {}
         }
     }

@@ -75,9 +75,10 @@ fn errors() {
 
 #[test]
 fn flags_of_open_files() {
-    let mut all = of!(flag; O_RDONLY O_WRONLY O_RDWR O_ACCMODE O_NONBLOCK O_APPEND O_CREAT O_TRUNC O_EXCL
+    let mut all =
+        of!(flag; O_RDONLY O_WRONLY O_RDWR O_ACCMODE O_NONBLOCK O_DURABLE O_APPEND O_CREAT O_TRUNC O_EXCL
         O_DIRECTORY F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL)
-    .to_vec();
+        .to_vec();
     all.extend([("O_CLOEXEC", libkq::epoll::CLOEXEC as i64), ("FD_CLOEXEC", 1)]);
     same("fcntl.h", &all);
 }

@@ -170,6 +170,14 @@ impl Platform for Machine {
         }
     }
 
+    fn renew(&self, file: &OpenFile, source: SourceId) -> Result<()> {
+        self.session()?.reopen(source).map(|descriptor| file.renew(descriptor))
+    }
+
+    fn is_left(&self, file: &OpenFile) -> bool {
+        file.is_left()
+    }
+
     fn open(&self, path: &str, flags: u64) -> Result<OpenFile> {
         let opened = self.services.with(services::name(path)?, |service| self.open_at(service, path, flags));
         // A driver that is dead now, whether or not it comes back.

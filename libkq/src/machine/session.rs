@@ -268,6 +268,14 @@ impl Session {
         Ok(page)
     }
 
+    /// The descriptor of a durable source that a driver has gone on with.
+    pub fn reopen(&self, source: SourceId) -> Result<Endpoint> {
+        match self.ask_for(source.shard(), &Request::Reopen { source }, Vec::new())? {
+            (Reply::Done, mut handles) => handles.object(0),
+            _ => nonsense(),
+        }
+    }
+
     /// See [`Platform::release`](crate::platform::Platform::release).
     pub fn release(&self, source: SourceId) {
         // It fails only when the server, and with it the source, is gone.

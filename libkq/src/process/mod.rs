@@ -1,5 +1,6 @@
 //! A process's descriptors: numbers, files, queues.
 
+mod lasting;
 mod paths;
 mod pipes;
 mod sets;

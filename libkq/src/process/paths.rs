@@ -7,7 +7,7 @@ use abi::flag::{O_NONBLOCK, O_RDONLY};
 use event_protocol::descriptor::{Control, ControlReply, Entry, FileType, PathReply, PathRequest, Stat};
 
 use super::Process;
-use super::transfer::{described, stat_of_set};
+use super::transfer::stat_of_set;
 use crate::devpoll;
 use crate::machine::service_of;
 use crate::platform::Platform;
@@ -61,7 +61,7 @@ impl<P: Platform> Process<P> {
             Ok(_) => Err(Error::new(EBADMSG)),
             Err(_) if path.starts_with(DEVICES) => {
                 let flags = (O_RDONLY | O_NONBLOCK) as u64;
-                described(&self.unnumbered(self.platform.open(path, flags)?, flags))
+                self.stat_of(&self.unnumbered(self.platform.open(path, flags)?, flags))
             }
             Err(error) => Err(error),
         }

@@ -26,8 +26,9 @@ impl<P: Platform> Process<P> {
     /// Reads at a position, which stays where it is. `pread(2)`.
     pub fn read_at(&self, fd: i32, buffer: &mut [u8], offset: u64) -> Result<Read> {
         let file = self.file_or_bad(fd)?;
+        let again = |file: &File<P>| Ok(offset != CURRENT || !file.is_positioned()?);
         self.waiting(fd, &file, false, Conditions::IN, |flags| {
-            self.platform.read(file.handle(), buffer, flags, offset)
+            self.lasting(&file, flags, again, || self.platform.read(file.handle(), buffer, flags, offset))
         })
     }
 
@@ -45,20 +46,30 @@ impl<P: Platform> Process<P> {
     pub fn write_at(&self, fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
         let file = self.file_or_bad(fd)?;
         self.waiting(fd, &file, false, Conditions::OUT, |flags| {
-            self.platform.write(file.handle(), bytes, flags, offset)
+            self.lasting(
+                &file,
+                flags,
+                |_| Ok(false),
+                || self.platform.write(file.handle(), bytes, flags, offset),
+            )
         })
     }
 
     /// Anything else that is done to a file. `ioctl(2)`.
     pub fn control(&self, fd: i32, control: Control) -> Result<ControlReply> {
-        self.file_or_bad(fd)?.control(control)
+        self.control_file(&self.file_or_bad(fd)?, control)
+    }
+
+    pub(super) fn control_file(&self, file: &Arc<File<P>>, control: Control) -> Result<ControlReply> {
+        let again = |_: &File<P>| Ok(is_harmless_twice(&control));
+        self.lasting(file, 0, again, || file.control(control.clone()))
     }
 
     /// What the file is. A kqueue is a FIFO, as FreeBSD says, a /dev/poll set the device, and an epoll set nothing that has
     /// a type, as Linux says. `fstat(2)`.
     pub fn stat(&self, fd: i32) -> Result<Stat> {
         match self.open_file(fd)? {
-            Open::File(file) => described(&file),
+            Open::File(file) => self.stat_of(&file),
             Open::Kqueue(_) => Ok(stat_of_set(FileType::Fifo, 0)),
             Open::Epoll(_) => Ok(stat_of_set(FileType::Anonymous, 0o600)),
             Open::DevPoll(_) => Ok(stat_of_set(FileType::Device, 0o600)),
@@ -68,6 +79,14 @@ impl<P: Platform> Process<P> {
     /// What kind of descriptor it is. `EINVAL`: a set.
     pub fn kind(&self, fd: i32) -> Result<Kind> {
         self.file(fd).map(|file| file.kind())
+    }
+
+    /// What a file's driver says that it is.
+    pub(super) fn stat_of(&self, file: &Arc<File<P>>) -> Result<Stat> {
+        match self.control_file(file, Control::Stat)? {
+            ControlReply::Stat(stat) => Ok(stat),
+            _ => Err(Error::new(abi::error::EBADMSG)),
+        }
     }
 
     /// Moves the position, and returns it. `lseek(2)`.
@@ -135,11 +154,21 @@ impl<P: Platform> Process<P> {
     }
 }
 
-/// What a file's driver says that it is.
-pub(super) fn described<P: Platform>(file: &File<P>) -> Result<Stat> {
-    match file.control(Control::Stat)? {
-        ControlReply::Stat(stat) => Ok(stat),
-        _ => Err(Error::new(abi::error::EBADMSG)),
+/// Whether a control that was perhaps heard may be asked again: with the same end, and the same answer.
+fn is_harmless_twice(control: &Control) -> bool {
+    match control {
+        Control::Seek { whence: Whence::Current, offset } => *offset == 0,
+        Control::Seek { .. } => true,
+        Control::Describe
+        | Control::Stat
+        | Control::Available
+        | Control::TerminalMode
+        | Control::SetTerminalMode(_)
+        | Control::Get(_)
+        | Control::Set(..)
+        | Control::Truncate(_)
+        | Control::Sync => true,
+        _ => false,
     }
 }
 

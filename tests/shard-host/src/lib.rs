@@ -4,7 +4,7 @@
 
 extern crate alloc;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -34,6 +34,8 @@ pub struct Kernel {
     honest: bool,
     /// Pages of cells by their handles.
     pub pages: BTreeMap<Handle, Memory>,
+    /// Descriptors that the shard has.
+    pub descriptors: BTreeSet<Handle>,
     /// Notifications that were signalled.
     pub signalled: Vec<Handle>,
     /// Sessions that were ended.
@@ -55,6 +57,15 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// A descriptor for the shard.
+    pub fn descriptor(&mut self) -> Handle {
+        self.next += 1;
+        self.descriptors.insert(Handle(self.next));
+        Handle(self.next)
+    }
+}
+
 impl Host for Kernel {
     type Memory = Memory;
 
@@ -66,7 +77,8 @@ impl Host for Kernel {
     }
 
     fn close(&mut self, handle: Handle) {
-        assert!(self.pages.remove(&handle).is_some(), "a page is given back twice");
+        let known = self.descriptors.remove(&handle) || self.pages.remove(&handle).is_some();
+        assert!(known, "a page or descriptor is given back twice");
     }
 
     fn cpu(&self) -> u32 {

@@ -21,6 +21,7 @@ use alloc::vec;
 use event_protocol::descriptor::label;
 use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::filter::Filters;
+use init_protocol::request::KEPT;
 use pci::Function;
 use pci_protocol::Wanted;
 use rt::Start;
@@ -31,10 +32,12 @@ use session::Session;
 
 /// The bit of the bound notification that the interrupt line signals.
 const INTERRUPT: u64 = 1;
-/// The bit that init signals before the machine is powered off; those between are the driver's ([`Driver::connect`]).
+/// The bit that init signals before the machine is powered off; bits 1 to 60 are the driver's ([`Driver::connect`]).
 const POWER_OFF: u64 = 1 << 63;
 /// The bit that says that the bus driver is gone.
 const BUS_GONE: u64 = 1 << 62;
+/// The bit by which init asks whether the loop comes round.
+const WATCHDOG: u64 = 1 << 61;
 
 /// What descriptors are made of: the endpoint, to be called and given away, not received from.
 const MINT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER).union(Rights::MINT);
@@ -55,7 +58,7 @@ pub struct Setup<'a> {
 /// Runs a driver on the CPU that it was started on. Returns the exit status, which is never success: a driver whose
 /// device or event server is gone ends, and init decides what comes next.
 pub fn run<D: Driver>(start: &Start, setup: Setup<'_>, driver: Result<D>) -> i32 {
-    serve(setup, driver.and_then(|driver| Running::new(start, setup, driver, None)))
+    serve(setup, driver.and_then(|driver| Running::new(start, setup, driver, None, stay(start)?)))
 }
 
 /// The same for a driver of a PCI function, which `make` makes of it; entry 0 of its interrupts is the driver's. A machine
@@ -68,11 +71,11 @@ pub fn run_on<D: Driver>(
 ) -> i32 {
     let running = || -> Result<Running<D>> {
         // Interrupts go to the CPU that the driver stays on.
-        rt::sys::set_affinity(1 << rt::clock::cpu())?;
+        let lineage = stay(start)?;
         let function = Function::claim(wanted)?;
         let driver = make(&function)
             .inspect_err(|error| rt::log!("{}: {}: {error}", setup.service, function.address()))?;
-        Running::new(start, setup, driver, Some(function))
+        Running::new(start, setup, driver, Some(function), lineage)
     };
     match running() {
         Err(error) if error.errno == ENODEV => {
@@ -81,6 +84,19 @@ pub fn run_on<D: Driver>(
         }
         running => serve(setup, running),
     }
+}
+
+/// Chooses the CPU that the driver stays on, whose shard is the sources' home: this one, or that on which the driver before it was,
+/// of which it has the lineage then.
+fn stay(start: &Start) -> Result<Option<Endpoint>> {
+    if let Some(lineage) = start.object::<Endpoint>(KEPT)
+        && let Some(home) = Session::home(&lineage)
+        && rt::sys::set_affinity(1 << home).is_ok()
+    {
+        return Ok(Some(lineage));
+    }
+    rt::sys::set_affinity(1 << rt::clock::cpu())?;
+    Ok(None)
 }
 
 fn serve<D: Driver>(setup: Setup<'_>, running: Result<Running<D>>) -> i32 {
@@ -116,12 +132,27 @@ struct Running<D> {
 }
 
 impl<D: Driver> Running<D> {
-    fn new(start: &Start, setup: Setup<'_>, driver: D, function: Option<Function>) -> Result<Running<D>> {
-        // The shard of this CPU is the sources' home: the driver stays beside it.
-        rt::sys::set_affinity(1 << rt::clock::cpu())?;
+    fn new(
+        start: &Start,
+        setup: Setup<'_>,
+        driver: D,
+        function: Option<Function>,
+        lineage: Option<Endpoint>,
+    ) -> Result<Running<D>> {
         let endpoint = Endpoint::create()?;
-        let session =
-            Session::attach(setup.service, setup.filters, setup.sources, endpoint.restricted(MINT)?)?;
+        let attach = |lineage| {
+            let minting = endpoint.restricted(MINT)?;
+            Session::attach(setup.service, setup.filters, setup.sources, minting, lineage)
+        };
+        let follow = lineage.as_ref().filter(|_| D::DURABLE);
+        let (mut session, follows) = match follow.map(|lineage| attach(Some(lineage))) {
+            Some(Ok(session)) => (session, true),
+            // What was left to it is not to be had: it begins anew, and with what init keeps of it that ends.
+            _ => (attach(None)?, false),
+        };
+        if D::DURABLE && !follows {
+            session.bequeath()?;
+        }
         let bound = Notification::create()?;
         bound.bind(None)?;
         let mut engine = Engine::new(driver, session, setup.sources as usize);
@@ -143,9 +174,16 @@ impl<D: Driver> Running<D> {
                 Some(irq)
             }
         };
+        // EPERM: the manifest does not say that it is watched.
+        _ = rt::init::watched(bound.with_badge(Rights::WRITE.union(Rights::TRANSFER), WATCHDOG)?);
         engine.set_time(now_ns());
         engine.connect(&bound)?;
         engine.start();
+        if follows {
+            let left = engine.link().left()?;
+            engine.restore(left);
+            engine.link().settled()?;
+        }
         if engine.driver().has_buffers() {
             let notice = bound.with_badge(Rights::WRITE.union(Rights::TRANSFER), POWER_OFF)?;
             if let Err(error) = rt::init::on_power_off(notice) {
@@ -221,6 +259,10 @@ impl<D: Driver> Running<D> {
                 if received.words[0] & POWER_OFF != 0 {
                     self.awaited = true;
                     self.engine.power_off();
+                }
+                if received.words[0] & WATCHDOG != 0 {
+                    // Without init nobody asks.
+                    _ = rt::init::alive();
                 }
                 self.bus_gone |= received.words[0] & BUS_GONE != 0;
                 self.interrupt();

@@ -31,7 +31,7 @@ impl<M: Mapped> Shard<M> {
                 if generation == 0 {
                     return Err(Error::new(EINVAL));
                 }
-                if found.driver.is_none() {
+                if found.driver.is_none() && !self.is_orphan(index) {
                     return Err(Error::new(ENODEV));
                 }
                 match self.graph.queues.get(queue).and_then(|queue| queue.note_in(bank, slot)) {

@@ -32,7 +32,7 @@ impl<M: Mapped> Shard<M> {
         Ok(())
     }
 
-    fn client_slot(&self, id: ClientId) -> Result<u32> {
+    pub(super) fn client_slot(&self, id: ClientId) -> Result<u32> {
         self.client_slots.get(&id).copied().ok_or(Error::new(ENOTCONN))
     }
 

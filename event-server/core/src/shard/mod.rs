@@ -3,6 +3,7 @@
 mod change;
 mod clients;
 mod drivers;
+mod durable;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,6 +18,7 @@ use event_protocol::shared::{KeptChanged, Mapped};
 use hashbrown::HashMap;
 
 pub use drivers::Created;
+use durable::{Durable, Lineage};
 
 use crate::account::{Account, Charge};
 use crate::adoptions::Adoptions;
@@ -47,6 +49,11 @@ pub struct Shard<M> {
     made_for: HashMap<Option<ClientId>, u32>,
     /// A page that may have a free cell.
     roomy: HashMap<Owners, u32>,
+    lineages: Arena<Lineage>,
+    /// What is kept of durable sources, by their indices.
+    durable: HashMap<u32, Durable>,
+    /// How many of them wait for their driver.
+    orphans: u64,
 }
 
 #[derive(Debug)]
@@ -57,6 +64,8 @@ struct Driver<M> {
     cells: u32,
     sources: u32,
     account: Arc<Account>,
+    /// What outlives its session belongs to this.
+    lineage: Option<u32>,
     _charge: Charge,
     changed: KeptChanged<M>,
     drain: Drain,
@@ -82,6 +91,9 @@ impl<M: Mapped> Shard<M> {
             adoptions: Adoptions::default(),
             made_for: HashMap::new(),
             roomy: HashMap::new(),
+            lineages: Arena::default(),
+            durable: HashMap::new(),
+            orphans: 0,
         }
     }
 
@@ -91,6 +103,7 @@ impl<M: Mapped> Shard<M> {
             clients: self.clients.len() as u64,
             drivers: self.drivers.iter().flatten().count() as u64,
             sources: self.graph.sources.len() as u64,
+            orphans: self.orphans,
             pages: self.graph.pages.len() as u64,
             knotes: self.graph.knotes.len() as u64,
             notes: self.graph.notes.len() as u64,
@@ -166,6 +179,8 @@ impl<M: Mapped> Shard<M> {
             let id = driver.id;
             self.graph.stats.lies += 1;
             host.ended(Peer::Driver(id, &driver.name), fault);
+            // What it wrote is not to be told from what is true: nobody goes on with it.
+            self.leave_lineage(slot);
             self.driver_closed(id, host);
         }
     }

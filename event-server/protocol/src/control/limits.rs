@@ -34,6 +34,10 @@ pub const DRIVERS_OF_MANIFEST: usize = 32;
 pub const LEAST_OF_PROCESS: u64 = 64 << 10;
 /// Bytes of a driver's name.
 pub const MAX_NAME: usize = 32;
+/// Bytes that are kept of a durable source.
+pub const MAX_KEPT: usize = 256;
+/// Orphans in one answer: so many fit into a message, however large.
+pub const ORPHANS: usize = 12;
 /// Changes in one [`Request::Change`](super::client::Request::Change): so many fit into a message, however large.
 pub const MAX_CHANGES: usize = 96;
 /// Bytes of an encoded request or reply.

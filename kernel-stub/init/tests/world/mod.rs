@@ -12,6 +12,7 @@ use abi::error::{EINVAL, EMFILE, ENOENT, ENOMEM, ESRCH, Error, Result};
 use init::{
     Init, System, check,
     system::{Failure, Plan},
+    watchdog::Doing,
 };
 use init_protocol::{
     VERSION,
@@ -33,6 +34,7 @@ pub struct Body {
     pub handles: Vec<String>,
     pub data: Vec<u8>,
     pub ended: Option<ExitStatus>,
+    pub doing: Doing,
 }
 
 /// An answer that somebody got.
@@ -152,6 +154,7 @@ impl System for World {
             handles: handles.iter().map(|(name, _)| name.clone()).collect(),
             data: plan.data.to_vec(),
             ended: None,
+            doing: Doing::Listens,
         });
         drop(state);
         Ok(self.handle(process))
@@ -166,6 +169,18 @@ impl System for World {
     fn status(&mut self, process: &Handle) -> Option<ExitStatus> {
         let What::Process(index) = process.what else { panic!("no process") };
         self.0.borrow().bodies[index].ended
+    }
+
+    fn doing(&mut self, process: &Handle) -> Doing {
+        let What::Process(index) = process.what else { panic!("no process") };
+        self.0.borrow().bodies[index].doing
+    }
+
+    fn duplicate(&mut self, handle: &Handle) -> Result<Handle> {
+        if handle.what == What::Junk {
+            return Err(Error::new(abi::error::EPERM));
+        }
+        Ok(self.handle(handle.what))
     }
 
     fn share_process(&mut self, process: &Handle, control: bool) -> Result<Handle> {
@@ -354,6 +369,7 @@ pub fn entry(name: &str, kind: Kind) -> Entry {
         quota: 1 << 20,
         children_quota: 0,
         restart: Restart::Never,
+        watchdog_ms: 0,
         essential: false,
         operator: false,
     }
