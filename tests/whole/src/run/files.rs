@@ -72,7 +72,12 @@ impl Run {
         };
         let error = if regular { 0 } else { own.error };
         own.error = error;
-        own.sides[usize::from(direction == Direction::Write)] = side;
+        let at = usize::from(direction == Direction::Write);
+        let before = core::mem::replace(&mut own.sides[at], side);
+        let differs = regular && direction == Direction::Read && amount != before.amount;
+        let ends = side.eof && !before.eof || side.hung_up && !before.hung_up || error != 0;
+        let rose = amount > before.amount || differs || ends || side.urgent && !before.urgent;
+        own.reasons[at] += u64::from(rose || arrived);
         let mut flags = LevelFlags::empty();
         flags.set(LevelFlags::EOF, side.eof);
         flags.set(LevelFlags::HANGUP, side.hung_up);
