@@ -162,9 +162,8 @@ impl Service {
             },
             Setting::Listening => socket.is_listening().into(),
             Setting::UrgentInline => socket.options.inline.into(),
-            Setting::ReuseAddress | Setting::KeepAlive | Setting::NoDelay => {
-                return Err(Error::new(ENOPROTOOPT));
-            }
+            Setting::ReuseAddress => socket.options.reuse.into(),
+            Setting::KeepAlive | Setting::NoDelay => return Err(Error::new(ENOPROTOOPT)),
         })
     }
 
@@ -176,7 +175,8 @@ impl Service {
             Setting::SendLowWater => sockets.set_low_water(id, None, Some(value)),
             Setting::UrgentInline => sockets.set_inline(id, value != 0),
             Setting::SocketType | Setting::Listening => Err(Error::new(EINVAL)),
-            Setting::ReuseAddress | Setting::KeepAlive | Setting::NoDelay => Err(Error::new(ENOPROTOOPT)),
+            Setting::ReuseAddress => sockets.set_reuse(id, value != 0),
+            Setting::KeepAlive | Setting::NoDelay => Err(Error::new(ENOPROTOOPT)),
         })
     }
 }
