@@ -4,9 +4,8 @@ use alloc::sync::Arc;
 
 use abi::error::{EAGAIN, EBADF, EINVAL, EMSGSIZE, Error, Result};
 use abi::flag::O_NONBLOCK;
-use event_protocol::descriptor::{
-    CURRENT, Control, ControlReply, FileType, Kind, MAX_TRANSFER, NONBLOCK, Stat, Whence,
-};
+use event_protocol::descriptor::message::MAX_PAYLOAD;
+use event_protocol::descriptor::{CURRENT, Control, ControlReply, FileType, Kind, NONBLOCK, Stat, Whence};
 
 use super::{Open, Process};
 use crate::conditions::Conditions;
@@ -54,14 +53,20 @@ impl<P: Platform> Process<P> {
 
     /// Writes at a position, which stays where it is. `pwrite(2)`.
     pub fn write_at(&self, fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
-        self.write_of(fd, &self.file_or_bad(fd)?, bytes, offset)
+        let file = self.file_or_bad(fd)?;
+        self.fits(&file, bytes.len())?;
+        self.write_of(fd, &file, bytes, offset)
+    }
+
+    /// A datagram or record goes in one message or not at all: `EMSGSIZE`.
+    pub(super) fn fits(&self, file: &File<P>, length: usize) -> Result<()> {
+        if length > MAX_PAYLOAD && file.kind() == Kind::Socket && !self.is_stream(file)? {
+            return Err(Error::new(EMSGSIZE));
+        }
+        Ok(())
     }
 
     pub(super) fn write_of(&self, fd: i32, file: &Arc<File<P>>, bytes: &[u8], offset: u64) -> Result<usize> {
-        // A datagram or record goes in one message or not at all.
-        if bytes.len() > MAX_TRANSFER && file.kind() == Kind::Socket && !self.is_stream(file)? {
-            return Err(Error::new(EMSGSIZE));
-        }
         self.waiting(fd, file, false, Conditions::OUT, |flags| {
             self.platform.write(file.handle(), bytes, flags, offset)
         })

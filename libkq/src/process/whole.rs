@@ -32,6 +32,7 @@ impl<P: Platform> Process<P> {
             Open::DevPoll(_) if offset == CURRENT => return self.write(fd, bytes),
             _ => return Err(Error::new(EBADF)),
         };
+        self.fits(&file, bytes.len())?;
         whole(bytes.len(), |done| self.write_of(fd, &file, &bytes[done..], behind(offset, done)))
     }
 
@@ -67,8 +68,11 @@ impl<P: Platform> Process<P> {
         flags: MessageFlags,
     ) -> Result<Message> {
         let file = self.file_or_bad(fd)?;
-        let mut message = self.receive_of(fd, &file, buffer, descriptors, flags)?;
         let once = !flags.contains(MessageFlags::WAIT_ALL) || flags.intersects(ONE_PIECE);
+        // Who does not wait gets what is there.
+        let at_once = flags.contains(MessageFlags::NONBLOCK) || file.is_nonblocking();
+        let flags = if at_once { flags.difference(MessageFlags::WAIT_ALL) } else { flags };
+        let mut message = self.receive_of(fd, &file, buffer, descriptors, flags)?;
         if once || message.count < MAX_PAYLOAD || !self.is_stream(&file)? {
             return Ok(message);
         }

@@ -160,31 +160,33 @@
 	for ((at) = TAILQ_FIRST(head); (at) != NULL && ((next) = TAILQ_NEXT(at, link), 1); (at) = (next))
 #define TAILQ_FOREACH_REVERSE(at, head, name, link) \
 	for ((at) = TAILQ_LAST(head, name); (at) != NULL; (at) = TAILQ_PREV(at, name, link))
-#define __KQ_TAILQ_INSERT(next_prev, place, element, link)            \
+#define __KQ_TAILQ_INSERT(head, place, element, link)                                        \
+	do {                                                                                 \
+		(element)->link.tqe_prev = (place);                                          \
+		(element)->link.tqe_next = *(element)->link.tqe_prev;                        \
+		*(element)->link.tqe_prev = (element);                                       \
+		if ((element)->link.tqe_next != NULL)                                        \
+			(element)->link.tqe_next->link.tqe_prev = &(element)->link.tqe_next; \
+		else                                                                         \
+			(head)->tqh_last = &(element)->link.tqe_next;                        \
+	} while (0)
+#define TAILQ_INSERT_HEAD(head, element, link) __KQ_TAILQ_INSERT(head, &(head)->tqh_first, element, link)
+#define TAILQ_INSERT_TAIL(head, element, link)                  \
+	do {                                                    \
+		(element)->link.tqe_prev = (head)->tqh_last;    \
+		(element)->link.tqe_next = NULL;                \
+		*(head)->tqh_last = (element);                  \
+		(head)->tqh_last = &(element)->link.tqe_next;   \
+	} while (0)
+#define TAILQ_INSERT_AFTER(head, before, element, link) \
+	__KQ_TAILQ_INSERT(head, &(before)->link.tqe_next, element, link)
+#define TAILQ_INSERT_BEFORE(behind, element, link)                    \
 	do {                                                          \
-		(element)->link.tqe_prev = (place);                   \
-		(element)->link.tqe_next = *(element)->link.tqe_prev; \
-		*(element)->link.tqe_prev = (element);                \
-		(next_prev) = &(element)->link.tqe_next;              \
+		(element)->link.tqe_prev = (behind)->link.tqe_prev;   \
+		(element)->link.tqe_next = (behind);                  \
+		*(behind)->link.tqe_prev = (element);                 \
+		(behind)->link.tqe_prev = &(element)->link.tqe_next;  \
 	} while (0)
-#define TAILQ_INSERT_HEAD(head, element, link)                                                                  \
-	do {                                                                                                    \
-		if ((head)->tqh_first != NULL)                                                                  \
-			__KQ_TAILQ_INSERT((head)->tqh_first->link.tqe_prev, &(head)->tqh_first, element, link); \
-		else                                                                                            \
-			__KQ_TAILQ_INSERT((head)->tqh_last, &(head)->tqh_first, element, link);                 \
-	} while (0)
-#define TAILQ_INSERT_TAIL(head, element, link) __KQ_TAILQ_INSERT((head)->tqh_last, (head)->tqh_last, element, link)
-#define TAILQ_INSERT_AFTER(head, before, element, link)                                                 \
-	do {                                                                                            \
-		if ((before)->link.tqe_next != NULL)                                                    \
-			__KQ_TAILQ_INSERT((before)->link.tqe_next->link.tqe_prev, &(before)->link.tqe_next, \
-					  element, link);                                               \
-		else                                                                                    \
-			__KQ_TAILQ_INSERT((head)->tqh_last, &(before)->link.tqe_next, element, link);   \
-	} while (0)
-#define TAILQ_INSERT_BEFORE(behind, element, link) \
-	__KQ_TAILQ_INSERT((behind)->link.tqe_prev, (behind)->link.tqe_prev, element, link)
 #define TAILQ_REMOVE(head, element, link)                                                  \
 	do {                                                                               \
 		if ((element)->link.tqe_next != NULL)                                      \
