@@ -68,10 +68,11 @@ static void the_end_stays_the_end(void)
 }
 
 /* What stdout and stderr say is read from a pipe meanwhile. */
-static void streams_write_when_they_are_told(void)
+static void streams_write_when_they_are_told(const char *path)
 {
-	char text[80] = "";
+	char text[80] = "", wanted[80];
 	int out = dup(1), two = dup(2), ends[2];
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
 	ssize_t count;
 	int results[6];
 
@@ -95,7 +96,8 @@ static void streams_write_when_they_are_told(void)
 	dup2(out, 1);
 	dup2(two, 2);
 	CHECK(results[0] == 0 && results[1] && results[2] && results[3] == 0 && results[4] && results[5] == 0);
-	CHECK(strcmp(text, "c_text: 2 files: No such file or directory\nc_text: no more\n") == 0);
+	snprintf(wanted, sizeof(wanted), "%s: 2 files: No such file or directory\n%s: no more\n", name, name);
+	CHECK(strcmp(text, wanted) == 0);
 	CHECK(setvbuf(stdout, NULL, 7, 0) == -1 && errno == EINVAL);
 	close(out);
 	close(two);
@@ -226,10 +228,10 @@ static void lists(void)
 	tell("lists");
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
 	the_end_stays_the_end();
-	streams_write_when_they_are_told();
+	streams_write_when_they_are_told(count > 0 ? arguments[0] : "");
 	characters();
 	options();
 	lists();
