@@ -24,6 +24,12 @@ int strcasecmp(const char *a, const char *b)
 	return strncasecmp(a, b, SIZE_MAX);
 }
 
+/* The compiler's own library may have it, too. */
+__attribute__((weak)) int bcmp(const void *a, const void *b, size_t length)
+{
+	return memcmp(a, b, length);
+}
+
 void bcopy(const void *from, void *to, size_t length)
 {
 	memmove(to, from, length);
