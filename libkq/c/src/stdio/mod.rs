@@ -187,8 +187,12 @@ unsafe extern "C" fn fgets(line: *mut c_char, length: c_int, file: &Stream) -> *
     let room = buffer.len() - 1;
     about_to_read(file);
     let count = file.read(&mut buffer[..room], |byte| byte == b'\n');
+    // At the end the line stays as it was.
+    if count == 0 && room > 0 {
+        return ptr::null_mut();
+    }
     buffer[count] = 0;
-    if count == 0 && room > 0 { ptr::null_mut() } else { line }
+    line
 }
 
 /// `feof(3)`.
