@@ -4,18 +4,19 @@ use alloc::vec::Vec;
 use core::ffi::{c_int, c_void};
 
 use abi::error::{EINVAL, EMSGSIZE, ENOMEM, EPIPE, Error, Result};
+use libkq::control::Setting;
 use libkq::control::message::{MAX_HANDLES, MessageFlags};
-use libkq::process::Message;
+use libkq::process::{Message, SocketType};
 
 use super::SOL_SOCKET;
-use super::address::{address, tell_address};
+use super::address::{address, tell_sender};
 use crate::answer::count;
 use crate::given::{put, slice, slice_mut, value};
 
 const SCM_RIGHTS: c_int = 1;
 /// `MSG_NOSIGNAL`: no driver's concern.
 const NO_SIGNAL: c_int = 0x4000;
-/// No message is longer; what is asked for beyond is not held in memory.
+/// No message is longer, and a stream takes no more at once; what is asked for beyond is not held in memory.
 const LONGEST: usize = 64 << 10;
 
 /// `struct iovec`.
@@ -102,7 +103,7 @@ unsafe extern "C" fn recvfrom(
         let whole = flags(given)?.contains(MessageFlags::TRUNCATED);
         let message = libkq::process().receive(fd, buffer, 0, flags(given)? - MessageFlags::TRUNCATED)?;
         // SAFETY: as above.
-        unsafe { tell_address(place, place_length, &message.address) }?;
+        unsafe { tell_sender(place, place_length, &message.address) }?;
         // With `MSG_TRUNC` the datagram's own length is told.
         Ok(if whole { message.whole } else { message.count })
     };
@@ -146,11 +147,17 @@ unsafe extern "C" fn sendmsg(fd: c_int, header: *const Header, flags: c_int) -> 
         for piece in unsafe { slice(header.pieces, header.piece_count) }? {
             // SAFETY: as above.
             let piece = unsafe { slice(piece.start, piece.length) }?;
-            if bytes.len() + piece.len() > LONGEST {
-                return Err(Error::new(EMSGSIZE));
+            let room = LONGEST - bytes.len();
+            let taken = &piece[..piece.len().min(room)];
+            bytes.try_reserve(taken.len()).map_err(|_| Error::new(ENOMEM))?;
+            bytes.extend_from_slice(taken);
+            if piece.len() > room {
+                // A stream takes a part and says how much; half a message is none.
+                match libkq::process().option(fd, Setting::SocketType)? == SocketType::Stream as i64 {
+                    true => break,
+                    false => return Err(Error::new(EMSGSIZE)),
+                }
             }
-            bytes.try_reserve(piece.len()).map_err(|_| Error::new(ENOMEM))?;
-            bytes.extend_from_slice(piece);
         }
         // SAFETY: as above.
         let (to, sent) = unsafe { (address(header.name, header.name_length)?, descriptors(&header)?) };
@@ -185,7 +192,7 @@ unsafe extern "C" fn recvmsg(fd: c_int, place: *mut Header, given: c_int) -> isi
         }
         // SAFETY: as above.
         unsafe {
-            tell_address(header.name, &raw mut header.name_length, &message.address)?;
+            tell_sender(header.name, &raw mut header.name_length, &message.address)?;
             tell_descriptors(&mut header, &message)?;
             header.flags = message.flags.bits() as c_int;
             put(place, header)?;
