@@ -75,7 +75,9 @@ unsafe fn tell_none(place: *mut c_void, length: *mut u32) -> Result<()> {
 /// As for [`tell_address`].
 pub unsafe fn tell_sender(place: *mut c_void, length: *mut u32, address: &str) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { if address.is_empty() { tell_none(place, length) } else { tell_address(place, length, address) } }
+    unsafe {
+        if address.is_empty() { tell_none(place, length) } else { tell_address(place, length, address) }
+    }
 }
 
 /// Tells whose an accepted connection is: of one that has ended already that is not known.
