@@ -266,7 +266,7 @@ impl<P: Platform> Process<P> {
         self.number_of(fd, Control::AtMark).map(|number| number != 0)
     }
 
-    /// The socket's own address, no text for none. `getsockname(2)`.
+    /// The socket's own address, no text for none; over IPv4 that is `0.0.0.0:0`. `getsockname(2)`.
     pub fn socket_name(&self, fd: i32) -> Result<String> {
         self.address_of(fd, Control::Name)
     }

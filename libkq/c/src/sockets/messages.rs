@@ -8,7 +8,7 @@ use libkq::control::message::{MAX_HANDLES, MessageFlags};
 use libkq::process::Message;
 
 use super::SOL_SOCKET;
-use super::address::{address, tell_address};
+use super::address::{address, tell_sender};
 use crate::answer::count;
 use crate::given::{put, slice, slice_mut, value};
 
@@ -17,7 +17,7 @@ const SCM_RIGHTS: c_int = 1;
 const URGENT: c_int = MessageFlags::OOB.bits() as c_int;
 /// `MSG_NOSIGNAL`: no driver's concern.
 const NO_SIGNAL: c_int = 0x4000;
-/// No message is longer; what is asked for beyond is not held in memory.
+/// No message is longer, and a stream takes no more at once; what is asked for beyond is not held in memory.
 const LONGEST: usize = 64 << 10;
 
 /// `struct iovec`.
@@ -105,7 +105,7 @@ unsafe extern "C" fn recvfrom(
         let message =
             libkq::process().receive_whole(fd, buffer, 0, flags(given)? - MessageFlags::TRUNCATED)?;
         // SAFETY: as above.
-        unsafe { tell_address(place, place_length, &message.address) }?;
+        unsafe { tell_sender(place, place_length, &message.address) }?;
         // With `MSG_TRUNC` the datagram's own length is told.
         Ok(if whole { message.whole } else { message.count })
     };
@@ -217,7 +217,7 @@ unsafe extern "C" fn recvmsg(fd: c_int, place: *mut Header, given: c_int) -> isi
         }
         // SAFETY: as above.
         unsafe {
-            tell_address(header.name, &raw mut header.name_length, &message.address)?;
+            tell_sender(header.name, &raw mut header.name_length, &message.address)?;
             tell_descriptors(&mut header, &message)?;
             header.flags = message.flags.bits() as c_int;
             put(place, header)?;
