@@ -72,6 +72,11 @@ impl Waiter {
         self.state.load(Ordering::Acquire) == CHOSEN
     }
 
+    /// Whether it is announced, and nobody has chosen it yet.
+    pub fn is_parked(&self) -> bool {
+        self.state.load(Ordering::Acquire) == PARKED
+    }
+
     /// Client: ends the wait, whatever ended it.
     #[inline]
     pub fn withdraw(&self, parked: &Parked, number: u32) -> End {
