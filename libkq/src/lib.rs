@@ -46,6 +46,7 @@ pub use epoll::{EpollEvent, EpollFlags, EpollOp};
 pub use event::KEvent;
 pub use event::filter::Filter;
 pub use event::flags::EventFlags;
+pub use event_protocol::control::policy::Policy as WakePolicy;
 pub use event_protocol::descriptor as control;
 pub use interruption::SignalMask;
 pub use owned::{Descriptor, EpollSet, Queue};
@@ -95,14 +96,30 @@ pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
     process().read(fd, buffer).map(|read| read.count)
 }
 
-/// Writes; may take less than all. `EPIPE`, and `SIGPIPE` besides: nobody will read it. `write(2)`.
+/// Writes; may take less than all, as std's `write`. `EPIPE`, and `SIGPIPE` besides: nobody will read it. C's `write(2)` is
+/// [`write_whole`].
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     signal::boundary();
-    process().write(fd, bytes).inspect_err(|error| {
-        if error.errno == abi::error::EPIPE {
-            signal::broken_pipe();
-        }
-    })
+    process().write(fd, bytes).inspect_err(broken)
+}
+
+/// Reads, of a regular file as much as there is up to its end; see [`Process::read_whole`]. `read(2)` as POSIX has it.
+pub fn read_whole(fd: i32, buffer: &mut [u8]) -> Result<usize> {
+    signal::boundary();
+    process().read_whole(fd, buffer, control::CURRENT)
+}
+
+/// Writes all of it; less when a signal or an error came in between, or when it is nonblocking. See
+/// [`Process::write_whole`]. `write(2)` as POSIX has it.
+pub fn write_whole(fd: i32, bytes: &[u8]) -> Result<usize> {
+    signal::boundary();
+    process().write_whole(fd, bytes, control::CURRENT).inspect_err(broken)
+}
+
+fn broken(error: &Error) {
+    if error.errno == abi::error::EPIPE {
+        signal::broken_pipe();
+    }
 }
 
 /// A pipe: the end that is read and the end that is written. `pipe2(2)`: `O_NONBLOCK` or nothing.

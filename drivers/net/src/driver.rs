@@ -110,7 +110,7 @@ impl<C: Card> Family for Sockets<C> {
     }
 
     fn name(&self, socket: Id) -> Result<String> {
-        Sockets::name(self, socket).map(address::text)
+        Sockets::name(self, socket).map(|address| address::text(Some(address)))
     }
 
     fn peer(&self, socket: Id) -> Result<String> {

@@ -3,6 +3,7 @@
 
 use crate::card::FRAME;
 use crate::neighbors::{Neighbors, Way, question};
+use crate::ports::overlap;
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -190,17 +191,13 @@ impl<C: Card> Port<C> {
 
     /// Whether a packet is the first segment of a connection to a listener that has no room.
     fn is_full(&self, packet: &[u8]) -> bool {
-        let Some(ip) = ipv4(packet).filter(|ip| !self.full.is_empty() && ip.next_header() == IpProtocol::Tcp)
-        else {
-            return false;
-        };
-        let is_to = |to: SocketAddrV4, full: &SocketAddrV4| {
-            full.port() == to.port() && (full.ip().is_unspecified() || full.ip() == to.ip())
-        };
-        TcpPacket::new_checked(ip.payload()).is_ok_and(|tcp| {
-            let to = SocketAddrV4::new(ip.dst_addr(), tcp.dst_port());
-            tcp.syn() && !tcp.ack() && self.full.iter().any(|full| is_to(to, full))
-        })
+        !self.full.is_empty()
+            && first_segment(packet).is_some_and(|(_, to)| self.full.iter().any(|&full| overlap(full, to)))
+    }
+
+    /// From whom and to whom the packet is that was heard, when it begins a connection.
+    pub fn begins(&self) -> Option<(SocketAddrV4, SocketAddrV4)> {
+        first_segment(self.packet.as_ref()?)
     }
 
     /// A packet of the stack's: round here, to a neighbour, or nowhere.
@@ -259,6 +256,14 @@ impl Network {
 
 fn ipv4(packet: &[u8]) -> Option<Ipv4Packet<&[u8]>> {
     Ipv4Packet::new_checked(packet).ok()
+}
+
+/// From whom and to whom the first segment of a connection is, if that is what it is.
+fn first_segment(packet: &[u8]) -> Option<(SocketAddrV4, SocketAddrV4)> {
+    let ip = ipv4(packet).filter(|ip| ip.next_header() == IpProtocol::Tcp)?;
+    let tcp = TcpPacket::new_checked(ip.payload()).ok().filter(|tcp| tcp.syn() && !tcp.ack())?;
+    let from = SocketAddrV4::new(ip.src_addr(), tcp.src_port());
+    Some((from, SocketAddrV4::new(ip.dst_addr(), tcp.dst_port())))
 }
 
 /// A packet or frame for the stack.

@@ -106,14 +106,15 @@ impl<C: Card> Stack<C> {
         }
     }
 
-    /// Takes one frame or packet in: whether there was one.
-    pub fn take_in(&mut self) -> bool {
-        if !self.port.hear() {
-            return false;
-        }
+    /// The next frame or packet, for [`Stack::take_in`]: whether there was one.
+    pub fn hear(&mut self) -> bool {
+        self.port.hear()
+    }
+
+    /// Takes in what was heard.
+    pub fn take_in(&mut self) {
         self.interface.poll_ingress_single(self.now, &mut self.port, &mut self.set);
         self.link.poll_ingress_single(self.now, &mut self.port.link(), &mut self.link_set);
-        true
     }
 
     /// Sends what there is to send, one packet for each socket: whether anything changed.

@@ -353,6 +353,45 @@ fn r55_one_client_leaves_connections_to_others() {
 }
 
 #[test]
+fn the_same_two_addresses_are_connected_again_whoever_closed_first() {
+    for client_first in [false, true] {
+        let mut desk = Desk::new();
+        let listener = desk.listener(1, "127.0.0.1:80", 5);
+        for _ in 0..8 {
+            let client = desk.stream(2);
+            assert_eq!(desk.name(client, Control::Name), "0.0.0.0:0");
+            desk.bind(client, "127.0.0.1:4000").expect("an address");
+            desk.connect(client, "127.0.0.1:80").expect("a connection");
+            let server = desk.accept(listener).expect("the connection");
+            for end in if client_first { [client, server] } else { [server, client] } {
+                desk.bench.close(end);
+                desk.settle();
+            }
+            assert_eq!(desk.load().2, 1, "one end remembers the last connection alone");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_still_ending_keeps_its_two_addresses() {
+    let mut desk = Desk::new();
+    let listener = desk.listener(1, "127.0.0.1:80", 5);
+    let client = desk.stream(2);
+    desk.bind(client, "127.0.0.1:4000").expect("an address");
+    desk.connect(client, "127.0.0.1:80").expect("a connection");
+    let server = desk.accept(listener).expect("the connection");
+    desk.bench.close(client);
+    desk.settle();
+    let next = desk.stream(2);
+    desk.bind(next, "127.0.0.1:4000").expect("an address");
+    let again = desk.bench.control(next, Control::Connect("127.0.0.1:80".into()));
+    assert_eq!(again, Err(Error::new(EADDRINUSE)));
+    desk.bench.close(server);
+    desk.settle();
+    desk.connect(next, "127.0.0.1:80").expect("a connection");
+}
+
+#[test]
 fn what_is_closed_leaves_nothing() {
     let mut desk = Desk::new();
     for _ in 0..300 {

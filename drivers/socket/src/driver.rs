@@ -167,9 +167,8 @@ impl Family for Sockets<Parcel> {
             },
             Setting::Listening => socket.is_listening().into(),
             Setting::UrgentInline => socket.options.inline.into(),
-            Setting::ReuseAddress | Setting::KeepAlive | Setting::NoDelay => {
-                return Err(Error::new(ENOPROTOOPT));
-            }
+            Setting::ReuseAddress => socket.options.reuse.into(),
+            Setting::KeepAlive | Setting::NoDelay => return Err(Error::new(ENOPROTOOPT)),
         })
     }
 
@@ -181,7 +180,8 @@ impl Family for Sockets<Parcel> {
             Setting::SendLowWater => self.set_low_water(socket, None, Some(value)),
             Setting::UrgentInline => self.set_inline(socket, value != 0),
             Setting::SocketType | Setting::Listening => Err(Error::new(EINVAL)),
-            Setting::ReuseAddress | Setting::KeepAlive | Setting::NoDelay => Err(Error::new(ENOPROTOOPT)),
+            Setting::ReuseAddress => self.set_reuse(socket, value != 0),
+            Setting::KeepAlive | Setting::NoDelay => Err(Error::new(ENOPROTOOPT)),
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Options {
     pub send_buffer: usize,
     /// Urgent data stays in the stream.
     pub inline: bool,
+    /// `SO_REUSEADDR`, which is kept and has no effect: a name is used again when it was unlinked.
+    pub reuse: bool,
 }
 
 /// A socket.

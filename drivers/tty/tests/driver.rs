@@ -253,7 +253,10 @@ fn it_tells_of_itself_to_whoever_asks() {
     for line in ["requests 3", "files 1", "waiting 0", "received 5", "overruns 0"] {
         assert!(report.lines().any(|found| found == line), "{line} is not in\n{report}");
     }
-    assert!(report.lines().last().is_some_and(|line| line.contains("Request")), "the trace is in {report}");
+    assert!(
+        report.lines().last().is_some_and(|line| line.ends_with("Request(inspect)")),
+        "the trace is in {report}"
+    );
 }
 
 #[test]

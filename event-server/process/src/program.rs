@@ -56,7 +56,7 @@ fn run(start: &rt::Start) -> Result<abi::error::Error> {
         })?);
     }
     rt::sys::set_affinity(1)?;
-    rt::log!("event: {shards} shards");
+    rt::log!("event: {shards} shard{}", if shards == 1 { "" } else { "s" });
     match first {
         Some(thread) => Ok(thread.run()),
         None => Err(abi::error::Error::new(abi::error::EINVAL)),

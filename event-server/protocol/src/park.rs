@@ -75,7 +75,7 @@ impl Waiter {
         self.state.load(Ordering::Acquire) == CHOSEN
     }
 
-    /// Whether it is announced, and nobody chose it yet.
+    /// Whether it is announced, and nobody has chosen it yet.
     pub fn is_parked(&self) -> bool {
         self.state.load(Ordering::Acquire) == PARKED
     }

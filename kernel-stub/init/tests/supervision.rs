@@ -128,7 +128,7 @@ fn who_waits_for_a_provider_that_is_given_up_hears_enodev() {
 
 #[test]
 fn the_essential_programs_status_is_the_machines() {
-    for (status, byte) in [(OK, 0), (BAD, 3), (ExitStatus::Exited(256), 1), (FAULT, 142)] {
+    for (status, byte) in [(OK, 0), (BAD, 3), (ExitStatus::Exited(256), 1), (FAULT, 139)] {
         let essential = Entry { essential: true, ..entry("app", Kind::Application) };
         let mut m = Machine::boot(vec![essential]);
         assert_eq!(m.world.0.borrow().off, None);

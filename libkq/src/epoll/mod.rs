@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use abi::error::{EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM, Error, Result};
+use event_protocol::control::policy::Policy;
 use event_protocol::filter::Filters;
 use event_protocol::parked::Parked;
 use hashbrown::HashMap;
@@ -189,6 +190,13 @@ impl<P: Platform> Epoll<P> {
         let known = note.cell.is_some();
         self.set.look(core, index, true);
         if known && terms.filters != before { self.set.refilter(order, index) } else { Ok(()) }
+    }
+
+    /// Whom an arrival wakes that an item with `EPOLLEXCLUSIVE` waits for.
+    pub fn wake_policy(&self, files: &impl Files<P>, fd: i32, policy: Option<Policy>) -> Result<()> {
+        let order = self.set.order();
+        let key = (files.target(fd)?.description().name(), fd);
+        self.set.prefer(&order, key, policy)
     }
 
     fn forget(&self, key: Key) {

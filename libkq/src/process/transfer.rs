@@ -2,8 +2,9 @@
 
 use alloc::sync::Arc;
 
-use abi::error::{EAGAIN, EBADF, EINVAL, Error, Result};
+use abi::error::{EAGAIN, EBADF, EINVAL, EMSGSIZE, Error, Result};
 use abi::flag::O_NONBLOCK;
+use event_protocol::descriptor::message::MAX_PAYLOAD;
 use event_protocol::descriptor::{CURRENT, Control, ControlReply, FileType, Kind, NONBLOCK, Stat, Whence};
 
 use super::{Open, Process};
@@ -25,10 +26,19 @@ impl<P: Platform> Process<P> {
 
     /// Reads at a position, which stays where it is. `pread(2)`.
     pub fn read_at(&self, fd: i32, buffer: &mut [u8], offset: u64) -> Result<Read> {
-        let file = self.file_or_bad(fd)?;
+        self.read_of(fd, &self.file_or_bad(fd)?, buffer, offset)
+    }
+
+    pub(super) fn read_of(
+        &self,
+        fd: i32,
+        file: &Arc<File<P>>,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> Result<Read> {
         let again = |file: &File<P>| Ok(offset != CURRENT || !file.is_positioned()?);
-        self.waiting(fd, &file, false, Conditions::IN, |flags| {
-            self.lasting(&file, flags, again, || self.platform.read(file.handle(), buffer, flags, offset))
+        self.waiting(fd, file, false, Conditions::IN, |flags| {
+            self.lasting(file, flags, again, || self.platform.read(file.handle(), buffer, flags, offset))
         })
     }
 
@@ -45,13 +55,22 @@ impl<P: Platform> Process<P> {
     /// Writes at a position, which stays where it is. `pwrite(2)`.
     pub fn write_at(&self, fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
         let file = self.file_or_bad(fd)?;
-        self.waiting(fd, &file, false, Conditions::OUT, |flags| {
-            self.lasting(
-                &file,
-                flags,
-                |_| Ok(false),
-                || self.platform.write(file.handle(), bytes, flags, offset),
-            )
+        self.fits(&file, bytes.len())?;
+        self.write_of(fd, &file, bytes, offset)
+    }
+
+    /// A datagram or record goes in one message or not at all: `EMSGSIZE`.
+    pub(super) fn fits(&self, file: &File<P>, length: usize) -> Result<()> {
+        if length > MAX_PAYLOAD && file.kind() == Kind::Socket && !self.is_stream(file)? {
+            return Err(Error::new(EMSGSIZE));
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_of(&self, fd: i32, file: &Arc<File<P>>, bytes: &[u8], offset: u64) -> Result<usize> {
+        self.waiting(fd, file, false, Conditions::OUT, |flags| {
+            let write = || self.platform.write(file.handle(), bytes, flags, offset);
+            self.lasting(file, flags, |_| Ok(false), write)
         })
     }
 
@@ -100,6 +119,11 @@ impl<P: Platform> Process<P> {
     /// Cuts or extends the file. `ftruncate(2)`.
     pub fn truncate(&self, fd: i32, length: u64) -> Result<()> {
         self.control(fd, Control::Truncate(length)).map(drop)
+    }
+
+    /// Waits until what was written is where it stays. `fsync(2)`.
+    pub fn sync(&self, fd: i32) -> Result<()> {
+        self.control(fd, Control::Sync).map(drop)
     }
 
     /// The `O_*` flags of the open file. `fcntl(F_GETFL)`.

@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use abi::error::{EBADMSG, EINVAL, ENOENT, ENOMEM, Error, Result};
 use event_protocol::control::client::Change;
 use event_protocol::control::limits::{MAX_BANK_SLOTS, MAX_CHANGES};
+use event_protocol::control::policy::Policy;
 
 use super::{Core, Member, Order, Set};
 use crate::platform::{Platform, Source};
@@ -133,6 +134,22 @@ impl<P: Platform, V: Member> Set<P, V> {
             self.show(index);
         }
         told
+    }
+
+    /// Whom an arrival wakes, as far as the exclusive notes that the set has on this one's source are concerned; `None`: as the
+    /// source or the server says. `EINVAL`: the note is not exclusive.
+    pub fn prefer(&self, _order: &Order<'_>, key: V::Key, policy: Option<Policy>) -> Result<()> {
+        let (name, shard) = {
+            let core = self.core()?;
+            let index = core.find(key).ok_or(Error::new(ENOENT))?;
+            let note = core.queue.note(index).filter(|note| !note.is_retired()).ok_or(Error::new(ENOENT))?;
+            if !note.view.is_exclusive() {
+                return Err(Error::new(EINVAL));
+            }
+            (core.queue.name(index), note.view.home())
+        };
+        let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
+        self.platform.change(shard, self.number, Change::Prefer { bank, slot, generation, policy })
     }
 
     /// Undoes [`prepare`](Set::prepare).

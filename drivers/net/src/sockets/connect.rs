@@ -10,6 +10,7 @@ use abi::error::{
     Result,
 };
 use alloc::vec::Vec;
+use core::mem;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 impl<C: Card> Sockets<C> {
@@ -33,11 +34,15 @@ impl<C: Card> Sockets<C> {
     }
 
     fn choose_port(&mut self, kind: Kind, wanted: SocketAddrV4) -> Result<SocketAddrV4> {
-        let Sockets { ports, sockets, .. } = self;
-        ports.choose(wanted, |address| {
-            let same = sockets.values().filter(|socket| socket.kind == kind);
-            same.filter_map(|socket| socket.bound).any(|bound| overlap(bound, address))
-        })
+        let mut ports = mem::take(&mut self.ports);
+        let chosen = ports.choose(wanted, |address| {
+            let mut same = self.sockets.values().filter(|socket| socket.kind == kind);
+            let is_had = same.any(|socket| socket.bound.is_some_and(|bound| overlap(bound, address)));
+            // Who asks for a port gets it; who leaves the choice gets one without a past.
+            is_had || wanted.port() == 0 && kind == Kind::Stream && self.lingers(address)
+        });
+        self.ports = ports;
+        chosen
     }
 
     /// The stack's side of a datagram socket, whose address is any if it has none.
@@ -115,6 +120,7 @@ impl<C: Card> Sockets<C> {
             Some(bound) => SocketAddrV4::new(source, bound.port()),
             None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0))?,
         };
+        self.forget(local, address)?;
         let handle = self.acquire(client, options)?;
         if let Err(error) = self.stack.connect(handle, local, address) {
             self.release(client, handle);
@@ -172,11 +178,12 @@ impl<C: Card> Sockets<C> {
         Ok(self.insert(Socket::new(Kind::Stream, client, role, options)))
     }
 
-    /// A socket's own address. Of a connection it is the one that the other side speaks to.
-    pub fn name(&self, id: Id) -> Result<Option<SocketAddrV4>> {
+    /// A socket's own address, no address in particular when it has none. Of a connection it is the one that the other side speaks to.
+    pub fn name(&self, id: Id) -> Result<SocketAddrV4> {
         let socket = self.get(id)?;
         let local = socket.connection().and_then(|handle| self.stack.tcp(handle).local_endpoint());
-        Ok(local.map(from_endpoint).or(socket.bound))
+        let own = local.map(from_endpoint).or(socket.bound);
+        Ok(own.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)))
     }
 
     /// The address of a socket's other side. ENOTCONN.

@@ -141,9 +141,11 @@ impl<C: Card> Sockets<C> {
             let mut any = false;
             while left > 0 {
                 self.refill();
-                if !self.stack.take_in() {
+                if !self.stack.hear() {
                     break;
                 }
+                self.reopen();
+                self.stack.take_in();
                 any = true;
                 left -= 1;
             }

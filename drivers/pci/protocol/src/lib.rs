@@ -25,6 +25,8 @@ pub const CONFIG: usize = 256;
 pub const LISTED: usize = 64;
 /// Pieces of memory that may be lent to one function.
 pub const LENT: usize = 64;
+/// Interrupts that one claim of a function is given, those included that it gave up: a machine has some two hundred for all.
+pub const INTERRUPTS: usize = 16;
 
 /// Labels of requests; replies have that of their request.
 pub mod label {
@@ -164,7 +166,8 @@ pub enum FunctionRequest {
         length: u32,
     },
     /// Gets an interrupt: → [`FunctionReply::Interrupt`] with it in slot 0. A message of MSI-X where the function has it,
-    /// otherwise its line, which has entry 0 only. EINVAL: no such entry; ENODEV: it cannot interrupt.
+    /// otherwise its line, which has entry 0 only. EINVAL: no such entry; ENODEV: it cannot interrupt; ENOSPC:
+    /// this claim was given [`INTERRUPTS`].
     Interrupt {
         /// Entry of the function's table.
         entry: u16,

@@ -72,14 +72,18 @@ pub fn run_on<D: Driver>(
     let running = || -> Result<Running<D>> {
         // Interrupts go to the CPU that the driver stays on.
         let lineage = stay(start)?;
-        let function = Function::claim(wanted)?;
+        let function = Function::claim(wanted.clone())?;
         let driver = make(&function)
             .inspect_err(|error| rt::log!("{}: {}: {error}", setup.service, function.address()))?;
         Running::new(start, setup, driver, Some(function), lineage)
     };
     match running() {
         Err(error) if error.errno == ENODEV => {
-            rt::log!("{}: the machine has no such device", setup.service);
+            let (vendor, device) = (wanted.vendor, wanted.devices.first().copied().unwrap_or_default());
+            rt::log!(
+                "{}: the machine has no such device (PCI {vendor:04x}:{device:04x}): --device of `cargo xtask run` adds one",
+                setup.service
+            );
             0
         }
         running => serve(setup, running),

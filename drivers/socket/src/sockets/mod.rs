@@ -97,6 +97,7 @@ impl<H> Sockets<H> {
                 low_water: LowWater { receive: 1, send: SEND_LOW },
                 send_buffer: BUFFER,
                 inline: false,
+                reuse: false,
             },
             client,
             unaccepted: None,

@@ -48,6 +48,12 @@ impl<H> Sockets<H> {
         self.get_mut(id)?.options.low_water.set(receive, send)
     }
 
+    /// `SO_REUSEADDR`.
+    pub fn set_reuse(&mut self, id: Id, reuse: bool) -> Result<()> {
+        self.get_mut(id)?.options.reuse = reuse;
+        Ok(())
+    }
+
     /// Whether urgent data stays in the stream.
     pub fn set_inline(&mut self, id: Id, inline: bool) -> Result<()> {
         self.get_mut(id)?.options.inline = inline;

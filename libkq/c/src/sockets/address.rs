@@ -56,3 +56,39 @@ pub unsafe fn tell_address(place: *mut c_void, length: *mut u32, address: &str) 
         put(length, bytes.len() as u32)
     }
 }
+
+/// Tells that there is no address: nothing is put into its place, and its length is 0.
+///
+/// # Safety
+/// As for [`tell_address`].
+unsafe fn tell_none(place: *mut c_void, length: *mut u32) -> Result<()> {
+    if place.is_null() || length.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the C program's pointer.
+    unsafe { put(length, 0) }
+}
+
+/// Tells from where a message is; bytes of a stream, and messages of who has no name, are from nowhere.
+///
+/// # Safety
+/// As for [`tell_address`].
+pub unsafe fn tell_sender(place: *mut c_void, length: *mut u32, address: &str) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if address.is_empty() { tell_none(place, length) } else { tell_address(place, length, address) }
+    }
+}
+
+/// Tells whose an accepted connection is: of one that has ended already that is not known.
+///
+/// # Safety
+/// As for [`tell_address`].
+pub unsafe fn tell_peer(place: *mut c_void, length: *mut u32, peer: Result<String>) -> Result<()> {
+    match peer {
+        // SAFETY: the caller's promise.
+        Ok(peer) => unsafe { tell_address(place, length, &peer) },
+        // SAFETY: as above.
+        Err(_) => unsafe { tell_none(place, length) },
+    }
+}

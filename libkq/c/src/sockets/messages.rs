@@ -8,14 +8,16 @@ use libkq::control::message::{MAX_HANDLES, MessageFlags};
 use libkq::process::Message;
 
 use super::SOL_SOCKET;
-use super::address::{address, tell_address};
+use super::address::{address, tell_sender};
 use crate::answer::count;
 use crate::given::{put, slice, slice_mut, value};
 
 const SCM_RIGHTS: c_int = 1;
+/// `MSG_OOB`.
+const URGENT: c_int = MessageFlags::OOB.bits() as c_int;
 /// `MSG_NOSIGNAL`: no driver's concern.
 const NO_SIGNAL: c_int = 0x4000;
-/// No message is longer; what is asked for beyond is not held in memory.
+/// No message is longer, and a stream takes no more at once; what is asked for beyond is not held in memory.
 const LONGEST: usize = 64 << 10;
 
 /// `struct iovec`.
@@ -54,7 +56,7 @@ fn flags(flags: c_int) -> Result<MessageFlags> {
 }
 
 fn send_message(fd: c_int, bytes: &[u8], to: &str, sent: &[c_int], given: c_int) -> Result<usize> {
-    let result = libkq::process().send(fd, bytes, to, sent, flags(given)?);
+    let result = libkq::process().send_whole(fd, bytes, to, sent, flags(given)?);
     if given & NO_SIGNAL == 0 && result == Err(Error::new(EPIPE)) {
         libkq::signal::broken_pipe();
     }
@@ -100,9 +102,10 @@ unsafe extern "C" fn recvfrom(
         // SAFETY: the C program's pointer.
         let buffer = unsafe { slice_mut(buffer.cast(), length) }?;
         let whole = flags(given)?.contains(MessageFlags::TRUNCATED);
-        let message = libkq::process().receive(fd, buffer, 0, flags(given)? - MessageFlags::TRUNCATED)?;
+        let message =
+            libkq::process().receive_whole(fd, buffer, 0, flags(given)? - MessageFlags::TRUNCATED)?;
         // SAFETY: as above.
-        unsafe { tell_address(place, place_length, &message.address) }?;
+        unsafe { tell_sender(place, place_length, &message.address) }?;
         // With `MSG_TRUNC` the datagram's own length is told.
         Ok(if whole { message.whole } else { message.count })
     };
@@ -141,22 +144,47 @@ unsafe extern "C" fn sendmsg(fd: c_int, header: *const Header, flags: c_int) -> 
     let send = || {
         // SAFETY: the C program's pointers, here and below.
         let header = unsafe { value(header) }?;
-        let mut bytes = Vec::new();
         // SAFETY: as above.
-        for piece in unsafe { slice(header.pieces, header.piece_count) }? {
-            // SAFETY: as above.
-            let piece = unsafe { slice(piece.start, piece.length) }?;
-            if bytes.len() + piece.len() > LONGEST {
-                return Err(Error::new(EMSGSIZE));
-            }
-            bytes.try_reserve(piece.len()).map_err(|_| Error::new(ENOMEM))?;
-            bytes.extend_from_slice(piece);
+        let given = unsafe { slice(header.pieces, header.piece_count) }?;
+        // SAFETY: as above.
+        let pieces = given.iter().map(|piece| unsafe { slice(piece.start, piece.length) });
+        let pieces: Vec<&[u8]> = pieces.collect::<Result<_>>()?;
+        // SAFETY: as above.
+        let (to, mut sent) = unsafe { (address(header.name, header.name_length)?, descriptors(&header)?) };
+        let length = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
+        if length <= LONGEST {
+            return send_message(fd, &gathered(&pieces, length)?, &to, &sent, flags);
         }
-        // SAFETY: as above.
-        let (to, sent) = unsafe { (address(header.name, header.name_length)?, descriptors(&header)?) };
-        send_message(fd, &bytes, &to, &sent, flags)
+        if !libkq::process().is_stream_socket(fd)? {
+            return Err(Error::new(EMSGSIZE));
+        }
+        // Of a stream nobody sees pieces; what is urgent is in the last.
+        let mut pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).peekable();
+        let mut done = 0;
+        while let Some(piece) = pieces.next() {
+            let flags = if pieces.peek().is_some() { flags & !URGENT } else { flags };
+            match send_message(fd, piece, &to, &core::mem::take(&mut sent), flags) {
+                Ok(count) => {
+                    done += count;
+                    if count < piece.len() {
+                        break;
+                    }
+                }
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
     };
     count(send())
+}
+
+/// All pieces in one.
+fn gathered(pieces: &[&[u8]], length: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve(length).map_err(|_| Error::new(ENOMEM))?;
+    pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
+    Ok(bytes)
 }
 
 /// `recvmsg(2)`.
@@ -174,8 +202,12 @@ unsafe extern "C" fn recvmsg(fd: c_int, place: *mut Header, given: c_int) -> isi
         let handles = header.control_length.saturating_sub(size_of::<Control>()) / size_of::<c_int>();
         let handles = if header.control.is_null() { 0 } else { handles.min(MAX_HANDLES) };
         let whole = flags(given)?.contains(MessageFlags::TRUNCATED);
-        let message =
-            libkq::process().receive(fd, &mut buffer, handles, flags(given)? - MessageFlags::TRUNCATED)?;
+        let message = libkq::process().receive_whole(
+            fd,
+            &mut buffer,
+            handles,
+            flags(given)? - MessageFlags::TRUNCATED,
+        )?;
         let mut rest = &buffer[..message.count];
         for piece in pieces {
             let (now, later) = rest.split_at(rest.len().min(piece.length));
@@ -185,7 +217,7 @@ unsafe extern "C" fn recvmsg(fd: c_int, place: *mut Header, given: c_int) -> isi
         }
         // SAFETY: as above.
         unsafe {
-            tell_address(header.name, &raw mut header.name_length, &message.address)?;
+            tell_sender(header.name, &raw mut header.name_length, &message.address)?;
             tell_descriptors(&mut header, &message)?;
             header.flags = message.flags.bits() as c_int;
             put(place, header)?;

@@ -14,7 +14,7 @@ use libkq::process::SocketType;
 
 use crate::answer::{answer, done};
 use crate::given::put;
-use address::{address, tell_address};
+use address::{address, tell_address, tell_peer};
 
 const IPPROTO_TCP: c_int = 6;
 const IPPROTO_UDP: c_int = 17;
@@ -99,9 +99,8 @@ unsafe extern "C" fn accept4(fd: c_int, place: *mut c_void, length: *mut u32, fl
         let process = libkq::process();
         let accepted = process.accept(fd, flags as u64)?;
         if !place.is_null() {
-            let peer = process.peer_name(accepted).unwrap_or_default();
             // SAFETY: the C program's pointers.
-            unsafe { tell_address(place, length, &peer) }?;
+            unsafe { tell_peer(place, length, process.peer_name(accepted)) }?;
         }
         Ok(accepted)
     };
