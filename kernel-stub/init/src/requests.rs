@@ -193,6 +193,7 @@ impl<S: System> Init<S> {
             return Ok(Later);
         };
         let is_parent = record.parent == caller;
+        self.observing.ring(&mut self.system);
         let delivered = self.system.reply(token, Ok((Reply::Ended(status), None))).is_ok();
         if is_parent && delivered {
             self.forget(pid);
@@ -216,6 +217,8 @@ impl<S: System> Init<S> {
             return Ok(Later);
         };
         let reply = if pid == 0 { Reply::Child { pid: child, status } } else { Reply::Ended(status) };
+        // Who is answered knows that the child is forgotten.
+        self.observing.ring(&mut self.system);
         if self.system.reply(token, Ok((reply, None))).is_ok() {
             self.forget(child);
         }

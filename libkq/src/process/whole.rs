@@ -46,7 +46,8 @@ impl<P: Platform> Process<P> {
         flags: MessageFlags,
     ) -> Result<usize> {
         let file = self.file_or_bad(fd)?;
-        let is_stream = self.is_stream(&file)?;
+        // What fits into one request is one: most are, and its driver is asked nothing else.
+        let is_stream = bytes.len() > MAX_PAYLOAD && self.is_stream(&file)?;
         whole(bytes.len(), |done| {
             let rest = &bytes[done..];
             let (part, flags) = match is_stream && rest.len() > MAX_PAYLOAD {

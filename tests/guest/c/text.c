@@ -15,28 +15,7 @@
 #include <sys/signal.h>
 #include <unistd.h>
 
-static int tests, failures;
-
-/* The first thing that was wrong in a test. */
-static const char *flaw;
-
-#define CHECK(condition)                                        \
-	do {                                                    \
-		if (!(condition) && flaw == NULL)               \
-			flaw = #condition;                      \
-	} while (0)
-
-static void tell(const char *name)
-{
-	tests++;
-	if (flaw == NULL) {
-		printf("test %s ok\n", name);
-	} else {
-		failures++;
-		printf("test %s FAILED %s\n", name, flaw);
-	}
-	flaw = NULL;
-}
+#include "check.h"
 
 /* Standard input is a file that grows behind the end that was met. */
 static void the_end_stays_the_end(void)

@@ -13,31 +13,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "check.h"
+
 #define LONG 300000
 
-static int tests, failures;
 static char out[LONG], in[LONG];
-
-/* The first thing that was wrong in a test. */
-static const char *flaw;
-
-#define CHECK(condition)                                        \
-	do {                                                    \
-		if (!(condition) && flaw == NULL)               \
-			flaw = #condition;                      \
-	} while (0)
-
-static void tell(const char *name)
-{
-	tests++;
-	if (flaw == NULL) {
-		printf("test %s ok\n", name);
-	} else {
-		failures++;
-		printf("test %s FAILED %s\n", name, flaw);
-	}
-	flaw = NULL;
-}
 
 /* Reads until the end or until all is there. */
 static void *reader(void *fd)

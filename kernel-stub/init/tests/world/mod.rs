@@ -67,6 +67,8 @@ pub struct State {
     pub log: Vec<String>,
     pub open: usize,
     pub signalled: Vec<u32>,
+    /// How many had been when the last answer went out.
+    pub signalled_before: usize,
     /// Handles made that say who has them: init pays for each.
     pub minted: usize,
     pub off: Option<u8>,
@@ -234,6 +236,7 @@ impl System for World {
             Ok((reply, handle)) => Ok((reply.clone(), handle.as_ref().map(|handle| handle.what))),
             Err(error) => Err(*error),
         };
+        state.signalled_before = state.signalled.len();
         let before = state.answers.insert(token, told);
         assert!(before.is_none(), "token {token} was answered twice: {before:?}");
         drop(state);

@@ -64,6 +64,7 @@ pub fn run(start: &rt::Start, service: &str) -> i32 {
 
 fn opening(marks: Marks) -> Opening {
     Opening::new(Kind::Device, FILTERS)
+        .seekable()
         .readable(marks.level())
         .writable(Level::new(ASKED as i64))
         .keeping(marks.word())
