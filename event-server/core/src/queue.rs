@@ -140,6 +140,12 @@ impl<M: Mapped> Queue<M> {
         slot.map_or(Filters::empty(), |slot| slot.active(cell).intersection(note.filters))
     }
 
+    /// Whether a note is in a ring, or on its client's list.
+    pub fn is_queued(&self, note: &Note) -> bool {
+        let slot = self.banks.get(usize::from(note.bank)).and_then(|end| end.slots.get(note.slot as usize));
+        slot.is_some_and(Slot::is_queued)
+    }
+
     /// Chooses the next parked waiter that is on a CPU which `fits` likes. One that has no notification wakes nobody.
     pub fn choose_on(&mut self, fits: impl Fn(u32) -> bool) -> Option<(Chosen, Handle)> {
         loop {

@@ -121,6 +121,7 @@ impl Service {
     }
 
     fn finish(self) -> Outcome {
+        books::audited()?;
         self.end.write_all(b"x")?;
         self.processes.iter().try_for_each(ends_well)
     }
