@@ -3,6 +3,7 @@
 #![cfg(loom)]
 
 mod activation;
+mod leases;
 mod levels;
 mod rings;
 mod session;
