@@ -140,11 +140,7 @@ impl Model {
             let process = world.process(THREADS, true);
             (0..THREADS).for_each(|thread| world.park(process, thread));
         }
-        Model {
-            world,
-            threads: [[Thread::Asleep; THREADS as usize]; PROCESSES],
-            noted: [true; PROCESSES],
-        }
+        Model { world, threads: [[Thread::Asleep; THREADS as usize]; PROCESSES], noted: [true; PROCESSES] }
     }
 
     fn step(&mut self, step: Step) {
@@ -153,7 +149,8 @@ impl Model {
         match step {
             Step::Arrive => world.publish(world.amount() + 1, true),
             Step::Serve(which) => {
-                let all = (0..PROCESSES).flat_map(|process| (0..THREADS).map(move |thread| (process, thread)));
+                let all =
+                    (0..PROCESSES).flat_map(|process| (0..THREADS).map(move |thread| (process, thread)));
                 let came = |&(process, number): &(usize, u32)| {
                     thread(process, number) == Thread::Asleep && world.is_chosen(process, number)
                 };

@@ -130,13 +130,8 @@ fn r51_the_end_of_a_source_and_its_shutdown_are_for_everybody() {
 fn a_note_becomes_exclusive_and_is_no_longer() {
     let mut world = World::new();
     let (one, other) = (world.process(1, false), world.process(1, false));
-    let modify = |exclusive| Change::Modify {
-        bank: 0,
-        slot: 0,
-        generation: 1,
-        filters: Filters::READ,
-        exclusive,
-    };
+    let modify =
+        |exclusive| Change::Modify { bank: 0, slot: 0, generation: 1, filters: Filters::READ, exclusive };
     for (exclusive, expected) in [(false, 2), (true, 1), (false, 2), (true, 1)] {
         for process in [one, other] {
             let slot = world.slot(process, 0);

@@ -48,7 +48,10 @@ fn r56_every_wrong_change_has_its_error() {
         (add(source, 0, SLOTS, Filters::READ), EINVAL),
         (add(source, 1, 0, Filters::READ), EINVAL),
         (Change::Delete { bank: 0, slot: 0, generation: 1 }, ENOENT),
-        (Change::Modify { bank: 9, slot: 9, generation: 1, filters: Filters::READ, exclusive: false }, ENOENT),
+        (
+            Change::Modify { bank: 9, slot: 9, generation: 1, filters: Filters::READ, exclusive: false },
+            ENOENT,
+        ),
     ] {
         assert_eq!(world.change(&client, change), Err(errno), "{change:?}");
     }
