@@ -133,17 +133,27 @@ impl<M: Mapped> Graph<M> {
     /// The event path of a source with exclusive notes, after the others are activated: wakes for what is new in the cell.
     #[inline(never)]
     pub fn wake_exclusive<H: Host>(&mut self, index: u32, host: &mut H) {
+        let Some(source) = self.sources.get_mut(index) else { return };
+        let now = Seen::of(&source.cell);
+        let before = core::mem::replace(&mut source.exclusive.seen, now);
         let Some(mut ring) = self.ring(index) else { return };
-        let now = Seen::of(&ring.source.cell);
-        let before = core::mem::replace(&mut ring.source.exclusive.seen, now);
         let read = now.activity.0.wrapping_sub(before.activity.0);
         let write = now.activity.1.wrapping_sub(before.activity.1);
         for (direction, arrivals, at) in [(Direction::Read, read, 0), (Direction::Write, write, 1)] {
             match due(arrivals, before.levels[at], now.levels[at]) {
                 Due::Some(0) => {}
                 Due::Some(count) => ring.wake(side(direction), count, host),
-                Due::Everybody => ring.wake_everybody(side(direction), host),
+                Due::Everybody => ring.wake_everybody(side(direction), |_| true, host),
             }
+        }
+    }
+
+    /// A source is no more whose exclusive knotes hang elsewhere: all who sleep for it are woken.
+    #[cold]
+    pub fn wake_view<H: Host>(&mut self, view: u32, hub: u32, host: &mut H) {
+        let Some(mut ring) = self.ring(hub) else { return };
+        for direction in [Direction::Read, Direction::Write] {
+            ring.wake_everybody(side(direction), |knote| knote.view == view, host);
         }
     }
 
@@ -214,15 +224,18 @@ impl<M: Mapped> Graph<M> {
 
     fn ring(&mut self, index: u32) -> Option<Ring<'_, M>> {
         let Graph { sources, knotes, notes, queues, stats, leases, policy, .. } = self;
-        let source = sources.get_mut(index).filter(|source| source.exclusive.next != NONE)?;
+        let source = sources.get(index).filter(|source| source.exclusive.next != NONE)?;
         let policy = source.exclusive.policy.unwrap_or(*policy);
-        Some(Ring { source, knotes, notes, queues, stats, leases, policy })
+        let name = source.id;
+        Some(Ring { index, name, sources, knotes, notes, queues, stats, leases, policy })
     }
 }
 
 /// The exclusive knotes of a source.
 struct Ring<'a, M> {
-    source: &'a mut Source<M>,
+    index: u32,
+    name: SourceId,
+    sources: &'a mut Arena<Source<M>>,
     knotes: &'a Arena<Knote>,
     notes: &'a Arena<Note>,
     queues: &'a mut Arena<Queue<M>>,
@@ -235,7 +248,8 @@ struct Ring<'a, M> {
 impl<M: Mapped> Ring<'_, M> {
     /// Wakes for `count` arrivals, as each knote's policy says.
     fn wake<H: Host>(&mut self, side: Filters, count: u32, host: &mut H) {
-        let mut own = self.source.exclusive.own;
+        let Some(source) = self.sources.get(self.index) else { return };
+        let mut own = source.exclusive.own;
         *own.of(Some(self.policy)) += own.none;
         let Own { all, per_cpu, one, .. } = own;
         if all > 0 {
@@ -275,7 +289,7 @@ impl<M: Mapped> Ring<'_, M> {
     /// The first of those whose CPU suits best: its knote and its number.
     fn best(&self, side: Filters, rank: impl Fn(Policy, u32) -> Option<u8>) -> Option<(u32, u32)> {
         let (mut best, mut least) = (None, u8::MAX);
-        let first = self.source.exclusive.next;
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
             let policy = self.policy_of(knote);
@@ -301,7 +315,7 @@ impl<M: Mapped> Ring<'_, M> {
         host: &mut H,
         fits: impl Fn(&H, Policy, u32) -> bool,
     ) -> bool {
-        let first = self.source.exclusive.next;
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
             let (policy, next) = (self.policy_of(knote), knote.source_list.next);
@@ -325,7 +339,7 @@ impl<M: Mapped> Ring<'_, M> {
         let everywhere = u64::MAX >> (u64::BITS - host.cpus().clamp(1, u64::BITS));
         let bit = |cpu: u32| 1u64 << (cpu & (u64::BITS - 1));
         let mut woken = 0;
-        let first = self.source.exclusive.next;
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
             let next = knote.source_list.next;
@@ -346,7 +360,7 @@ impl<M: Mapped> Ring<'_, M> {
 
     /// One of each queue whose policy is that.
     fn wake_all<H: Host>(&mut self, side: Filters, host: &mut H) {
-        let first = self.source.exclusive.next;
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
             let next = knote.source_list.next;
@@ -361,12 +375,12 @@ impl<M: Mapped> Ring<'_, M> {
     }
 
     /// Everybody: what has happened is for all of them.
-    fn wake_everybody<H: Host>(&mut self, side: Filters, host: &mut H) {
-        let first = self.source.exclusive.next;
+    fn wake_everybody<H: Host>(&mut self, side: Filters, of: impl Fn(&Knote) -> bool, host: &mut H) {
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
             let next = knote.source_list.next;
-            if self.is_true(knote, side) {
+            if of(knote) && self.is_true(knote, side) {
                 // Each once, whatever they do meanwhile.
                 for _ in 0..self.queues.get(knote.queue).map_or(0, Queue::sleepers) {
                     if self.wake_of(at, host, |queue, _| queue.choose_on(|_| true)).is_none() {
@@ -386,12 +400,19 @@ impl<M: Mapped> Ring<'_, M> {
         knote.policy.unwrap_or(self.policy)
     }
 
+    /// Whose turn it is.
+    fn first(&self) -> u32 {
+        self.sources.get(self.index).map_or(NONE, |source| source.exclusive.next)
+    }
+
     /// Whether a note of a knote is true in a direction: whom it wakes finds something.
     fn is_true(&self, knote: &Knote, side: Filters) -> bool {
-        let Some(queue) = self.queues.get(knote.queue) else { return false };
+        let (Some(queue), Some(view)) = (self.queues.get(knote.queue), self.sources.get(knote.view)) else {
+            return false;
+        };
         let mut at = knote.first_note;
         while let Some(note) = self.notes.get(at) {
-            if queue.active(note, &self.source.cell).intersects(side) {
+            if queue.active(note, &view.cell).intersects(side) {
                 return true;
             }
             at = note.next;
@@ -409,11 +430,13 @@ impl<M: Mapped> Ring<'_, M> {
         let knote = self.knotes.get(at)?;
         let (chosen, notification) = choose(self.queues.get_mut(knote.queue)?, host)?;
         // The others' turn, and of this queue another thread's.
-        self.source.exclusive.next = knote.source_list.next;
+        if let Some(source) = self.sources.get_mut(self.index) {
+            source.exclusive.next = knote.source_list.next;
+        }
         self.stats.wakes += 1;
         self.stats.leases += 1;
         let until = host.now().saturating_add(PATIENCE);
-        self.leases.give(Lease { source: self.source.id, queue: knote.queue, chosen, until }, self.queues);
+        self.leases.give(Lease { source: self.name, queue: knote.queue, chosen, until }, self.queues);
         host.signal(notification);
         Some(chosen)
     }
