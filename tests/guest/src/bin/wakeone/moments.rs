@@ -38,7 +38,8 @@ pub fn sweep() -> Outcome {
     let handed_on = books::sum(|stats| stats.handed_on)? - handed_on;
     drop(writer);
     both.into_iter().try_for_each(Sleepers::end)?;
-    let times = |wanted: fn(u64) -> bool| (0..STEPS).filter(|&step| wanted(ledger.times(step))).count() as u64;
+    let times =
+        |wanted: fn(u64) -> bool| (0..STEPS).filter(|&step| wanted(ledger.times(step))).count() as u64;
     let gone = times(|times| times == 0);
     rt::log!(
         "wakeone: of {STEPS} events {handed_on} were handed on; {gone} went with {reading} who were reading"

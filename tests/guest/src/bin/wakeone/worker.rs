@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use abi::error::EAGAIN;
+use abi::error::{EAGAIN, ESRCH};
 use abi::limits::FOREVER;
 use abi::status::Waits;
 use guest_tests::failure::ensure;
@@ -140,7 +140,11 @@ impl Crew {
         for at in (0..count).map(|step| ((first + step) % count) as usize) {
             let sleeper = &self.sleepers[at];
             let thread = sleeper.thread.thread();
-            thread.suspend()?;
+            match thread.suspend() {
+                // The pipe has ended meanwhile.
+                Err(error) if error.errno == ESRCH => continue,
+                suspended => suspended?,
+            }
             // In its wait it has none of the library's locks.
             if thread.status()?.waits != Waits::Notification as u64 {
                 thread.start()?;
