@@ -24,7 +24,7 @@ const KEPT: usize = 64;
 /// What a directory's page is called.
 const INDEX: &str = "index.html";
 /// The page of a site that has none yet.
-const FIRST_PAGE: &[u8] = include_bytes!("../site/index.html");
+pub const FIRST_PAGE: &[u8] = include_bytes!("../site/index.html");
 
 /// What there is of a file.
 #[derive(Clone, Debug)]
