@@ -132,17 +132,27 @@ impl<M: Mapped> Graph<M> {
     /// The event path of a source with exclusive notes, after the others are activated: wakes for what is new in the cell.
     #[inline(never)]
     pub fn wake_exclusive<H: Host>(&mut self, index: u32, host: &mut H) {
+        let Some(source) = self.sources.get_mut(index) else { return };
+        let now = Seen::of(&source.cell);
+        let before = core::mem::replace(&mut source.exclusive.seen, now);
         let Some(mut ring) = self.ring(index) else { return };
-        let now = Seen::of(&ring.source.cell);
-        let before = core::mem::replace(&mut ring.source.exclusive.seen, now);
         let read = now.activity.0.wrapping_sub(before.activity.0);
         let write = now.activity.1.wrapping_sub(before.activity.1);
         for (direction, arrivals, at) in [(Direction::Read, read, 0), (Direction::Write, write, 1)] {
             match due(arrivals, before.levels[at], now.levels[at]) {
                 Due::Some(0) => {}
                 Due::Some(count) => ring.wake(side(direction), count, host),
-                Due::Everybody => ring.wake_everybody(side(direction), host),
+                Due::Everybody => ring.wake_everybody(side(direction), |_| true, host),
             }
+        }
+    }
+
+    /// A source is no more whose exclusive knotes hang elsewhere: all who sleep for it are woken.
+    #[cold]
+    pub fn wake_view<H: Host>(&mut self, view: u32, hub: u32, host: &mut H) {
+        let Some(mut ring) = self.ring(hub) else { return };
+        for direction in [Direction::Read, Direction::Write] {
+            ring.wake_everybody(side(direction), |knote| knote.view == view, host);
         }
     }
 
@@ -205,22 +215,26 @@ impl<M: Mapped> Graph<M> {
     fn end_lease<H: Host>(&mut self, host: &mut H) {
         let Some(lease) = self.leases.take_oldest() else { return };
         if lease.is_owed(&self.queues)
-            && let Some((index, _)) = self.source(lease.source) {
+            && let Some((index, _)) = self.source(lease.source)
+        {
             self.hand_on(index, host);
         }
     }
 
     fn ring(&mut self, index: u32) -> Option<Ring<'_, M>> {
         let Graph { sources, knotes, notes, queues, stats, leases, policy, .. } = self;
-        let source = sources.get_mut(index).filter(|source| source.exclusive.next != NONE)?;
+        let source = sources.get(index).filter(|source| source.exclusive.next != NONE)?;
         let policy = source.exclusive.policy.unwrap_or(*policy);
-        Some(Ring { source, knotes, notes, queues, stats, leases, policy })
+        let name = source.id;
+        Some(Ring { index, name, sources, knotes, notes, queues, stats, leases, policy })
     }
 }
 
 /// The exclusive knotes of a source.
 struct Ring<'a, M> {
-    source: &'a mut Source<M>,
+    index: u32,
+    name: SourceId,
+    sources: &'a mut Arena<Source<M>>,
     knotes: &'a Arena<Knote>,
     notes: &'a Arena<Note>,
     queues: &'a mut Arena<Queue<M>>,
@@ -234,7 +248,7 @@ impl<M: Mapped> Ring<'_, M> {
     /// Wakes for `count` arrivals, as each knote's policy says.
     fn wake<H: Host>(&mut self, side: Filters, count: u32, host: &mut H) {
         let mut ones = true;
-        if self.source.exclusive.choosy == 0 {
+        if self.sources.get(self.index).is_some_and(|source| source.exclusive.choosy == 0) {
             match self.policy {
                 Policy::All => self.wake_all(side, host),
                 Policy::OnePerCpu => self.wake_one_per_cpu(side, host),
@@ -280,7 +294,7 @@ impl<M: Mapped> Ring<'_, M> {
 
     /// One of each queue whose policy is that.
     fn wake_all<H: Host>(&mut self, side: Filters, host: &mut H) {
-        let first = self.source.exclusive.next;
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
             if knote.policy.unwrap_or(self.policy) == Policy::All && self.is_true(knote, side) {
@@ -294,11 +308,11 @@ impl<M: Mapped> Ring<'_, M> {
     }
 
     /// Everybody: what has happened is for all of them.
-    fn wake_everybody<H: Host>(&mut self, side: Filters, host: &mut H) {
-        let first = self.source.exclusive.next;
+    fn wake_everybody<H: Host>(&mut self, side: Filters, of: impl Fn(&Knote) -> bool, host: &mut H) {
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
-            if self.is_true(knote, side) {
+            if of(knote) && self.is_true(knote, side) {
                 while self.wake_of(knote.queue, host, |_, _| true) {}
             }
             at = knote.source_list.next;
@@ -315,15 +329,18 @@ impl<M: Mapped> Ring<'_, M> {
         host: &mut H,
         fits: impl Fn(&H, Policy, u32) -> bool,
     ) -> bool {
-        let first = self.source.exclusive.next;
+        let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
             let policy = knote.policy.unwrap_or(self.policy);
             let next = knote.source_list.next;
-            if self.is_true(knote, side) && self.wake_of(knote.queue, host, |host, cpu| fits(host, policy, cpu))
+            if self.is_true(knote, side)
+                && self.wake_of(knote.queue, host, |host, cpu| fits(host, policy, cpu))
             {
                 // The others' turn, and of this queue another thread's.
-                self.source.exclusive.next = next;
+                if let Some(source) = self.sources.get_mut(self.index) {
+                    source.exclusive.next = next;
+                }
                 return true;
             }
             at = next;
@@ -334,12 +351,19 @@ impl<M: Mapped> Ring<'_, M> {
         false
     }
 
+    /// Whose turn it is.
+    fn first(&self) -> u32 {
+        self.sources.get(self.index).map_or(NONE, |source| source.exclusive.next)
+    }
+
     /// Whether a note of a knote is true in a direction: whom it wakes finds something.
     fn is_true(&self, knote: &Knote, side: Filters) -> bool {
-        let Some(queue) = self.queues.get(knote.queue) else { return false };
+        let (Some(queue), Some(view)) = (self.queues.get(knote.queue), self.sources.get(knote.view)) else {
+            return false;
+        };
         let mut at = knote.first_note;
         while let Some(note) = self.notes.get(at) {
-            if queue.active(note, &self.source.cell).intersects(side) {
+            if queue.active(note, &view.cell).intersects(side) {
                 return true;
             }
             at = note.next;
@@ -353,7 +377,8 @@ impl<M: Mapped> Ring<'_, M> {
         self.stats.wakes += 1;
         self.stats.leases += 1;
         let until = host.now().saturating_add(PATIENCE);
-        self.leases.give(Lease { source: self.source.id, queue: index, chosen, until }, self.queues);
+        let source = self.name;
+        self.leases.give(Lease { source, queue: index, chosen, until }, self.queues);
         host.signal(notification);
         true
     }
