@@ -92,7 +92,13 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     }
     let manifests = prepared.iter().flat_map(|(_, manifest, twin)| std::iter::once(manifest).chain(twin));
     let building = report.running("building the guest's software");
-    let software = software::build_named(workspace, &Vec::from_iter(manifests), Output::Stderr)?;
+    let started = prepared.iter().flat_map(|(boot, ..)| &boot.test.starts).map(String::as_str);
+    let software = software::build_named(
+        workspace,
+        &Vec::from_iter(manifests),
+        &Vec::from_iter(started),
+        Output::Stderr,
+    )?;
     drop(building);
     let mut ready = Vec::new();
     for (boot, manifest, twin) in prepared {

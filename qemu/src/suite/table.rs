@@ -37,6 +37,9 @@ pub struct Test {
     /// Its arguments.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// Programs that it starts, beside those of its own file and of the manifest.
+    #[serde(default)]
+    pub starts: Vec<String>,
     /// A file of `qemu/manifests`: what runs beside it.
     #[serde(default = "default_manifest")]
     pub manifest: String,
