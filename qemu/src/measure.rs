@@ -39,6 +39,7 @@ pub fn machine(image: BootImage, cpus: u32) -> Machine {
         accelerator: Accelerator::Icount,
         image,
         devices: Vec::new(),
+        monitor: None,
         arguments: Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ pub trait Driver {
     const KNOWS_CALLERS: bool = false;
 
     /// What is signalled on `bell` comes as an [interrupt](Driver::interrupt): for a driver whose device is another
-    /// process, which is given a duplicate of it. Bits 1 to 61 are free for that. Called once, before [`Driver::start`].
+    /// process, which is given a duplicate of it. Bits 1 to 59 are free for that. Called once, before [`Driver::start`].
     fn connect(&mut self, bell: &Notification) -> Result<()> {
         _ = bell;
         Ok(())
