@@ -9,8 +9,8 @@ use crate::failure::{Failure, Result};
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
 
-/// Where the slot control of QEMU's root port is in its configuration space.
-const SLOT_CONTROL: usize = 0xa8;
+/// Where the slot control of QEMU's `pcie-root-port` is in its configuration space: in its capability at 0x54.
+const SLOT_CONTROL: usize = 0x6c;
 /// In there: events are told of, power is off. QEMU takes out what is in a slot when its power goes off, and does not ask who
 /// switched it off.
 const TORN: u16 = 0x7e9;
@@ -267,7 +267,7 @@ mod tests {
             "device_add virtio-rng-pci,id=device2,bus=port2,max-bytes=1\n"
         );
         assert_eq!(commands(&device, Change::Unplug(2)), "device_del device2\n");
-        assert_eq!(commands(&device, Change::Tear(2)), "o /w 0xcf8 0x800018a8\no /h 0xcfc 0x7e9\n");
+        assert_eq!(commands(&device, Change::Tear(2)), "o /w 0xcf8 0x8000186c\no /h 0xcfc 0x7e9\n");
         device.is_out = true;
         assert_eq!(said(&device, 2), "-device pcie-root-port,id=port2,chassis=3,addr=0x3");
         let disk = Device { disk: Some(Disk::default()), ..Device::parse("virtio-blk-pci").unwrap() };

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use abi::error::{EBADMSG, ENODEV, Error};
 use guest_tests::bereavement::open_again;
 use guest_tests::books;
+use guest_tests::child::{self, Role, ends_well};
 use guest_tests::crew::until;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;
@@ -35,7 +36,18 @@ const SOURCE: usize = 3;
 
 rt::entry!(main);
 
+const PROGRAM: &str = env!("CARGO_BIN_NAME");
+
 fn main(start: &rt::Start) -> i32 {
+    if child::role(start).is_some() {
+        return match client(start.arg(3)) {
+            Ok(()) => 0,
+            Err(failure) => {
+                rt::log!("client: {failure}");
+                1
+            }
+        };
+    }
     let mut suite = Suite::new(start);
     suite.table(&[
         ("what_was_never_there_is_plugged_in", what_was_never_there),
@@ -84,8 +96,10 @@ impl Kind {
         let file = open_again(self.path, self.flags)?;
         match self.device {
             CARD => {
-                let (one, other) =
-                    (Descriptor::inet_socket(SocketType::Datagram)?, Descriptor::inet_socket(SocketType::Datagram)?);
+                let (one, other) = (
+                    Descriptor::inet_socket(SocketType::Datagram)?,
+                    Descriptor::inet_socket(SocketType::Datagram)?,
+                );
                 process().bind(one.number(), "127.0.0.1:9")?;
                 process().connect(other.number(), "127.0.0.1:9")?;
                 other.write_all(b"hello")?;
@@ -140,8 +154,7 @@ fn in_kevent(number: i32, never: Conditions) -> Outcome {
 
 fn in_select(number: i32, never: Conditions) -> Outcome {
     let mut set = FdSet::from_iter([number]);
-    let sets =
-        if is_reading(never) { [Some(&mut set), None, None] } else { [None, Some(&mut set), None] };
+    let sets = if is_reading(never) { [Some(&mut set), None, None] } else { [None, Some(&mut set), None] };
     equal(libkq::select(number + 1, sets, PATIENTLY, None)?, 1)
 }
 
@@ -181,19 +194,11 @@ fn unplugged(kind: &Kind, act: Act) -> Outcome {
 fn round(kind: &Kind, act: Act) -> Outcome {
     let (count, before) = (functions()?, books::settled()?);
     let file = open_again(kind.path, kind.flags)?;
-    let (number, never) = (file.number(), kind.never);
-    let waiter = |wait: Waiter| Builder::new().spawn(move || wait(number, never));
-    let waiters: Vec<JoinHandle<Outcome>> = WAITERS.into_iter().map(waiter).collect::<Result<_, _>>()?;
-    // One who waits in the driver, where it lets anybody wait.
-    let reads = is_reading(never)
-        .then(|| Builder::new().spawn(move || refused(process().read(number, &mut [0; 16]), ENODEV)))
-        .transpose()?;
+    let client = Role::new(PROGRAM, "client").argument(kind.driver).quota(16 << 20).spawn(vec![])?;
     until(|| books::notes().is_ok_and(|notes| notes >= before + WAITERS.len() as u64))?;
     have(act, kind.device);
-    for (at, waiter) in waiters.into_iter().enumerate() {
-        waiter.join()?.map_err(|failure| Failure::new(format!("waiter {at}: {failure}")))?;
-    }
-    reads.map_or(Ok(()), |reads| reads.join()?)?;
+    ends_well(&client)?;
+    drop(client);
     // What is open stays dead, and nothing new can be opened, at once.
     refused(file.read(&mut [0; 16]), ENODEV)?;
     until_gone(count)?;
@@ -205,6 +210,24 @@ fn round(kind: &Kind, act: Act) -> Outcome {
     kind.works()?;
     refused(file.read(&mut [0; 16]), ENODEV)?;
     equal(functions()?, count)
+}
+
+/// A process that waits for the end of a device in every interface.
+fn client(driver: &str) -> Outcome {
+    let kind = [Kind::CARD, Kind::DISK].into_iter().find(|kind| kind.driver == driver);
+    let kind = kind.ok_or(Failure::new("no such driver"))?;
+    let file = Descriptor::open(kind.path, kind.flags)?;
+    let (number, never) = (file.number(), kind.never);
+    let waiter = |wait: Waiter| Builder::new().spawn(move || wait(number, never));
+    let waiters: Vec<JoinHandle<Outcome>> = WAITERS.into_iter().map(waiter).collect::<Result<_, _>>()?;
+    if is_reading(never) {
+        // One who waits in the driver, where it lets anybody wait.
+        refused(file.read(&mut [0; 16]), ENODEV)?;
+    }
+    for (at, waiter) in waiters.into_iter().enumerate() {
+        waiter.join()?.map_err(|failure| Failure::new(format!("waiter {at}: {failure}")))?;
+    }
+    refused(file.read(&mut [0; 16]), ENODEV)
 }
 
 fn what_was_never_there() -> Outcome {
