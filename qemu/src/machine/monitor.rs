@@ -108,8 +108,11 @@ fn connect(path: &Path, over: &AtomicBool) -> io::Result<UnixStream> {
 fn obey(stream: &mut (impl Read + Write), command: &str, over: &AtomicBool) -> io::Result<String> {
     loop {
         let answer = ask(stream, command)?;
-        if over.load(Ordering::Relaxed) || !SOON.iter().any(|soon| answer.contains(soon)) {
+        if !SOON.iter().any(|soon| answer.contains(soon)) {
             return Ok(answer);
+        }
+        if over.load(Ordering::Relaxed) {
+            return Err(io::Error::other(answer));
         }
         thread::sleep(PAUSE);
     }

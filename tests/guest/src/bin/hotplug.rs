@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use abi::error::{EBADMSG, ENODEV, Error};
+use abi::error::{EAGAIN, EBADMSG, EINVAL, ENODEV, ESPIPE, Error};
 use guest_tests::bereavement::open_again;
 use guest_tests::books;
 use guest_tests::child::{self, Role, ends_well};
@@ -20,6 +20,7 @@ use guest_tests::ledger::Ledger;
 use guest_tests::looks::{PATIENTLY, next, only_told, ready, told};
 use guest_tests::operator::find;
 use guest_tests::{Failure, Outcome, Suite, soon};
+use input::record::{self, Record};
 use libkq::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
 use libkq::process::SocketType;
 use libkq::{Conditions, Descriptor, EpollFlags, EpollSet, FdSet, KEvent, PollFd, Queue, process};
@@ -33,6 +34,7 @@ const CARD: usize = 0;
 const READ_ONLY: usize = 1;
 const DISK: usize = 2;
 const SOURCE: usize = 3;
+const MOUSE: usize = 4;
 
 rt::entry!(main);
 
@@ -55,6 +57,11 @@ fn main(start: &rt::Start) -> i32 {
         ("r57_an_unplugged_disk_is_told_to_all_who_wait", || unplugged(&Kind::DISK, Act::Unplug)),
         ("r57_a_card_that_is_torn_out_is_told_to_all_who_wait", || unplugged(&Kind::CARD, Act::Tear)),
         ("r57_a_disk_that_is_torn_out_is_told_to_all_who_wait", || unplugged(&Kind::DISK, Act::Tear)),
+        ("r57_an_unplugged_mouse_is_told_to_all_who_wait", || unplugged(&Kind::MOUSE, Act::Unplug)),
+        ("r57_a_mouse_that_is_torn_out_is_told_to_all_who_wait", || unplugged(&Kind::MOUSE, Act::Tear)),
+        ("each_reader_hears_of_the_mouse", each_reader_hears),
+        ("keys_and_places_are_told", keys_and_places),
+        ("the_clock_tells_each_second", the_clock_tells),
         ("what_was_written_is_on_the_disk_when_it_goes", what_was_written),
         ("names_stay_with_their_places", names_stay),
     ]);
@@ -91,6 +98,10 @@ impl Kind {
     const DISK: Kind =
         Kind { device: READ_ONLY, driver: "vda", path: "/dev/vda", flags: O_RDONLY, never: Conditions::OUT };
 
+    /// A mouse that nobody moves.
+    const MOUSE: Kind =
+        Kind { device: MOUSE, driver: "input0", path: "/dev/input0", flags: O_RDONLY, never: Conditions::IN };
+
     /// Its file does what it is for.
     fn works(&self) -> Outcome {
         let file = open_again(self.path, self.flags)?;
@@ -104,6 +115,11 @@ impl Kind {
                 process().connect(other.number(), "127.0.0.1:9")?;
                 other.write_all(b"hello")?;
                 equal(one.read(&mut [0; 16])?, 5)
+            }
+            MOUSE => {
+                let move_it = || rt::log!("hotplug: move");
+                move_it();
+                until_told(&file, (record::REL, 0, 5)).map(drop)
             }
             _ => {
                 let mut bytes = [0; 8];
@@ -214,7 +230,7 @@ fn round(kind: &Kind, act: Act) -> Outcome {
 
 /// A process that waits for the end of a device in every interface.
 fn client(driver: &str) -> Outcome {
-    let kind = [Kind::CARD, Kind::DISK].into_iter().find(|kind| kind.driver == driver);
+    let kind = [Kind::CARD, Kind::DISK, Kind::MOUSE].into_iter().find(|kind| kind.driver == driver);
     let kind = kind.ok_or(Failure::new("no such driver"))?;
     let file = Descriptor::open(kind.path, kind.flags)?;
     let (number, never) = (file.number(), kind.never);
@@ -228,6 +244,79 @@ fn client(driver: &str) -> Outcome {
         waiter.join()?.map_err(|failure| Failure::new(format!("waiter {at}: {failure}")))?;
     }
     refused(file.read(&mut [0; 16]), ENODEV)
+}
+
+/// Reads records until this one; returns those before it.
+fn until_told(file: &Descriptor, wanted: (u16, u16, i32)) -> Outcome<Vec<Record>> {
+    let mut before = Vec::new();
+    let mut bytes = [0; record::SIZE];
+    loop {
+        let mut list = [PollFd::new(file.number(), Conditions::IN)];
+        equal(libkq::poll(&mut list, PATIENTLY, None)?, 1)?;
+        equal(file.read(&mut bytes)?, record::SIZE)?;
+        let told = Record::from_bytes(bytes);
+        ensure(told.time > 0 && told.time <= rt::clock::now_ns(), "it was told when it came")?;
+        if (told.kind, told.code, told.value) == wanted {
+            return Ok(before);
+        }
+        before.push(told);
+    }
+}
+
+fn each_reader_hears() -> Outcome {
+    let readers: Vec<Descriptor> =
+        (0..4).map(|_| Descriptor::open("/dev/input0", O_RDONLY | O_NONBLOCK)).collect::<Result<_, _>>()?;
+    let queue = Queue::new()?;
+    let notes: Vec<KEvent> = readers.iter().map(|reader| KEvent::read(reader.number()).add()).collect();
+    queue.apply(&notes)?;
+    rt::log!("hotplug: move");
+    let event = next(&queue)?;
+    ensure(event.data > 0 && event.data % record::SIZE as i64 == 0, "whole records")?;
+    for reader in &readers {
+        until_told(reader, (record::REL, 0, 5))?;
+        until_told(reader, (record::SYN, record::REPORT, 0))?;
+        refused(reader.read(&mut [0; 64]), EAGAIN)?;
+    }
+    equal(ready(&queue)?, vec![])?;
+    refused(readers[0].read(&mut [0; record::SIZE - 1]), EINVAL)?;
+    refused(process().read_at(readers[0].number(), &mut [0; 64], 0), ESPIPE)
+}
+
+/// Key A is 30, and a tablet tells where it is.
+fn keys_and_places() -> Outcome {
+    let (keyboard, tablet) =
+        (Descriptor::open("/dev/input1", O_RDONLY)?, Descriptor::open("/dev/input2", O_RDONLY)?);
+    rt::log!("hotplug: key");
+    until_told(&keyboard, (record::KEY, 30, 1))?;
+    let before = until_told(&keyboard, (record::KEY, 30, 0))?;
+    equal(before.iter().map(|told| (told.kind, told.code)).collect(), vec![(record::SYN, record::REPORT)])?;
+    rt::log!("hotplug: press");
+    until_told(&tablet, (record::KEY, 0x110, 1)).map(drop)
+}
+
+fn the_clock_tells() -> Outcome {
+    let clock = Descriptor::open("/dev/rtc", O_RDONLY | O_NONBLOCK)?;
+    let read = || -> Outcome<(u64, u64)> {
+        let mut halves = [[0; 8]; 2];
+        equal(clock.read(halves.as_flattened_mut())?, 16)?;
+        Ok((u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])))
+    };
+    let (first, begun) = read()?;
+    equal(begun, 0)?;
+    // The system's own clock was set by it when the machine was switched on.
+    let now = rt::clock::realtime_ns() / 1_000_000_000;
+    ensure(first.abs_diff(now) < 3600, "both say about the same")?;
+    refused(clock.read(&mut [0; 16]), EAGAIN)?;
+    let queue = Queue::new()?;
+    queue.apply(&[KEvent::read(clock.number()).add()])?;
+    let mut last = first;
+    for _ in 0..2 {
+        equal(next(&queue)?.data, 16)?;
+        let (time, begun) = read()?;
+        ensure(begun >= 1 && time > last, "a second has begun")?;
+        last = time;
+    }
+    equal(ready(&queue)?, vec![])
 }
 
 fn what_was_never_there() -> Outcome {
