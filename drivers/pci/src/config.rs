@@ -8,6 +8,8 @@ pub trait ConfigSpace {
     fn read(&self, address: Address, offset: u16) -> u32;
     /// Writes four bytes at a multiple of four.
     fn write(&mut self, address: Address, offset: u16, value: u32);
+    /// Writes two bytes at a multiple of two, and leaves those beside them alone.
+    fn write_half(&mut self, address: Address, offset: u16, value: u16);
 }
 
 /// Vendor and device.

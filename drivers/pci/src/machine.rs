@@ -54,6 +54,10 @@ impl ConfigSpace for Board {
     fn write(&mut self, address: Address, offset: u16, value: u32) {
         self.with_bus(address, |bus, at| bus.write(at + usize::from(offset), value));
     }
+
+    fn write_half(&mut self, address: Address, offset: u16, value: u16) {
+        self.with_bus(address, |bus, at| bus.write(at + usize::from(offset), value));
+    }
 }
 
 impl Machine for Board {

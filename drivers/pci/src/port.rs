@@ -88,12 +88,22 @@ impl Port {
         config.read(self.address, self.express + SLOT)
     }
 
+    /// Writes slot control. Whatever is written there is a command, which the port says that it has completed.
+    fn command(&self, config: &mut impl ConfigSpace, word: u32) {
+        config.write_half(self.address, self.express + SLOT, word as u16);
+    }
+
+    /// Clears bits of slot status, which is no command.
+    fn clear(&self, config: &mut impl ConfigSpace, events: u32) {
+        config.write_half(self.address, self.express + SLOT + 2, (events >> 16) as u16);
+    }
+
     /// Has it tell of its slot, and reach memory for that. What was to be told before is forgotten.
     pub fn arm(&self, config: &mut impl ConfigSpace) {
         set_command(config, self.address, MEMORY | MASTER | NO_LINE, 0);
         let told = control::BUTTON | control::PRESENCE | control::INTERRUPT;
-        let word = self.slot(config) & 0xffff | told | status::EVENTS;
-        config.write(self.address, self.express + SLOT, word);
+        self.command(config, self.slot(config) | told);
+        self.clear(config, status::EVENTS);
     }
 
     /// Looks, and lets further events interrupt.
@@ -111,7 +121,7 @@ impl Port {
             if word & status::EVENTS == 0 {
                 break;
             }
-            config.write(self.address, self.express + SLOT, word & (0xffff | status::EVENTS));
+            self.clear(config, word & status::EVENTS);
         }
         seen
     }
@@ -123,10 +133,10 @@ impl Port {
 
     /// Switches the slot's power, and the light that says so.
     pub fn switch(&self, config: &mut impl ConfigSpace, on: bool) {
-        let kept = self.slot(config) & 0xffff & !(control::POWER_LIGHT | control::POWER_OFF);
+        let kept = self.slot(config) & !(control::POWER_LIGHT | control::POWER_OFF);
         let (light, off) =
             if on { (control::POWER_LIGHT_ON, 0) } else { (control::POWER_LIGHT_OFF, control::POWER_OFF) };
-        config.write(self.address, self.express + SLOT, kept | control::NO_ATTENTION | light | off);
+        self.command(config, kept | control::NO_ATTENTION | light | off);
     }
 
     /// What the firmware left for what is behind it: first address and the one behind the last, of memory below 4 GiB, and of

@@ -88,6 +88,10 @@ impl ConfigSpace for Board {
             }
         }
     }
+
+    fn write_half(&mut self, address: Address, offset: u16, value: u16) {
+        self.space.borrow_mut().write_half(address, offset, value);
+    }
 }
 
 impl Machine for Board {

@@ -150,9 +150,20 @@ impl ConfigSpace for Space {
     fn write(&mut self, address: Address, offset: u16, value: u32) {
         assert!(offset.is_multiple_of(4));
         self.writes.push((address, offset, value));
+        self.write_bytes(address, offset, &value.to_le_bytes());
+    }
+
+    fn write_half(&mut self, address: Address, offset: u16, value: u16) {
+        assert!(offset.is_multiple_of(2));
+        self.write_bytes(address, offset, &value.to_le_bytes());
+    }
+}
+
+impl Space {
+    fn write_bytes(&mut self, address: Address, offset: u16, bytes: &[u8]) {
         let Some(function) = self.functions.get_mut(&address) else { return };
         let is_port = function.bytes[0x0e] == 1;
-        for (at, byte) in value.to_le_bytes().into_iter().enumerate() {
+        for (at, byte) in bytes.iter().copied().enumerate() {
             let at = usize::from(offset) + at;
             if is_port && at == 0x4c + 0x1a {
                 // Slot status: ones clear, except in what says whether something is there.
@@ -160,6 +171,10 @@ impl ConfigSpace for Space {
             }
             let mask = function.writable[at];
             function.bytes[at] = function.bytes[at] & !mask | byte & mask;
+        }
+        // Each command is completed, and that is an event.
+        if is_port && usize::from(offset) <= 0x4c + 0x18 && usize::from(offset) + bytes.len() > 0x4c + 0x18 {
+            function.bytes[0x4c + 0x1a] |= 0x10;
         }
     }
 }
