@@ -180,10 +180,10 @@ impl<D: Driver> Running<D> {
         engine.set_time(now_ns());
         engine.connect(bound)?;
         engine.start();
-        if engine.driver().has_buffers() {
-            if let Err(error) = rt::init::on_power_off(place.notice(POWER_OFF)?) {
-                rt::log!("{}: what it buffers is lost at power off: {error}", setup.service);
-            }
+        if engine.driver().has_buffers()
+            && let Err(error) = rt::init::on_power_off(place.notice(POWER_OFF)?)
+        {
+            rt::log!("{}: what it buffers is lost at power off: {error}", setup.service);
         }
         place.register::<D>(setup.service)?;
         let bytes = vec![0; MAX_BYTES].into_boxed_slice();
