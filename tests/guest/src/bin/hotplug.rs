@@ -17,7 +17,7 @@ use guest_tests::child::{self, Role, ends_well};
 use guest_tests::crew::until;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;
-use guest_tests::looks::{PATIENTLY, next, only_told, ready, told};
+use guest_tests::looks::{NOW, PATIENTLY, next, only_told, ready, told};
 use guest_tests::operator::find;
 use guest_tests::{Failure, Outcome, Suite, soon};
 use input::record::{self, Record};
@@ -224,6 +224,8 @@ fn round(kind: &Kind, act: Act) -> Outcome {
     ensure(find(kind.driver)?.is_some(), "the driver waits for the next one")?;
     have(Act::Plug, kind.device);
     kind.works()?;
+    // poll keeps a note of what its thread asked last.
+    libkq::poll(&mut [], NOW, None)?;
     refused(file.read(&mut [0; 16]), ENODEV)?;
     equal(functions()?, count)
 }
