@@ -28,6 +28,10 @@ fn main() {
             "src/pthread/jump.c",
             "src/variadic.c",
             "src/small.c",
+            "src/ctype.c",
+            "src/strings.c",
+            "src/err.c",
+            "src/getopt.c",
         ])
         .compile("kq-variadic");
 }

@@ -13,6 +13,10 @@ rt::entry!(main);
 
 #[cfg(target_os = "none")]
 fn main(start: &rt::Start) -> i32 {
+    if start.arg(1).is_empty() {
+        rt::log!("device: which one? `--arg /dev/NAME` says it");
+        return 2;
+    }
     match connect(start.arg(1)) {
         Ok(()) => 0,
         // Ctrl-C: what a shell reports of a program that it ended, 128 + SIGINT.

@@ -1,5 +1,6 @@
 //! What the system is doing: the event server's shards, processes, drivers, the kernel. Arguments: `lines` for one
-//! `name value` a line, to be read by programs; a name, to be shown nothing else but what begins with it.
+//! `name value` a line, to be read by programs; a name, to be shown nothing else but what begins with it (status 1: nothing
+//! does). `process` shows who runs with which pid.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![cfg_attr(not(target_os = "none"), allow(dead_code))]
 
@@ -55,11 +56,17 @@ fn main(start: &rt::Start) -> i32 {
     let lines = start.arg(1) == "lines";
     let wanted = start.arg(if lines { 2 } else { 1 });
     let shown = look().and_then(|figures| {
+        let text = figures.write(wanted, lines);
         let terminal = libkq::Descriptor::open("/dev/tty", libkq::flag::O_RDWR)?;
-        terminal.write_all(figures.write(wanted, lines).as_bytes())
+        terminal.write_all(text.as_bytes())?;
+        Ok(!text.is_empty())
     });
     match shown {
-        Ok(()) => 0,
+        Ok(true) => 0,
+        Ok(false) => {
+            rt::log!("kqstat: nothing begins with `{wanted}`");
+            1
+        }
         Err(error) => {
             rt::log!("kqstat: {error}");
             1
@@ -77,6 +84,7 @@ fn look() -> Result<Figures> {
         ("ended", counters.ended),
         ("faulted", counters.faulted),
         ("restarted", counters.restarted),
+        ("hung", counters.hung),
         ("waiting", counters.waiting),
     ] {
         figures.add(format!("init.{name}"), value);
@@ -124,6 +132,7 @@ fn shards(figures: &mut Figures) -> Result<()> {
             ("drivers", stats.drivers),
             ("queues", stats.queues),
             ("sources", stats.sources),
+            ("orphans", stats.orphans),
             ("pages", stats.pages),
             ("knotes", stats.knotes),
             ("notes", stats.notes),

@@ -3,9 +3,9 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use abi::error::{EPERM, Result};
+use abi::error::{EINVAL, EOWNERDEAD, EPERM, ESPIPE, Result};
 use abi::flag::{O_APPEND, O_NONBLOCK};
-use event_protocol::descriptor::{Control, ControlReply, Kind};
+use event_protocol::descriptor::{Control, ControlReply, DURABLE, Kind, Whence};
 use event_protocol::filter::Filters;
 
 use crate::description::Description;
@@ -66,6 +66,8 @@ pub struct File<P: Platform> {
     /// Held while the driver is asked.
     asking: Mutex<()>,
     source: Mutex<Option<Asked<P>>>,
+    /// Whether a durable file has a position: asked once.
+    positioned: Mutex<Option<bool>>,
 }
 
 /// What a driver said when it was asked last what there is to watch.
@@ -74,14 +76,46 @@ type Asked<P> = Result<Arc<Source<<P as Platform>::Memory>>>;
 impl<P: Platform> File<P> {
     /// A file that was opened with these `O_*` flags.
     pub fn new(platform: Arc<P>, handle: P::File, flags: u64) -> File<P> {
-        File {
+        let file = File {
             description: Description::new(),
             platform,
             handle,
             flags: AtomicU64::new(flags),
             asking: Mutex::new(()),
             source: Mutex::new(None),
+            positioned: Mutex::new(None),
+        };
+        if file.is_durable() {
+            // By its source it finds the next driver. One that cannot be had now is asked for again.
+            let _ = file.source();
         }
+        file
+    }
+
+    /// Whether it survives its driver's restart.
+    pub fn is_durable(&self) -> bool {
+        self.flags() & DURABLE != 0
+    }
+
+    /// Whether its driver is known to be away.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(&*self.source.lock(), Some(Ok(source)) if source.cell.is_away())
+    }
+
+    /// Whether it has a position, from which reads go on. Of a driver that does not say, it has. `EOWNERDEAD`: the driver is gone.
+    pub(crate) fn is_positioned(&self) -> Result<bool> {
+        if let Some(known) = *self.positioned.lock() {
+            return Ok(known);
+        }
+        let asked = Control::Seek { whence: Whence::Current, offset: 0 };
+        let known = match self.platform.control(&self.handle, asked, 0) {
+            Ok(_) => true,
+            Err(error) if [ESPIPE, EINVAL].contains(&error.errno) => false,
+            Err(error) if error.errno == EOWNERDEAD => return Err(error),
+            Err(_) => return Ok(true),
+        };
+        *self.positioned.lock() = Some(known);
+        Ok(known)
     }
 
     /// The source to watch, adopted the first time that somebody asks. Takes as long as its driver takes, so it is not for
@@ -155,7 +189,7 @@ impl<P: Platform> File<P> {
         self.platform.kind(&self.handle)
     }
 
-    /// Anything else, waiting where it must.
+    /// Anything else, waiting where it must. See [`Process::control`](crate::process::Process::control) for durable ones.
     pub fn control(&self, control: Control) -> Result<ControlReply> {
         self.platform.control(&self.handle, control, 0)
     }

@@ -65,8 +65,8 @@ impl Given {
     /// The handles, by name, and what the program is told besides. They are of open files as long as this is there.
     pub(crate) fn finish(&self) -> Result<(Vec<Named>, Vec<u8>)> {
         let (files, document) = self.0.finish();
-        let handle = |file: &File<Machine>| Transfer::copy(file.handle().descriptor());
-        let handles = files.into_iter().map(|(name, file)| (name, handle(file))).collect();
+        let handles =
+            files.into_iter().map(|(name, file)| Ok((name, given(file)?))).collect::<Result<Vec<Named>>>()?;
         let data = match document.is_empty() {
             true => Vec::new(),
             false => postcard::to_allocvec(&document).map_err(|_| Error::new(EINVAL))?,
@@ -78,7 +78,13 @@ impl Given {
 /// The handle by which a program that is started has the file `fd` of this process, with this number. `EINVAL`: a set.
 pub fn give(fd: i32, number: i32) -> Result<Named> {
     let file = crate::process().file(fd)?;
-    Ok((format!("{PREFIX}{number}"), Transfer::copy(file.handle().descriptor())))
+    Ok((format!("{PREFIX}{number}"), given(&file)?))
+}
+
+/// The handle of a file for another process. One whose driver is away is worth nothing there: it waits for the next one.
+fn given(file: &Arc<File<Machine>>) -> Result<Transfer> {
+    crate::process().until_served(file)?;
+    file.handle().given()
 }
 
 /// Gives the descriptors that this program was started with their numbers. A driver that died meanwhile has no files, and a

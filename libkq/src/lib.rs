@@ -41,12 +41,12 @@ pub mod user_ring;
 use core::time::Duration;
 
 pub use abi::error::{Error, Result};
-pub use abi::flag;
 pub use conditions::Conditions;
 pub use epoll::{EpollEvent, EpollFlags, EpollOp};
 pub use event::KEvent;
 pub use event::filter::Filter;
 pub use event::flags::EventFlags;
+pub use event_protocol::control::policy::Policy as WakePolicy;
 pub use event_protocol::descriptor as control;
 pub use interruption::SignalMask;
 pub use owned::{Descriptor, EpollSet, Queue};
@@ -57,6 +57,15 @@ use process::Process;
 use rt::sync::OnceLock;
 
 static PROCESS: OnceLock<Process<Machine>> = OnceLock::new();
+
+/// `O_*`.
+pub mod flag {
+    pub use abi::flag::*;
+
+    /// The descriptor survives the restart of its driver: it waits for the next one, with all its notes. `EOPNOTSUPP`: that one could
+    /// not go on with it. Redox has no such flag, and no other of this value.
+    pub const O_DURABLE: usize = event_protocol::descriptor::DURABLE as usize;
+}
 
 /// This process's descriptors.
 #[inline(always)]
@@ -87,14 +96,30 @@ pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize> {
     process().read(fd, buffer).map(|read| read.count)
 }
 
-/// Writes; may take less than all. `EPIPE`, and `SIGPIPE` besides: nobody will read it. `write(2)`.
+/// Writes; may take less than all, as std's `write`. `EPIPE`, and `SIGPIPE` besides: nobody will read it. C's `write(2)` is
+/// [`write_whole`].
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     signal::boundary();
-    process().write(fd, bytes).inspect_err(|error| {
-        if error.errno == abi::error::EPIPE {
-            signal::broken_pipe();
-        }
-    })
+    process().write(fd, bytes).inspect_err(broken)
+}
+
+/// Reads, of a regular file as much as there is up to its end; see [`Process::read_whole`]. `read(2)` as POSIX has it.
+pub fn read_whole(fd: i32, buffer: &mut [u8]) -> Result<usize> {
+    signal::boundary();
+    process().read_whole(fd, buffer, control::CURRENT)
+}
+
+/// Writes all of it; less when a signal or an error came in between, or when it is nonblocking. See
+/// [`Process::write_whole`]. `write(2)` as POSIX has it.
+pub fn write_whole(fd: i32, bytes: &[u8]) -> Result<usize> {
+    signal::boundary();
+    process().write_whole(fd, bytes, control::CURRENT).inspect_err(broken)
+}
+
+fn broken(error: &Error) {
+    if error.errno == abi::error::EPIPE {
+        signal::broken_pipe();
+    }
 }
 
 /// A pipe: the end that is read and the end that is written. `pipe2(2)`: `O_NONBLOCK` or nothing.

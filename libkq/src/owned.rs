@@ -5,10 +5,12 @@ use core::fmt;
 use core::time::Duration;
 
 use abi::error::Result;
+use event_protocol::control::policy::Policy as WakePolicy;
 use event_protocol::descriptor::{Control, ControlReply};
 use rt::sys::Endpoint;
 
 use crate::epoll::{Epoll, EpollEvent, EpollFlags, EpollOp};
+use crate::event::filter::Filter;
 use crate::event::{KEvent, Separate};
 use crate::kqueue::Kqueue;
 use crate::machine::Machine;
@@ -130,6 +132,13 @@ impl Queue {
         crate::kevent(self.number, changes, &mut [], Some(Duration::ZERO)).map(drop)
     }
 
+    /// Whom an arrival wakes that a note with `EV_WAKEONE` waits for; see [`Process::kevent_wake_policy`].
+    ///
+    /// [`Process::kevent_wake_policy`]: crate::process::Process::kevent_wake_policy
+    pub fn wake_policy(&self, ident: i32, filter: Filter, policy: Option<WakePolicy>) -> Result<()> {
+        crate::process().kevent_wake_policy(self.number, ident as usize, filter, policy)
+    }
+
     /// Waits for the first event up to `timeout` (`None`: for ever) and gives all that are ready and fit.
     #[inline]
     pub fn wait<'a>(&self, events: &'a mut [KEvent], timeout: Option<Duration>) -> Result<&'a [KEvent]> {
@@ -187,6 +196,13 @@ impl EpollSet {
     /// Adds a descriptor; `data` comes back with its events. `EPOLL_CTL_ADD`.
     pub fn add(&self, fd: i32, events: EpollFlags, data: u64) -> Result<()> {
         crate::epoll_ctl(self.number, EpollOp::Add, fd, EpollEvent::new(events, data))
+    }
+
+    /// Whom an arrival wakes that an item with `EPOLLEXCLUSIVE` waits for; see [`Process::epoll_wake_policy`].
+    ///
+    /// [`Process::epoll_wake_policy`]: crate::process::Process::epoll_wake_policy
+    pub fn wake_policy(&self, fd: i32, policy: Option<WakePolicy>) -> Result<()> {
+        crate::process().epoll_wake_policy(self.number, fd, policy)
     }
 
     /// Asks for something else, and arms a one-shot again. `EPOLL_CTL_MOD`.

@@ -6,7 +6,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use abi::error::{Error, Result};
+use abi::error::{ENODEV, Error, Result};
 use event_protocol::activation::BankLayout;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;
@@ -66,6 +66,10 @@ pub trait Platform: Sized + Send + Sync + 'static {
     /// Closes a queue in the shards of the mask.
     fn close_queue(&self, queue: QueueNumber, shards: u64);
 
+    /// A waiter that was chosen on a queue is not for it, and nobody else is parked there: see
+    /// [`Request::HandBack`](event_protocol::control::client::Request::HandBack), in the shards of the mask.
+    fn hand_back(&self, queue: QueueNumber, shards: u64);
+
     /// Applies changes, in order, in the shard where their sources are at home, and stops after so many failures.
     fn changes(
         &self,
@@ -86,6 +90,20 @@ pub trait Platform: Sized + Send + Sync + 'static {
 
     /// Gives a source up, with the notes that it has still.
     fn release(&self, source: SourceId);
+
+    /// Goes on with a durable file at the driver that has it now. `EAGAIN`: none has yet; `ENODEV`: none will; `ENOENT`: the server
+    /// knows of no other than the present one.
+    fn renew(&self, file: &Self::File, source: SourceId) -> Result<()> {
+        _ = (file, source);
+        Err(Error::new(ENODEV))
+    }
+
+    /// Whether the driver that has, or had, a durable file is gone. A call that it died over, or that came too late, fails with
+    /// `EOWNERDEAD`.
+    fn is_left(&self, file: &Self::File) -> bool {
+        _ = file;
+        false
+    }
 
     /// Opens a path.
     fn open(&self, path: &str, flags: u64) -> Result<Self::File>;

@@ -26,6 +26,8 @@ struct Number<T> {
 #[derive(Debug)]
 enum State<T> {
     Free,
+    /// Free, and for `insert_at` alone.
+    Reserved,
     Open(T),
     Closing,
 }
@@ -55,10 +57,21 @@ impl<T> Table<T> {
         let index = usize::try_from(fd).map_err(|_| Error::new(EBADF))?;
         let beyond = |error: Error| if error.errno == EMFILE { Error::new(EBADF) } else { error };
         self.grow_to(index).map_err(beyond)?;
-        if !matches!(self.numbers[index].state, State::Free) {
+        if !matches!(self.numbers[index].state, State::Free | State::Reserved) {
             return Err(Error::new(EBUSY));
         }
         self.put(index, item);
+        Ok(())
+    }
+
+    /// Keeps a number that is free from [`insert`](Table::insert), until it has been open once.
+    pub fn reserve(&mut self, fd: i32) -> Result<()> {
+        let index = usize::try_from(fd).map_err(|_| Error::new(EBADF))?;
+        self.grow_to(index)?;
+        let state = &mut self.numbers[index].state;
+        if matches!(state, State::Free) {
+            *state = State::Reserved;
+        }
         Ok(())
     }
 
@@ -214,6 +227,21 @@ mod tests {
                 prop_assert_eq!(table.open(), model.values().flatten().count());
             }
         }
+    }
+
+    #[test]
+    fn a_reserved_number_is_given_to_who_asks_for_it() {
+        let mut table = Table::new(4);
+        assert_eq!(table.insert("first"), Ok(0));
+        (0..2).for_each(|fd| table.reserve(fd).unwrap());
+        assert_eq!(table.get(0), Ok(&"first"), "it was not free");
+        assert_eq!((table.insert("second"), table.get(1)), (Ok(2), Err(Error::new(EBADF))));
+        assert_eq!(table.begin_close(1), Err(Error::new(EBADF)));
+        assert_eq!(table.insert_at(1, "third"), Ok(()));
+        table.begin_close(1).unwrap();
+        table.finish_close(1);
+        assert_eq!(table.insert("fourth"), Ok(1), "as any other now");
+        assert_eq!((table.reserve(4), table.reserve(-1)), (Err(Error::new(EMFILE)), Err(Error::new(EBADF))));
     }
 
     #[test]

@@ -54,14 +54,14 @@ fn dies_chosen(at: usize, living: Option<Wait>, dying: Option<Wait>) {
     let (set, wait) = sets(process, process.open("a", 0).unwrap())[at];
     let (living, dying) = (living.unwrap_or(wait), dying.unwrap_or(wait));
     let other = thread::spawn(move || living(process, set));
-    world.until_parked(1);
+    world.until_announced(1);
     let (says, number) = mpsc::channel();
     thread::spawn(move || {
         says.send(thread_number()).unwrap();
         dying(process, set);
     });
     let dead = number.recv().unwrap();
-    world.until_parked(2);
+    world.until_announced(2);
     world.kill(dead);
     // The second is chosen, and does not wake.
     world.readable("a", 1);
@@ -99,7 +99,7 @@ fn the_notes_of_a_thread_that_is_killed_in_poll_go_with_it() {
         poll(process, fd);
     });
     let dead = number.recv().unwrap();
-    world.until_parked(1);
+    world.until_announced(1);
     assert_eq!((world.notes(), world.queues()), (1, 1));
     world.kill(dead);
     world.thread_ends(dead);

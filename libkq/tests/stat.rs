@@ -2,7 +2,7 @@
 
 mod world;
 
-use abi::error::{EBADF, EOPNOTSUPP};
+use abi::error::{EBADF, ENOENT, EOPNOTSUPP};
 use abi::flag::O_RDWR;
 use event_protocol::descriptor::FileType;
 use libkq::Error;
@@ -33,4 +33,13 @@ fn the_path_of_a_device_is_known_by_opening_it() {
     assert_eq!(type_of("/dev/poll"), Ok(FileType::Device));
     assert_eq!(type_of("/file/thing"), Err(Error::new(EOPNOTSUPP)), "a name is its service's to know");
     assert_eq!(process.open_descriptors(), 0);
+}
+
+#[test]
+fn a_name_that_is_no_files_may_be_a_sockets() {
+    let process = Process::new(World::new());
+    assert_eq!(process.stat_path("/tmp/socket").map(|stat| stat.file_type), Ok(FileType::Socket));
+    assert_eq!(process.unlink("/tmp/socket"), Ok(()));
+    assert_eq!(process.unlink("/tmp/nothing"), Err(Error::new(ENOENT)), "what the service of the path says");
+    assert_eq!(process.stat_path("/tmp/nothing"), Err(Error::new(ENOENT)));
 }

@@ -18,6 +18,14 @@ pub struct Budgets {
     pub flat: BTreeMap<String, Flat>,
 }
 
+impl Budgets {
+    /// Whether any figure that there is a demand on has this in its name.
+    pub fn know(&self, only: &str) -> bool {
+        let flat = self.flat.values().flat_map(|group| &group.figures);
+        self.most.keys().chain(flat).any(|name| name.contains(only))
+    }
+}
+
 /// Figures that must not depend on what is different between them.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

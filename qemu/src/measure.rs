@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The guest program, and the name of its image.
-const PROGRAM: &str = "bench";
+pub const PROGRAM: &str = "bench";
 /// Longest time of one boot.
 const LIMIT: Duration = Duration::from_secs(900);
 

@@ -78,6 +78,15 @@ impl Workspace {
             .map(|package| package.name.as_str())
     }
 
+    /// Whether a crate from outside has this name: cargo takes it for that one.
+    pub fn depends_on(&self, name: &str) -> bool {
+        // Without the file there is nothing to be mistaken for.
+        let lock = std::fs::read_to_string(self.root().join("Cargo.lock")).unwrap_or_default();
+        let line = format!("name = \"{name}\"");
+        lock.lines().any(|other| other == line)
+            && !self.packages().iter().any(|own| own.name.as_str() == name)
+    }
+
     /// The guest programs of this package.
     pub fn programs_of(&self, package: &str) -> Vec<&Target> {
         self.guest().filter(|other| other.name.as_str() == package).flat_map(programs).collect()

@@ -2,14 +2,14 @@
 
 use crate::cache::PAGE;
 use crate::disk::{Disk, Outcome};
-use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EROFS, Error, Result};
-use abi::flag::{O_ACCMODE, O_RDONLY};
+use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EOPNOTSUPP, EROFS, Error, Result};
+use abi::flag::{O_ACCMODE, O_RDONLY, O_WRONLY};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use core::fmt;
 use driver_sdk::{
-    Asked, Context, Control, ControlReply, Direction, Driver, FileId, FileType, Filters, Kind, Level,
-    LevelFlags, Opening, Registers, SharedMemory, Stat, Taken, Whence,
+    Asked, Context, Control, ControlReply, DURABLE, Direction, Driver, FileId, FileType, Filters, Kind,
+    Level, LevelFlags, Opening, Registers, SharedMemory, Stat, Taken, Whence,
 };
 use virtio::Fault;
 
@@ -29,7 +29,7 @@ pub struct Block<R, M> {
     starved: BTreeSet<u64>,
     /// Pages that could not be read, until somebody is told.
     failed: BTreeSet<u64>,
-    /// Something could not be written, and nobody has been told.
+    /// Something could not be written while nobody had it open.
     lost: bool,
     /// Power is about to go off.
     is_going: bool,
@@ -45,6 +45,8 @@ struct Open {
     moved: u64,
     /// The page that a read waits for: until it is there the file is not ready.
     awaits: Option<u64>,
+    /// Something could not be written, and it was not told: each is, since any may have written it.
+    lost: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -92,6 +94,7 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
 
     fn publish_read(&self, context: &mut Context<'_>, file: FileId, arrived: bool) {
         if let Some(open) = self.files.get(&file) {
+            context.keep(file, open.position);
             context.publish(file, Direction::Read, self.level(open), arrived);
         }
     }
@@ -152,12 +155,13 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
                     done.insert(page);
                     self.counters.failures += u64::from(!succeeded);
                     match (is_write, succeeded) {
-                        (true, false) => self.lost = true,
+                        (true, false) => self.lose(),
                         (false, false) if self.failed.len() < FAILURES => _ = self.failed.insert(page),
                         _ => {}
                     }
                 }
-                Outcome::Safe(succeeded) => self.lost |= !succeeded,
+                Outcome::Safe(true) => {}
+                Outcome::Safe(false) => self.lose(),
             }
         }
         if !any {
@@ -183,6 +187,19 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
         Ok(())
     }
 
+    fn lose(&mut self) {
+        self.lost = self.files.is_empty();
+        self.files.values_mut().for_each(|open| open.lost = true);
+    }
+
+    /// EIO, once for each open file, when something could not be written.
+    fn tell_lost(&mut self, file: FileId) -> Result<()> {
+        match self.files.get_mut(&file).map(|open| core::mem::take(&mut open.lost)) {
+            Some(true) => Err(Error::new(EIO)),
+            _ => Ok(()),
+        }
+    }
+
     fn go(&mut self) {
         if self.is_going && !self.drained {
             self.drained = self.disk.make_safe();
@@ -201,6 +218,8 @@ fn wake_page(context: &mut Context<'_>, page: u64) {
 }
 
 impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
+    const DURABLE: bool = true;
+
     fn start(&mut self, _: &mut Context<'_>) {
         self.disk.start();
     }
@@ -212,12 +231,32 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
         if self.disk.is_read_only() && flags & O_ACCMODE as u64 != O_RDONLY as u64 {
             return Err(Error::new(EROFS));
         }
+        if flags & DURABLE != 0 && flags & O_WRONLY as u64 != 0 {
+            // What is written and not on the disk yet dies with the driver: nobody may go on as if it had not.
+            return Err(Error::new(EOPNOTSUPP));
+        }
         let filters = Filters::READ | Filters::WRITE;
-        Ok(Opening::new(Kind::Device, filters).low_water(1, WRITABLE))
+        Ok(Opening::new(Kind::Device, filters).seekable().low_water(1, WRITABLE))
+    }
+
+    fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        path: &str,
+        flags: u64,
+        kept: u64,
+    ) -> Result<Opening> {
+        let opening = self.open(context, file, path, flags)?;
+        let open = Open { position: kept, ..Open::default() };
+        let level = self.level(&open);
+        self.files.insert(file, open);
+        Ok(opening.keeping(kept).readable(level).writable(self.room()))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
-        self.files.insert(file, Open::default());
+        let lost = core::mem::take(&mut self.lost);
+        self.files.insert(file, Open { lost, ..Open::default() });
         self.publish_read(context, file, true);
         let room = self.room();
         context.publish(file, Direction::Write, room, true);
@@ -282,9 +321,7 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
     ) -> Result<usize> {
         let at = offset.unwrap_or(self.position(file));
         let count = self.disk.size().saturating_sub(at).min(bytes.len() as u64) as usize;
-        if core::mem::take(&mut self.lost) {
-            return Err(Error::new(EIO));
-        }
+        self.tell_lost(file)?;
         if count == 0 {
             return Err(Error::new(ENOSPC));
         }
@@ -351,9 +388,7 @@ impl<R: Registers, M: SharedMemory> Driver for Block<R, M> {
                 Ok(ControlReply::Number(to as i64))
             }
             Control::Sync => {
-                if core::mem::take(&mut self.lost) {
-                    return Err(Error::new(EIO));
-                }
+                self.tell_lost(file)?;
                 if self.disk.make_safe() { Ok(ControlReply::Done) } else { Err(Error::new(EAGAIN)) }
             }
             _ => Err(Error::new(EINVAL)),

@@ -5,11 +5,11 @@ mod fake;
 #[path = "../../virtio/tests/model/mod.rs"]
 mod model;
 
-use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EROFS, Error, Result};
+use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EOPNOTSUPP, EROFS, Error, Result};
 use abi::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 use block::disk::{Disk, SLOTS};
 use block::driver::Block;
-use driver_sdk::{Control, ControlReply, Driver, FileId, Level, LevelFlags, Whence};
+use driver_sdk::{Control, ControlReply, DURABLE, Driver, FileId, Level, LevelFlags, Whence};
 use event_protocol::descriptor::{CURRENT, NONBLOCK, label};
 use fake::{Bench, Got};
 use model::{Chain, Hardware, Memory, Side, Wire, connect};
@@ -167,6 +167,42 @@ fn a_page_comes_once_for_all_who_wait_for_it() {
 }
 
 #[test]
+fn who_waits_where_the_file_stood_goes_on_where_it_stands() {
+    let mut desk = Desk::new(4096, FLUSH);
+    let file = desk.open();
+    let before = desk.begin_read(file, CURRENT, 512, 0);
+    desk.look();
+    let to = Control::Seek { whence: Whence::Start, offset: 1 << 20 };
+    assert_eq!(desk.bench.control(file, to), Ok(ControlReply::Number(1 << 20)));
+    desk.run();
+    assert_eq!(desk.bench.got(before), Some(data(&desk.bytes[1 << 20..(1 << 20) + 512])), "moved meanwhile");
+    let to = Control::Seek { whence: Whence::Start, offset: 8192 };
+    assert_eq!(desk.bench.control(file, to), Ok(ControlReply::Number(8192)));
+    // Many read the same open file: each its part, behind the one before.
+    let tokens: Vec<u64> = (0..10).map(|_| desk.begin_read(file, CURRENT, 3000, 0)).collect();
+    desk.run();
+    for (at, token) in tokens.into_iter().enumerate() {
+        let from = 8192 + at * 3000;
+        assert_eq!(desk.bench.got(token), Some(data(&desk.bytes[from..from + 3000])), "reader {at}");
+    }
+}
+
+#[test]
+fn who_waits_to_write_where_the_file_stood_goes_on_where_it_stands() {
+    let mut desk = Desk::new(4096, FLUSH);
+    let file = desk.open();
+    let write = |desk: &mut Desk, byte: usize| {
+        desk.bench.send(file.badge(), label::WRITE, [0, 0, CURRENT, 0], &[byte as u8; 3000], None)
+    };
+    let tokens: Vec<u64> = (0..10).map(|byte| write(&mut desk, byte)).collect();
+    desk.run();
+    for token in tokens {
+        assert_eq!(desk.bench.got(token), Some(Got::Count(3000)));
+    }
+    assert!((0..30_000).all(|at| desk.bytes[at] == (at / 3000) as u8), "in the order in which they came");
+}
+
+#[test]
 fn a_file_is_ready_when_its_page_is_there() {
     let mut desk = Desk::new(100, 0);
     let file = desk.open();
@@ -269,6 +305,32 @@ fn errors_of_the_device_are_told() {
     assert_eq!(desk.sync(file), Ok(()));
     assert_eq!(desk.done, [(4, 0)], "what could not be made safe is made safe later");
     assert_eq!(desk.bytes[100..104], *b"kept");
+}
+
+#[test]
+fn a_write_that_failed_is_told_to_each_who_may_have_made_it() {
+    let mut desk = Desk::new(100, FLUSH);
+    let (writer, other) = (desk.open(), desk.open());
+    desk.read_at(writer, 100, 4);
+    desk.failing = Some(1);
+    assert_eq!(desk.write_at(writer, b"lost", 100), Got::Count(4), "it is not known yet");
+    desk.failing = None;
+    assert_eq!(desk.sync(other), Err(Error::new(EIO)));
+    assert_eq!(desk.sync(other), Ok(()), "once");
+    assert_eq!(desk.sync(writer), Err(Error::new(EIO)), "not instead of who wrote");
+    assert_eq!(desk.sync(writer), Ok(()));
+    let late = desk.open();
+    assert_eq!(desk.sync(late), Ok(()), "others were told");
+    // Closed before it is known: the next is told.
+    desk.read_at(writer, 100, 4);
+    desk.failing = Some(1);
+    let token = desk.bench.send(writer.badge(), label::WRITE, [0, 0, 100, 0], b"lost", None);
+    assert_eq!(desk.bench.got(token), Some(Got::Count(4)));
+    [writer, other, late].into_iter().for_each(|file| desk.bench.close(file));
+    desk.run();
+    desk.failing = None;
+    let next = desk.open();
+    assert_eq!((desk.sync(next), desk.sync(next)), (Err(Error::new(EIO)), Ok(())));
 }
 
 #[test]
@@ -376,4 +438,22 @@ proptest! {
         prop_assert_eq!(desk.sync(files[0]), Ok(()));
         prop_assert!(desk.bytes == model);
     }
+}
+
+#[test]
+fn a_durable_reader_goes_on_where_it_was_and_a_writer_is_refused() {
+    let mut old = Desk::new(100, 0);
+    old.bench.link().session = Some(1);
+    let durable = DURABLE as usize;
+    assert_eq!(old.bench.open(PATH, O_RDWR | durable, 1), Err(Error::new(EOPNOTSUPP)));
+    let file = old.bench.open(PATH, O_RDONLY | durable, 1).unwrap();
+    let bytes = old.bytes.clone();
+    assert_eq!(old.read_at(file, CURRENT, 100), data(&bytes[..100]));
+    assert_eq!(old.read_at(file, 7, 3), data(&bytes[7..10]), "which moves nothing");
+    let left = old.bench.left();
+    let mut new = Desk::new(100, 0);
+    let file = new.bench.go_on_with(left);
+    assert_eq!(new.read_at(file, CURRENT, 50), data(&bytes[100..150]));
+    assert_eq!(new.bench.source(file).read.amount, 51_200 - 150);
+    assert_eq!(new.bench.source(file).word, 150);
 }

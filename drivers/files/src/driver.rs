@@ -75,7 +75,7 @@ impl Files {
             true => (Kind::Directory, Filters::VNODE),
             false => (Kind::File, Filters::READ | Filters::WRITE | Filters::VNODE),
         };
-        Ok(Opening::new(kind, filters))
+        Ok(Opening::new(kind, filters).seekable())
     }
 
     fn list(

@@ -1,10 +1,10 @@
 //! A virtio network card (Virtual I/O Device 1.2, 5.1) and what is spoken over it: TCP and UDP over IPv4, as sockets.
 //!
 //! ```text
-//!   driver     requests of clients, levels                       Driver of the sdk
+//!   driver     TCP and UDP as an address family                  Family of the sdk
 //!   sockets    what a socket is and does; shares
-//!   stack      smoltcp: ARP, IPv4, TCP, UDP, DHCP
-//!   port       what goes to this machine itself turns round here
+//!   stack      smoltcp: IPv4, TCP, UDP; DHCP
+//!   port       what goes to this machine itself turns round here; neighbours (ARP)
 //!   card       virtio
 //! ```
 #![no_std]
@@ -15,6 +15,7 @@ extern crate alloc;
 pub mod address;
 pub mod card;
 pub mod driver;
+pub mod neighbors;
 pub mod port;
 pub mod ports;
 pub mod socket;

@@ -4,9 +4,10 @@
 
 #[cfg(target_os = "none")]
 mod program {
+    use driver_sdk::sockets::FILTERS;
     use driver_sdk::{Function, Setup};
     use net::card::Virtio;
-    use net::driver::{FILTERS, Service};
+    use net::driver::Service;
     use net::sockets::Sockets;
     use net::stack::Stack;
     use rt::clock::now_ns;

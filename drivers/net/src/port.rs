@@ -1,15 +1,18 @@
-//! Between the stack and the card: what this machine sends to itself turns round here, and what nobody may send from outside
-//! is dropped.
+//! Between the stack and the card: packets in frames, to whom they go, what this machine sends to itself, which turns round
+//! here, and what nobody may send from outside, which is dropped.
 
 use crate::card::FRAME;
-use alloc::collections::{BTreeSet, VecDeque};
+use crate::neighbors::{Neighbors, Way, question};
+use crate::ports::overlap;
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket,
+    ArpPacket, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Cidr,
+    Ipv4Packet, TcpPacket, UdpPacket,
 };
 use virtio::Fault;
 
@@ -33,18 +36,36 @@ pub trait Card {
     fn fault(&self) -> Option<Fault>;
 }
 
-/// Frames to this machine itself that are on their way, at most.
+/// Packets to this machine itself that are on their way, at most.
 const TURNED: usize = 256;
+/// Bytes before the packet in a frame.
+const HEADER: usize = EthernetFrame::<&[u8]>::header_len();
+/// Where who asks for an address is answered (RFC 2131).
+const DHCP_CLIENT: u16 = 68;
+
+/// The network that the card is on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Network {
+    /// The card's address, and which are on its network.
+    pub own: Ipv4Cidr,
+    /// Who leads to the others.
+    pub router: Option<Ipv4Addr>,
+}
 
 /// The card, and the way back to this machine.
 pub struct Port<C> {
     /// The card.
     pub card: C,
-    /// Addresses of this machine.
-    pub own: Vec<Ipv4Addr>,
-    /// Ports whose listeners have no room: a first segment to one is dropped, and its sender tries again.
-    pub full: BTreeSet<u16>,
+    /// Listeners that have no room: a first segment to one is dropped, and its sender tries again.
+    pub full: Vec<SocketAddrV4>,
+    network: Option<Network>,
+    neighbors: Neighbors,
+    now: Instant,
     turned: VecDeque<Vec<u8>>,
+    /// The packet that the stack sees next.
+    packet: Option<Vec<u8>>,
+    /// The frame that is about the card's own address.
+    frame: Option<Vec<u8>>,
     counters: Counters,
 }
 
@@ -55,9 +76,9 @@ pub struct Counters {
     pub received: u64,
     /// Frames to the card.
     pub sent: u64,
-    /// Frames to this machine itself.
+    /// Packets to this machine itself.
     pub turned: u64,
-    /// Frames that were dropped.
+    /// What was dropped.
     pub dropped: u64,
 }
 
@@ -66,9 +87,13 @@ impl<C: Card> Port<C> {
     pub fn new(card: C) -> Port<C> {
         Port {
             card,
-            own: Vec::new(),
-            full: BTreeSet::new(),
+            full: Vec::new(),
+            network: None,
+            neighbors: Neighbors::default(),
+            now: Instant::ZERO,
             turned: VecDeque::new(),
+            packet: None,
+            frame: None,
             counters: Counters::default(),
         }
     }
@@ -78,77 +103,170 @@ impl<C: Card> Port<C> {
         self.counters
     }
 
+    /// The network that the card is on, if it has an address there.
+    pub fn network(&self) -> Option<Network> {
+        self.network
+    }
+
+    /// The card is on another network, or on none.
+    pub fn set_network(&mut self, network: Option<Network>) {
+        if self.network != network {
+            self.network = network;
+            self.neighbors.clear();
+        }
+    }
+
     /// Whether frames can be sent.
     pub fn has_room(&self) -> bool {
         self.card.has_room() && self.turned.len() < TURNED
     }
 
-    /// Whether there are frames to this machine itself.
+    /// Whether there are packets to this machine itself.
     pub fn has_turned(&self) -> bool {
         !self.turned.is_empty()
     }
 
-    /// The next frame that is for the stack to see.
-    fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            let (frame, is_own) = match self.turned.pop_front() {
-                Some(frame) => (frame, true),
-                None => {
-                    let frame = self.card.receive()?;
-                    self.counters.received += 1;
-                    (frame, false)
-                }
-            };
-            if !self.is_dropped(&frame, is_own) {
-                return Some(frame);
+    /// Whether an address is this machine's.
+    pub fn is_own(&self, address: Ipv4Addr) -> bool {
+        address == Ipv4Addr::LOCALHOST || self.network.is_some_and(|network| network.own.address() == address)
+    }
+
+    /// It is `now`.
+    pub fn set_time(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// Neighbours that have not answered are asked for again. When there is something to do about them next.
+    pub fn look_after_neighbors(&mut self) -> Option<Instant> {
+        for address in self.neighbors.expired(self.now) {
+            self.ask(address);
+        }
+        self.neighbors.deadline()
+    }
+
+    /// Takes the next packet or frame, for the stack to see: whether there was one. What is received may have to be answered:
+    /// without room for that nothing is taken.
+    pub fn hear(&mut self) -> bool {
+        if !self.card.has_room() {
+            return false;
+        }
+        if let Some(packet) = self.turned.pop_front() {
+            self.packet = Some(packet).filter(|packet| !self.is_full(packet));
+            self.counters.dropped += u64::from(self.packet.is_none());
+            return true;
+        }
+        let Some(frame) = self.card.receive() else { return false };
+        self.counters.received += 1;
+        self.hear_frame(frame);
+        self.counters.dropped += u64::from(self.packet.is_none() && self.frame.is_none());
+        true
+    }
+
+    fn hear_frame(&mut self, mut frame: Vec<u8>) {
+        let Ok(ethernet) = EthernetFrame::new_checked(&frame[..]) else { return };
+        let (kind, to) = (ethernet.ethertype(), ethernet.dst_addr());
+        if to.0 != self.card.mac() && !to.is_broadcast() {
+            return;
+        }
+        if kind == EthernetProtocol::Arp {
+            if let Some((at, waiting)) = self.neighbors.hear(ethernet.payload(), self.now) {
+                waiting.iter().for_each(|packet| self.send(at, EthernetProtocol::Ipv4, packet));
             }
-            self.counters.dropped += 1;
+            self.frame = Some(frame);
+            return;
+        }
+        let Some(ip) = ipv4(ethernet.payload()).filter(|_| kind == EthernetProtocol::Ipv4) else { return };
+        let is_local = ip.src_addr().is_loopback() || ip.dst_addr().is_loopback();
+        if is_local || self.is_full(ethernet.payload()) {
+            return;
+        }
+        let leases = ip.next_header() == IpProtocol::Udp
+            && UdpPacket::new_checked(ip.payload()).is_ok_and(|udp| udp.dst_port() == DHCP_CLIENT);
+        if leases {
+            self.frame = Some(frame);
+        } else if !to.is_broadcast() {
+            self.packet = Some(frame.split_off(HEADER));
         }
     }
 
-    fn is_dropped(&self, frame: &[u8], is_own: bool) -> bool {
-        let Ok(ethernet) = EthernetFrame::new_checked(frame) else { return true };
-        if ethernet.ethertype() != EthernetProtocol::Ipv4 {
-            return false;
-        }
-        let Ok(ip) = Ipv4Packet::new_checked(ethernet.payload()) else { return true };
-        if !is_own && (ip.src_addr().is_loopback() || ip.dst_addr().is_loopback()) {
-            return true;
-        }
-        if self.full.is_empty() || ip.next_header() != IpProtocol::Tcp {
-            return false;
-        }
-        TcpPacket::new_checked(ip.payload())
-            .is_ok_and(|tcp| tcp.syn() && !tcp.ack() && self.full.contains(&tcp.dst_port()))
+    /// Whether a packet is the first segment of a connection to a listener that has no room.
+    fn is_full(&self, packet: &[u8]) -> bool {
+        !self.full.is_empty()
+            && first_segment(packet).is_some_and(|(_, to)| self.full.iter().any(|&full| overlap(full, to)))
     }
 
-    fn transmit_frame(&mut self, frame: Vec<u8>) {
-        if self.is_own(&frame) {
+    /// From whom and to whom the packet is that was heard, when it begins a connection.
+    pub fn begins(&self) -> Option<(SocketAddrV4, SocketAddrV4)> {
+        first_segment(self.packet.as_ref()?)
+    }
+
+    /// A packet of the stack's: round here, to a neighbour, or nowhere.
+    fn transmit(&mut self, packet: Vec<u8>) {
+        let Some(to) = ipv4(&packet).map(|ip| ip.dst_addr()) else { return };
+        if to.is_loopback() || self.is_own(to) {
             self.counters.turned += 1;
-            self.turned.push_back(frame);
-        } else {
-            self.counters.sent += 1;
-            self.card.send(&frame);
+            self.turned.push_back(packet);
+            return;
+        }
+        let Some(next) = self.network.and_then(|network| network.next(to)) else {
+            self.counters.dropped += 1;
+            return;
+        };
+        match self.neighbors.send(next, packet, self.now) {
+            Way::To(at, packet) => self.send(at, EthernetProtocol::Ipv4, &packet),
+            Way::Ask => self.ask(next),
+            Way::Wait => {}
         }
     }
 
-    /// Whether a frame is for this machine: for its address, or the question whose one of its addresses is.
-    fn is_own(&self, frame: &[u8]) -> bool {
-        let Ok(ethernet) = EthernetFrame::new_checked(frame) else { return false };
-        if ethernet.dst_addr().0 == self.card.mac() {
-            return true;
-        }
-        if ethernet.ethertype() != EthernetProtocol::Arp {
-            return false;
-        }
-        let Ok(arp) = ArpPacket::new_checked(ethernet.payload()) else { return false };
-        let target: Option<[u8; 4]> = arp.target_protocol_addr().try_into().ok();
-        arp.operation() == ArpOperation::Request
-            && target.is_some_and(|target| self.own.contains(&Ipv4Addr::from(target)))
+    fn ask(&mut self, wanted: Ipv4Addr) {
+        let Some(network) = self.network else { return };
+        let question = question(EthernetAddress(self.card.mac()), network.own.address(), wanted);
+        let mut bytes = vec![0; question.buffer_len()];
+        question.emit(&mut ArpPacket::new_unchecked(&mut bytes));
+        self.send(EthernetAddress::BROADCAST, EthernetProtocol::Arp, &bytes);
+    }
+
+    fn send(&mut self, dst_addr: EthernetAddress, ethertype: EthernetProtocol, payload: &[u8]) {
+        let mut frame = vec![0; HEADER + payload.len()];
+        let header = EthernetRepr { src_addr: EthernetAddress(self.card.mac()), dst_addr, ethertype };
+        header.emit(&mut EthernetFrame::new_unchecked(&mut frame));
+        frame[HEADER..].copy_from_slice(payload);
+        self.counters.sent += 1;
+        self.card.send(&frame);
+    }
+
+    /// The card as what asks for its own address sees it: in frames, and only those that are about that.
+    pub fn link(&mut self) -> Link<'_, C> {
+        Link(self)
     }
 }
 
-/// A frame for the stack.
+impl Network {
+    /// Who is next on the way to an address.
+    fn next(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
+        if self.own.contains_addr(&to) { Some(to) } else { self.router }
+    }
+
+    /// Whether an address is nobody's in particular.
+    pub fn is_of_many(&self, address: Ipv4Addr) -> bool {
+        self.own.broadcast() == Some(address)
+    }
+}
+
+fn ipv4(packet: &[u8]) -> Option<Ipv4Packet<&[u8]>> {
+    Ipv4Packet::new_checked(packet).ok()
+}
+
+/// From whom and to whom the first segment of a connection is, if that is what it is.
+fn first_segment(packet: &[u8]) -> Option<(SocketAddrV4, SocketAddrV4)> {
+    let ip = ipv4(packet).filter(|ip| ip.next_header() == IpProtocol::Tcp)?;
+    let tcp = TcpPacket::new_checked(ip.payload()).ok().filter(|tcp| tcp.syn() && !tcp.ack())?;
+    let from = SocketAddrV4::new(ip.src_addr(), tcp.src_port());
+    Some((from, SocketAddrV4::new(ip.dst_addr(), tcp.dst_port())))
+}
+
+/// A packet or frame for the stack.
 pub struct Arrived(Vec<u8>);
 
 impl RxToken for Arrived {
@@ -157,14 +275,14 @@ impl RxToken for Arrived {
     }
 }
 
-/// The place of a frame from the stack.
+/// The place of a packet from the stack.
 pub struct Leaving<'a, C>(&'a mut Port<C>);
 
 impl<C: Card> TxToken for Leaving<'_, C> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, act: F) -> R {
-        let mut frame = vec![0; length];
-        let result = act(&mut frame);
-        self.0.transmit_frame(frame);
+        let mut packet = vec![0; length];
+        let result = act(&mut packet);
+        self.0.transmit(packet);
         result
     }
 }
@@ -180,16 +298,55 @@ impl<C: Card> Device for Port<C> {
         C: 'a;
 
     fn receive(&mut self, _: Instant) -> Option<(Arrived, Leaving<'_, C>)> {
-        // What is received may have to be answered.
-        if !self.card.has_room() {
-            return None;
-        }
-        let frame = self.next()?;
-        Some((Arrived(frame), Leaving(self)))
+        let packet = self.packet.take()?;
+        Some((Arrived(packet), Leaving(self)))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Leaving<'_, C>> {
         self.has_room().then_some(Leaving(self))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = FRAME - HEADER;
+        capabilities
+    }
+}
+
+/// See [`Port::link`].
+pub struct Link<'a, C>(&'a mut Port<C>);
+
+/// The place of a frame.
+pub struct LeavingFrame<'a, C>(&'a mut Port<C>);
+
+impl<C: Card> TxToken for LeavingFrame<'_, C> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, act: F) -> R {
+        let mut frame = vec![0; length];
+        let result = act(&mut frame);
+        self.0.counters.sent += 1;
+        self.0.card.send(&frame);
+        result
+    }
+}
+
+impl<C: Card> Device for Link<'_, C> {
+    type RxToken<'a>
+        = Arrived
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = LeavingFrame<'a, C>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _: Instant) -> Option<(Arrived, LeavingFrame<'_, C>)> {
+        let frame = self.0.frame.take()?;
+        Some((Arrived(frame), LeavingFrame(self.0)))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<LeavingFrame<'_, C>> {
+        self.0.card.has_room().then_some(LeavingFrame(self.0))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

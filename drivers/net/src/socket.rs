@@ -5,6 +5,7 @@ use crate::stack::Stack;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddrV4;
+use driver_sdk::sockets::{LowWater, Ready};
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Instant;
@@ -71,10 +72,8 @@ pub struct Options {
     pub receive_buffer: usize,
     /// Bytes that it has to send.
     pub send_buffer: usize,
-    /// Least bytes to receive.
-    pub receive_low: u32,
-    /// Least space to send.
-    pub send_low: u32,
+    /// Least bytes to receive, and least space to send.
+    pub low_water: LowWater,
     /// Small segments do not wait for others.
     pub no_delay: bool,
     /// An idle connection is looked after.
@@ -108,35 +107,29 @@ pub struct Socket {
     pub shown: [Ready; 2],
 }
 
-/// How ready a direction is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ready {
-    /// Bytes or connections; space.
-    pub amount: usize,
-    /// No more will come, or can be sent.
-    pub end: bool,
-    /// The pending error.
-    pub error: i32,
-    /// Both directions have ended and nothing is left to read (R18).
-    pub hangup: bool,
-}
-
-impl Ready {
-    /// Whether it has something that was not there before.
-    pub fn is_news(&self, before: &Ready) -> bool {
-        self.amount > before.amount
-            || self.end && !before.end
-            || self.error != 0 && before.error == 0
-            || self.hangup && !before.hangup
-    }
-}
-
 /// Whether a connection is made, as one who accepts it sees it.
 pub fn is_made(state: State) -> bool {
     !matches!(state, State::Listen | State::SynReceived | State::SynSent | State::Closed)
 }
 
 impl Socket {
+    /// One that was not used yet.
+    pub fn new(kind: Kind, client: u64, role: Role, options: Options) -> Socket {
+        Socket {
+            kind,
+            client,
+            role,
+            bound: None,
+            read_shut: false,
+            write_shut: false,
+            error: 0,
+            returned: VecDeque::new(),
+            inbox: VecDeque::new(),
+            options,
+            shown: [Ready::default(); 2],
+        }
+    }
+
     /// The stack's socket of a connection.
     pub fn connection(&self) -> Option<SocketHandle> {
         match self.role {
@@ -152,7 +145,7 @@ impl Socket {
 
     /// What receives give (R18, R20, R22).
     pub fn readable<C: Card>(&self, stack: &Stack<C>) -> Ready {
-        let ready = |amount, end| Ready { amount, end, error: self.error, hangup: false };
+        let ready = |amount, end| Ready { amount, end, error: self.error, ..Ready::default() };
         match &self.role {
             Role::Idle if self.kind == Kind::Datagram => ready(0, self.read_shut),
             Role::Idle | Role::Connecting { .. } => ready(0, false),
@@ -166,16 +159,16 @@ impl Socket {
                 let open = matches!(tcp.state(), State::Established | State::FinWait1 | State::FinWait2);
                 let end = self.read_shut || !open;
                 let hangup = end && amount == 0 && (self.write_shut || !tcp.may_send());
-                Ready { amount, end, error: self.error, hangup }
+                Ready { hangup, ..ready(amount, end) }
             }
-            Role::Failed => Ready { amount: 0, end: true, error: self.error, hangup: true },
+            Role::Failed => Ready { hangup: true, ..ready(0, true) },
             Role::Datagrams { .. } => ready(self.datagram_bytes(), self.read_shut),
         }
     }
 
     /// What sends find (R20, R22).
     pub fn writable<C: Card>(&self, stack: &Stack<C>) -> Ready {
-        let ready = |amount, end| Ready { amount, end, error: self.error, hangup: false };
+        let ready = |amount, end| Ready { amount, end, error: self.error, ..Ready::default() };
         match &self.role {
             Role::Idle if self.kind == Kind::Datagram && self.write_shut => ready(0, true),
             Role::Idle if self.kind == Kind::Datagram => ready(self.options.send_buffer, false),

@@ -1,15 +1,16 @@
-//! The protocols: smoltcp over a port.
+//! The protocols: smoltcp over a port, twice. One interface has the sockets and sees packets; the other has the card's own
+//! address, which it asks for and answers for, and sees frames.
 
 use crate::address::endpoint;
-use crate::port::{Card, Port};
+use crate::port::{Card, Network, Port};
 use abi::error::{EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH, ENOBUFS, Error, Result};
 use abi::limits::FOREVER;
 use alloc::vec;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::{dhcpv4, tcp, udp};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpListenEndpoint, Ipv4Cidr};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr, IpListenEndpoint, Ipv4Cidr};
 
 /// Without an answer for so long a connection is lost, whether it is being made or has something to send.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,9 +26,11 @@ pub struct Stack<C> {
     interface: Interface,
     port: Port<C>,
     set: SocketSet<'static>,
+    /// What has the card's own address, with its one socket.
+    link: Interface,
+    link_set: SocketSet<'static>,
     dhcp: SocketHandle,
     now: Instant,
-    address: Option<Ipv4Addr>,
 }
 
 fn instant(now: u64) -> Instant {
@@ -37,15 +40,20 @@ fn instant(now: u64) -> Instant {
 impl<C: Card> Stack<C> {
     /// A stack over a card. `seed` is what numbers are made from that outsiders should not guess.
     pub fn new(card: C, seed: u64, now: u64) -> Stack<C> {
-        let mut config = Config::new(EthernetAddress(card.mac()).into());
-        config.random_seed = seed;
         let mut port = Port::new(card);
         let now = instant(now);
-        let interface = Interface::new(config, &mut port, now);
-        let mut set = SocketSet::new(vec![]);
-        let dhcp = set.add(dhcpv4::Socket::new());
-        let mut stack = Stack { interface, port, set, dhcp, now, address: None };
-        stack.set_address(None);
+        let mac = EthernetAddress(port.card.mac());
+        let config = |address| {
+            let mut config = Config::new(address);
+            config.random_seed = seed;
+            config
+        };
+        let interface = Interface::new(config(HardwareAddress::Ip), &mut port, now);
+        let link = Interface::new(config(mac.into()), &mut port.link(), now);
+        let mut link_set = SocketSet::new(vec![]);
+        let dhcp = link_set.add(dhcpv4::Socket::new());
+        let mut stack = Stack { interface, port, set: SocketSet::new(vec![]), link, link_set, dhcp, now };
+        stack.set_network(None);
         stack
     }
 
@@ -67,57 +75,67 @@ impl<C: Card> Stack<C> {
     /// It is `now`, monotonic ns.
     pub fn set_time(&mut self, now: u64) {
         self.now = instant(now);
+        self.port.set_time(self.now);
     }
 
     /// Address of the card, when it has one.
     pub fn address(&self) -> Option<Ipv4Addr> {
-        self.address
+        self.port.network().map(|network| network.own.address())
     }
 
-    fn set_address(&mut self, cidr: Option<Ipv4Cidr>) {
-        self.address = cidr.map(|cidr| cidr.address());
-        self.port.own = self.address.into_iter().chain([Ipv4Addr::LOCALHOST]).collect();
+    fn set_network(&mut self, network: Option<Network>) {
+        self.port.set_network(network);
+        let own = network.map(|network| network.own);
         self.interface.update_ip_addrs(|addresses| {
             addresses.clear();
             // There is room for two. The first is what others see when no other is nearer to them.
-            for cidr in cidr.into_iter().chain([LOOPBACK]) {
+            for cidr in own.into_iter().chain([LOOPBACK]) {
                 _ = addresses.push(IpCidr::Ipv4(cidr));
             }
         });
+        self.link.update_ip_addrs(|addresses| {
+            addresses.clear();
+            _ = own.map(|cidr| addresses.push(IpCidr::Ipv4(cidr)));
+        });
+        // Who leases addresses may be behind the router.
+        let routes = self.link.routes_mut();
+        match network.and_then(|network| network.router) {
+            // There is room for it.
+            Some(router) => _ = routes.add_default_ipv4_route(router),
+            None => _ = routes.remove_default_ipv4_route(),
+        }
     }
 
-    /// Takes one frame in: whether there was one.
-    pub fn take_in(&mut self) -> bool {
-        let result = self.interface.poll_ingress_single(self.now, &mut self.port, &mut self.set);
-        result != PollIngressSingleResult::None
+    /// The next frame or packet, for [`Stack::take_in`]: whether there was one.
+    pub fn hear(&mut self) -> bool {
+        self.port.hear()
     }
 
-    /// Sends what there is to send, one frame for each socket: whether anything changed.
+    /// Takes in what was heard.
+    pub fn take_in(&mut self) {
+        self.interface.poll_ingress_single(self.now, &mut self.port, &mut self.set);
+        self.link.poll_ingress_single(self.now, &mut self.port.link(), &mut self.link_set);
+    }
+
+    /// Sends what there is to send, one packet for each socket: whether anything changed.
     pub fn send_out(&mut self) -> bool {
-        let result = self.interface.poll_egress(self.now, &mut self.port, &mut self.set);
+        self.port.look_after_neighbors();
+        let sent = self.interface.poll_egress(self.now, &mut self.port, &mut self.set);
+        let asked = self.link.poll_egress(self.now, &mut self.port.link(), &mut self.link_set);
         let leased = self.look_at_lease();
-        result != PollResult::None || leased
+        sent != PollResult::None || asked != PollResult::None || leased
     }
 
     /// Whether the card has another address than before.
     fn look_at_lease(&mut self) -> bool {
-        match self.set.get_mut::<dhcpv4::Socket>(self.dhcp).poll() {
+        let network = match self.link_set.get_mut::<dhcpv4::Socket>(self.dhcp).poll() {
             None => return false,
             Some(dhcpv4::Event::Configured(config)) => {
-                let (address, router) = (config.address, config.router);
-                self.set_address(Some(address));
-                let routes = self.interface.routes_mut();
-                match router {
-                    // There is room for it.
-                    Some(router) => _ = routes.add_default_ipv4_route(router),
-                    None => _ = routes.remove_default_ipv4_route(),
-                }
+                Some(Network { own: config.address, router: config.router })
             }
-            Some(dhcpv4::Event::Deconfigured) => {
-                self.set_address(None);
-                self.interface.routes_mut().remove_default_ipv4_route();
-            }
-        }
+            Some(dhcpv4::Event::Deconfigured) => None,
+        };
+        self.set_network(network);
         true
     }
 
@@ -127,23 +145,36 @@ impl<C: Card> Stack<C> {
         if !self.port.has_room() {
             return FOREVER;
         }
-        let Some(at) = self.interface.poll_at(self.now, &self.set) else { return FOREVER };
+        let sockets = self.interface.poll_at(self.now, &self.set);
+        let link = self.link.poll_at(self.now, &self.link_set);
+        let neighbors = self.port.look_after_neighbors();
+        let Some(at) = [sockets, link, neighbors].into_iter().flatten().min() else { return FOREVER };
         let ns = |instant: Instant| u64::try_from(instant.total_micros()).unwrap_or(0).saturating_mul(1000);
         ns(at).max(ns(self.now) + PAUSE)
     }
 
-    /// The address from which this one is spoken to. ENETUNREACH: there is none yet, or it is of many.
-    pub fn source_for(&self, remote: Ipv4Addr) -> Result<Ipv4Addr> {
-        if remote.is_broadcast() || remote.is_multicast() {
+    /// The address from which this one is spoken to, by a socket that has `bound`, if any. ENETUNREACH: there is none yet, or it
+    /// is of many, or this machine's inside and the other's outside.
+    pub fn source_for(&self, remote: Ipv4Addr, bound: Option<Ipv4Addr>) -> Result<Ipv4Addr> {
+        let network = self.port.network();
+        let is_of_many = remote.is_broadcast()
+            || remote.is_multicast()
+            || network.is_some_and(|network| network.is_of_many(remote));
+        let is_inside = remote.is_loopback();
+        if is_of_many || is_inside && remote != Ipv4Addr::LOCALHOST {
             return Err(Error::new(ENETUNREACH));
         }
-        let own = if remote.is_loopback() { Some(Ipv4Addr::LOCALHOST) } else { self.address };
-        own.ok_or(Error::new(ENETUNREACH))
+        let bound = bound.filter(|bound| !bound.is_unspecified());
+        if bound.is_some_and(|bound| bound.is_loopback()) && !self.port.is_own(remote) {
+            return Err(Error::new(ENETUNREACH));
+        }
+        let own = if is_inside { Some(Ipv4Addr::LOCALHOST) } else { self.address() };
+        bound.or(own).ok_or(Error::new(ENETUNREACH))
     }
 
     /// Whether an address is one of this machine, or all of them. EADDRNOTAVAIL.
     pub fn check_own(&self, address: Ipv4Addr) -> Result<()> {
-        let is_own = address.is_unspecified() || self.port.own.contains(&address);
+        let is_own = address.is_unspecified() || self.port.is_own(address);
         if is_own { Ok(()) } else { Err(Error::new(EADDRNOTAVAIL)) }
     }
 

@@ -353,6 +353,45 @@ fn r55_one_client_leaves_connections_to_others() {
 }
 
 #[test]
+fn the_same_two_addresses_are_connected_again_whoever_closed_first() {
+    for client_first in [false, true] {
+        let mut desk = Desk::new();
+        let listener = desk.listener(1, "127.0.0.1:80", 5);
+        for _ in 0..8 {
+            let client = desk.stream(2);
+            assert_eq!(desk.name(client, Control::Name), "0.0.0.0:0");
+            desk.bind(client, "127.0.0.1:4000").expect("an address");
+            desk.connect(client, "127.0.0.1:80").expect("a connection");
+            let server = desk.accept(listener).expect("the connection");
+            for end in if client_first { [client, server] } else { [server, client] } {
+                desk.bench.close(end);
+                desk.settle();
+            }
+            assert_eq!(desk.load().2, 1, "one end remembers the last connection alone");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_still_ending_keeps_its_two_addresses() {
+    let mut desk = Desk::new();
+    let listener = desk.listener(1, "127.0.0.1:80", 5);
+    let client = desk.stream(2);
+    desk.bind(client, "127.0.0.1:4000").expect("an address");
+    desk.connect(client, "127.0.0.1:80").expect("a connection");
+    let server = desk.accept(listener).expect("the connection");
+    desk.bench.close(client);
+    desk.settle();
+    let next = desk.stream(2);
+    desk.bind(next, "127.0.0.1:4000").expect("an address");
+    let again = desk.bench.control(next, Control::Connect("127.0.0.1:80".into()));
+    assert_eq!(again, Err(Error::new(EADDRINUSE)));
+    desk.bench.close(server);
+    desk.settle();
+    desk.connect(next, "127.0.0.1:80").expect("a connection");
+}
+
+#[test]
 fn what_is_closed_leaves_nothing() {
     let mut desk = Desk::new();
     for _ in 0..300 {
@@ -438,5 +477,145 @@ proptest! {
         prop_assert_eq!(desk.bench.try_write(client, b"hello"), Got::Count(5));
         desk.settle();
         prop_assert_eq!(bytes(desk.bench.try_read(server, 10)), b"hello");
+    }
+}
+
+#[test]
+fn a_neighbour_that_is_not_there_holds_up_nobody() {
+    let mut desk = Desk::new();
+    desk.lease();
+    let sender = desk.datagram(1);
+    desk.bind(sender, "0.0.0.0:5000").unwrap();
+    let receiver = desk.datagram(1);
+    desk.bind(receiver, "127.0.0.1:6000").unwrap();
+    desk.wire.borrow_mut().from_card.clear();
+    for to in ["10.0.2.77:9", "127.0.0.1:6000", "10.0.2.3:9"] {
+        let token = desk.bench.send_message(sender, to, b"x", MessageFlags::empty(), &[]);
+        assert_eq!(desk.bench.got(token), Some(Got::Count(1)));
+    }
+    desk.settle();
+    assert_eq!(desk.read_level(receiver), Level::new(1), "the same socket goes on");
+    // Both are asked for at once; one answers.
+    let asked = |desk: &mut Desk| desk.wire.borrow_mut().from_card.drain(..).map(|frame| frame[41]).collect();
+    let (both, none): (Vec<u8>, Vec<u8>) = (asked(&mut desk), asked(&mut desk));
+    assert_eq!((both, none), (vec![77, 3], vec![]));
+    desk.hear(wire::neighbor([10, 0, 2, 3]));
+    let sent = desk.wire.borrow_mut().from_card.pop_front().expect("what waited");
+    assert_eq!((&sent[..6], &sent[30..34]), (&wire::ROUTER[..], &[10, 0, 2, 3][..]));
+    // Others are not kept from this machine itself either.
+    let listener = desk.listener(2, "127.0.0.1:80", 5);
+    let client = desk.stream(3);
+    assert_eq!(desk.connect(client, "127.0.0.1:80"), Ok(ControlReply::Done));
+    assert_eq!(desk.read_level(listener), Level::new(1));
+    desk.pass(10 * SECOND);
+    let asked: Vec<u8> = asked(&mut desk);
+    assert_eq!(asked, [77, 77], "three times, and no more");
+}
+
+#[test]
+fn a_listener_without_room_leaves_its_port_to_those_of_other_addresses() {
+    let mut desk = Desk::new();
+    desk.lease();
+    let listener = desk.listener(1, "10.0.2.15:80", 5);
+    let full = desk.listener(2, "127.0.0.1:80", 1);
+    let first = desk.stream(2);
+    desk.connect(first, "127.0.0.1:80").unwrap();
+    let outside = desk.stream(2);
+    assert_eq!(desk.connect(outside, "127.0.0.1:80"), Err(Error::new(EAGAIN)));
+    let other = desk.stream(3);
+    assert_eq!(desk.connect(other, "10.0.2.15:80"), Ok(ControlReply::Done));
+    assert_eq!((desk.read_level(listener), desk.read_level(full)), (Level::new(1), Level::new(1)));
+}
+
+#[test]
+fn what_is_inside_stays_inside_and_what_is_of_many_is_not_reached() {
+    let mut desk = Desk::new();
+    desk.lease();
+    desk.wire.borrow_mut().from_card.clear();
+    let (inside, any) = (desk.datagram(1), desk.datagram(1));
+    desk.bind(inside, "127.0.0.1:5000").unwrap();
+    for (socket, to) in [
+        (inside, "10.0.2.2:53"),
+        (inside, "8.8.8.8:53"),
+        (any, "127.255.255.255:53"),
+        (any, "127.0.0.2:53"),
+        (any, "10.0.2.255:53"),
+    ] {
+        let token = desk.bench.send_message(socket, to, b"x", MessageFlags::empty(), &[]);
+        assert_eq!(desk.bench.got(token), Some(Got::Errno(ENETUNREACH)), "{to}");
+        let connected = desk.bench.control(socket, Control::Connect(to.into()));
+        assert_eq!(connected, Err(Error::new(ENETUNREACH)), "{to}");
+    }
+    let stream = desk.stream(1);
+    desk.bind(stream, "127.0.0.1:5000").unwrap();
+    let connected = desk.bench.control(stream, Control::Connect("10.0.2.2:80".into()));
+    assert_eq!(connected, Err(Error::new(ENETUNREACH)));
+    // Both are this machine.
+    let own = desk.stream(1);
+    desk.bind(own, "127.0.0.1:5001").unwrap();
+    let _listener = desk.listener(1, "10.0.2.15:80", 1);
+    assert_eq!(desk.connect(own, "10.0.2.15:80"), Ok(ControlReply::Done));
+    assert!(desk.wire.borrow().from_card.is_empty());
+}
+
+#[test]
+fn who_begins_connections_and_does_not_go_on_keeps_nobody_out() {
+    let mut desk = Desk::new();
+    desk.lease();
+    let listener = desk.listener(1, "0.0.0.0:80", 2);
+    for number in 0..100 {
+        desk.hear(wire::first_segment([10, 0, 2, 100 + number], [10, 0, 2, 15], 80));
+    }
+    assert_eq!(desk.read_level(listener), Level::new(0));
+    desk.pass(6 * SECOND);
+    let (_, connections, _) = desk.load();
+    assert_eq!(connections, 1, "the one that waits for the next");
+    for _ in 0..2 {
+        let client = desk.stream(2);
+        assert_eq!(desk.connect(client, "127.0.0.1:80"), Ok(ControlReply::Done));
+    }
+    assert_eq!(desk.read_level(listener), Level::new(2));
+    // Full is full.
+    desk.hear(wire::first_segment([10, 0, 2, 99], [10, 0, 2, 15], 80));
+    let client = desk.stream(2);
+    assert_eq!(desk.connect(client, "127.0.0.1:80"), Err(Error::new(EAGAIN)));
+    desk.bench.close(client);
+    // Who is made waits as long as it likes.
+    desk.pass(600 * SECOND);
+    assert_eq!(desk.read_level(listener), Level::new(2));
+    let server = desk.accept(listener).unwrap();
+    desk.pass(600 * SECOND);
+    assert_eq!(desk.bench.try_write(server, b"x"), Got::Count(1));
+}
+
+#[test]
+fn an_idle_connection_is_nobodys_to_end() {
+    for (asks, answers) in [(false, false), (true, false), (false, true)] {
+        let mut desk = Desk::new();
+        let (client, server) = desk.pair();
+        for (one, other, sends) in [(client, server, asks), (server, client, answers)] {
+            if sends {
+                desk.bench.try_write(one, b"before");
+                desk.settle();
+                assert_eq!(bytes(desk.bench.try_read(other, 100)), b"before");
+            }
+        }
+        desk.pass(3600 * SECOND);
+        // What others do has the stack look at all.
+        let other = desk.stream(2);
+        assert_eq!(desk.connect(other, "127.0.0.1:81"), Err(Error::new(ECONNREFUSED)));
+        assert_eq!(desk.bench.try_write(client, b"after"), Got::Count(5));
+        desk.settle();
+        assert_eq!(bytes(desk.bench.try_read(server, 100)), b"after");
+        desk.pass(3600 * SECOND);
+        let shut = Control::Shutdown { read: false, write: true };
+        assert_eq!(desk.bench.control(server, shut), Ok(ControlReply::Done));
+        desk.settle();
+        assert_eq!(desk.read_level(client), Level::new(0).with(LevelFlags::EOF));
+        assert_eq!(desk.bench.source(client).error, 0);
+        desk.pass(3600 * SECOND);
+        desk.bench.close(client);
+        desk.settle();
+        assert_eq!(desk.bench.source(server).error, 0, "an end, and no reset");
     }
 }

@@ -20,7 +20,7 @@ use abi::limits::FOREVER;
 use abi::memory::{InterruptMessage, PAGE};
 use alloc::vec::Vec;
 use driver_sdk::Registers;
-use pci_protocol::{Address, CONFIG, Identity, LENT, LISTED, Listed, State, Wanted};
+use pci_protocol::{Address, CONFIG, INTERRUPTS, Identity, LENT, LISTED, Listed, State, Wanted};
 
 /// How long a function is left alone after its reset (PCI Express 6.6.2: 100 ms).
 pub const RESET_NS: u64 = 100_000_000;
@@ -73,6 +73,8 @@ pub(crate) struct Slot<T, N> {
     /// What BARs held when it was found: a reset forgets it.
     kept: [u32; COUNT],
     lent: Vec<T>,
+    /// Interrupts that this claim was given: the machine has few vectors for all.
+    interrupts: usize,
     /// How its owner is told that it goes.
     pub(crate) notice: Option<N>,
 }
@@ -87,6 +89,7 @@ impl<T, N> Slot<T, N> {
             claims: 0,
             until: 0,
             lent: Vec::new(),
+            interrupts: 0,
             notice: None,
         }
     }
@@ -105,7 +108,7 @@ impl<T, N> Slot<T, N> {
 /// A claimed function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claimed {
-    /// The badge of its handle.
+    /// The badge of its handle, above 2^32: below it are those of callers.
     pub badge: u64,
     /// Where it is.
     pub address: Address,
@@ -168,6 +171,7 @@ impl<M: Machine> Bus<M> {
         }
         slot.state = State::Claimed;
         slot.claims += 1;
+        slot.interrupts = 0;
         let Found { address, identity, .. } = slot.found;
         let badge = u64::from(slot.claims) << 32 | (at as u64 + 1);
         set_command(&mut self.machine, address, MEMORY | NO_LINE, MASTER | config::PORTS);
@@ -223,14 +227,19 @@ impl<M: Machine> Bus<M> {
     pub fn interrupt(&mut self, badge: u64, entry: u16, cpu: u32) -> Result<(M::Interrupt, bool)> {
         let (at, device) = self.claimed(badge)?;
         let address = self.slots[at].found.address;
+        let has_room = self.slots[at].interrupts < INTERRUPTS;
         if let Some(messages) = device.capabilities.messages {
             if entry >= messages.entries {
                 return Err(Error::new(EINVAL));
+            }
+            if !has_room {
+                return Err(Error::new(ENOSPC));
             }
             let table = self.table(&device)?;
             let (interrupt, sent) = self.machine.message(cpu)?;
             message::set(&table, entry, sent);
             message::switch(&mut self.machine, address, &messages, true);
+            self.slots[at].interrupts += 1;
             return Ok((interrupt, true));
         }
         let pin = device.pin.ok_or(Error::new(ENODEV))?;
@@ -239,7 +248,11 @@ impl<M: Machine> Bus<M> {
         }
         let on_root = address.bus() == 0;
         let gsi = routing::line(address.device(), pin).filter(|_| on_root).ok_or(Error::new(ENODEV))?;
+        if !has_room {
+            return Err(Error::new(ENOSPC));
+        }
         let interrupt = self.machine.line(gsi)?;
+        self.slots[at].interrupts += 1;
         set_command(&mut self.machine, address, 0, NO_LINE);
         Ok((interrupt, false))
     }

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use abi::Rights;
-use abi::error::{EAGAIN, EIO, ENOSYS, Error, Result};
+use abi::error::{EAGAIN, EIO, ENOSYS, EPERM, Error, Result};
+use init_protocol::caller::Caller;
 use pci::bus::{Bus, Claimed};
 use pci::enumeration::{Found, enumerate};
 use pci_protocol::{Address, FunctionReply, FunctionRequest, Reply, Request, SERVICE, Wanted, label};
@@ -55,7 +56,7 @@ fn run(start: &rt::Start) -> Result<Error> {
     // An interrupt that came while its socket was not listened to.
     server.bus.interrupted(now_ns());
     server.tell_news();
-    rt::init::register(SERVICE, &endpoint)?;
+    rt::init::register_knowing_callers(SERVICE, &endpoint)?;
     Ok(ipc::serve(&endpoint, &mut server))
 }
 
@@ -111,6 +112,10 @@ impl Server {
         match request.decode()? {
             Request::Functions { after } => {
                 Ok(Some(ipc::Reply::document(label::BUS, &Reply::Functions(self.bus.list(after)))))
+            }
+            // Who has a function has all memory: there is nothing between the two.
+            Request::Claim(_) | Request::Await(_) if !Caller::of(request.badge).provider => {
+                Err(Error::new(EPERM))
             }
             Request::Claim(wanted) => match self.bus.claim(&wanted)? {
                 Some(claimed) => self.hand_out(claimed).map(Some),
@@ -180,12 +185,17 @@ impl Server {
     }
 }
 
+/// Whether a badge is init's, which says who calls, and not a function's ([`Claimed::badge`]).
+fn is_service(badge: u64) -> bool {
+    badge >> 32 == 0
+}
+
 impl Service for Server {
     fn request(&mut self, mut request: ipc::Request) -> Option<ipc::Reply> {
         let label = request.label;
         let answer = match (label, request.badge) {
-            (label::BUS, 0) => self.ask_bus(&mut request).transpose()?,
-            (label::FUNCTION, badge) if badge != 0 => self.ask_function(&mut request),
+            (label::BUS, badge) if is_service(badge) => self.ask_bus(&mut request).transpose()?,
+            (label::FUNCTION, badge) if !is_service(badge) => self.ask_function(&mut request),
             _ => Err(Error::new(ENOSYS)),
         };
         Some(answer.unwrap_or_else(|error| ipc::Reply::error(label, error)))

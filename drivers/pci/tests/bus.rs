@@ -11,7 +11,7 @@ use pci::config::ConfigSpace;
 use pci::enumeration::{Found, Kind, enumerate};
 use pci::fault::Fault;
 use pci::hotplug::News;
-use pci_protocol::{AWAITED, Address, LENT, LISTED, State, Wanted};
+use pci_protocol::{AWAITED, Address, INTERRUPTS, LENT, LISTED, State, Wanted};
 use space::{Function, Space};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -330,6 +330,25 @@ fn what_is_not_there_any_more_is_not_claimed() {
     refused(bench.claim(2), ENODEV);
     bench.board.space.borrow_mut().functions.insert(SOURCE, function);
     bench.source();
+}
+
+#[test]
+fn one_claim_does_not_take_all_interrupts() {
+    let mut bench = Bench::new();
+    let source = bench.source();
+    for given in 0..INTERRUPTS {
+        bench.bus.interrupt(source.badge, (given % 2) as u16, 0).unwrap();
+    }
+    let taken = *bench.board.vectors.borrow();
+    refused(bench.bus.interrupt(source.badge, 0, 0), ENOSPC);
+    assert_eq!(*bench.board.vectors.borrow(), taken, "nothing was taken of the machine");
+    bench.bus.closed(source.badge, 0);
+    bench.bus.expired(RESET_NS);
+    let next = bench.source();
+    bench.bus.interrupt(next.badge, 0, 0).unwrap();
+    let lined = bench.claim(0).unwrap().unwrap();
+    (0..INTERRUPTS).for_each(|_| _ = bench.bus.interrupt(lined.badge, 0, 0).unwrap());
+    refused(bench.bus.interrupt(lined.badge, 0, 0), ENOSPC);
 }
 
 #[test]

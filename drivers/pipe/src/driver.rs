@@ -113,9 +113,8 @@ impl Driver for Pipes {
         context: &mut Context<'_>,
         file: FileId,
         buffer: &mut [u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<Taken> {
-        seekless(offset)?;
         let (number, conduit) = self.pipe_of(file)?;
         let count = conduit.read(buffer)?;
         let hung_up = conduit.is_empty() && !conduit.has_writer();
@@ -142,9 +141,8 @@ impl Driver for Pipes {
         context: &mut Context<'_>,
         file: FileId,
         bytes: &[u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<usize> {
-        seekless(offset)?;
         let (number, conduit) = self.pipe_of(file)?;
         // Most writes need no more memory than there is.
         let count = match conduit.write(bytes, 0) {
@@ -165,7 +163,7 @@ impl Driver for Pipes {
         match control {
             Control::Available => Ok(ControlReply::Available(conduit.len() as u64)),
             Control::Stat => self.stat(number).map(ControlReply::Stat),
-            Control::Seek { .. } | Control::Truncate(_) => Err(Error::new(ESPIPE)),
+            Control::Truncate(_) => Err(Error::new(ESPIPE)),
             Control::Get(Setting::SendBuffer) => Ok(ControlReply::Number(conduit.capacity() as i64)),
             Control::Set(Setting::SendBuffer, bytes) => {
                 let before = conduit.capacity();
@@ -241,12 +239,5 @@ fn publish(
     }
     if end.writes {
         context.publish(file, Direction::Write, conduit.write_level(), written);
-    }
-}
-
-fn seekless(offset: Option<u64>) -> Result<()> {
-    match offset {
-        None => Ok(()),
-        Some(_) => Err(Error::new(ESPIPE)),
     }
 }

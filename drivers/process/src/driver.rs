@@ -194,7 +194,7 @@ impl<I: Init> Driver for Processes<I> {
 
     fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let (processes, files, watched) = self.service.load();
-        writeln!(out, "processes {processes}\nservice files {files}\nwatched {watched}")
+        writeln!(out, "processes {processes}\nprocess_files {files}\nwatched {watched}")
     }
 
     fn interrupt(&mut self, context: &mut Context<'_>) -> bool {

@@ -7,7 +7,7 @@
 
 extern crate alloc;
 
-use abi::error::{EAGAIN, EINVAL, ENOENT, ESPIPE, Error, Result};
+use abi::error::{EAGAIN, EINVAL, ENOENT, Error, Result};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -130,6 +130,8 @@ impl<R: Registers, M: SharedMemory> Random<R, M> {
 }
 
 impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
+    const DURABLE: bool = true;
+
     fn start(&mut self, _: &mut Context<'_>) {
         self.device.start();
         self.refill();
@@ -140,6 +142,15 @@ impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
             return Err(Error::new(ENOENT));
         }
         Ok(Opening::new(Kind::Device, Filters::READ).shared())
+    }
+
+    /// One byte is as good as another: there is nothing to go on with but the file.
+    fn restore(&mut self, _: &mut Context<'_>, file: FileId, path: &str, _: u64, _: u64) -> Result<Opening> {
+        if path != PATH {
+            return Err(Error::new(ENOENT));
+        }
+        self.files.push(file);
+        Ok(Opening::new(Kind::Device, Filters::READ).shared().readable(self.level()))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
@@ -156,11 +167,8 @@ impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
         context: &mut Context<'_>,
         _: FileId,
         buffer: &mut [u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<Taken> {
-        if offset.is_some() {
-            return Err(Error::new(ESPIPE));
-        }
         if self.stock.is_empty() && !buffer.is_empty() {
             return Err(Error::new(EAGAIN));
         }
@@ -184,7 +192,6 @@ impl<R: Registers, M: SharedMemory> Driver for Random<R, M> {
     fn control(&mut self, _: &mut Context<'_>, _: FileId, control: &Control) -> Result<ControlReply> {
         match control {
             Control::Available => Ok(ControlReply::Available(self.stock.len() as u64)),
-            Control::Seek { .. } => Err(Error::new(ESPIPE)),
             _ => Err(Error::new(EINVAL)),
         }
     }

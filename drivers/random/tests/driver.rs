@@ -7,7 +7,7 @@ mod model;
 
 use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ESPIPE, Error};
 use abi::flag::O_RDWR;
-use driver_sdk::{Control, ControlReply, Driver, FileId, Level, Whence};
+use driver_sdk::{Control, ControlReply, DURABLE, Driver, FileId, Level, Whence};
 use event_protocol::descriptor::{NONBLOCK, label};
 use fake::{Bench, Got};
 use model::{Chain, Hardware, Memory, Side, Wire, connect};
@@ -184,4 +184,19 @@ proptest! {
             prop_assert!(left + desk.asked.len() * REQUEST <= STOCK && (left > 0 || !desk.asked.is_empty()));
         }
     }
+}
+
+#[test]
+fn a_durable_file_goes_on_with_other_bytes() {
+    let mut old = Desk::new();
+    old.bench.link().session = Some(1);
+    old.bench.open(PATH, O_RDWR | DURABLE as usize, 1).unwrap();
+    let left = old.bench.left();
+    let mut new = Desk::new();
+    let file = new.bench.go_on_with(left);
+    assert_eq!(new.bench.source(file).read.amount, 0);
+    new.give(0, 5);
+    new.interrupt();
+    assert_eq!((new.bench.source(file).read.amount, new.bench.source(file).arrivals), (5, 1));
+    assert_eq!(new.bench.try_read(file, 2), Got::Data(vec![1, 2], 0));
 }

@@ -82,6 +82,13 @@ impl Context<'_> {
         }
     }
 
+    /// Keeps a word of a durable file for [who is started](crate::Driver::restore) in this driver's place, should it die: in memory
+    /// that outlives it, at the price of a store. It is the old word or the new one, whatever instruction the driver dies at. To be
+    /// done before the reply that lets anybody know what it says; clients can read it.
+    pub fn keep(&mut self, file: FileId, word: u64) {
+        self.watches.keep(self.sources, file, word);
+    }
+
     /// Sets the errno that goes with [`LevelFlags::ERROR`](crate::LevelFlags::ERROR) and
     /// [`LevelFlags::EOF`](crate::LevelFlags::EOF), 0 for none: before the level is published.
     pub fn set_error(&mut self, file: FileId, errno: i32) {

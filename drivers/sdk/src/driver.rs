@@ -20,8 +20,12 @@ pub trait Driver {
     /// have are their own then and cannot be passed on.
     const KNOWS_CALLERS: bool = false;
 
+    /// Whether its files may be opened as durable: [`Driver::restore`] goes on with what a driver before it left. Without it, such an
+    /// open is EOPNOTSUPP, and so it is beside another file and where the driver is not started again.
+    const DURABLE: bool = false;
+
     /// What is signalled on `bell` comes as an [interrupt](Driver::interrupt): for a driver whose device is another
-    /// process, which is given a duplicate of it. Bits 1 to 59 are free for that. Called once, before [`Driver::start`].
+    /// process, which is given a duplicate of it. Bits 1 to 58 are free for that. Called once, before [`Driver::start`].
     fn connect(&mut self, bell: &Notification) -> Result<()> {
         _ = bell;
         Ok(())
@@ -35,6 +39,25 @@ pub trait Driver {
     /// Opens a path: says what the file is, or why not (ENOENT, EBUSY, EPERM…). After EAGAIN the driver may remember the
     /// file: it is asked again for it, or told to [close](Driver::close) it when the client has gone.
     fn open(&mut self, context: &mut Context<'_>, file: FileId, path: &str, flags: u64) -> Result<Opening>;
+
+    /// Goes on with a durable file of the driver that was here before: it was opened by this path with these flags, and `kept` is
+    /// what that driver [kept](Context::keep) of it last, 0 if nothing. Called after [`Driver::start`], before anything is asked.
+    /// What the file has now is said as when it is opened: levels that are no more than before are no news to edge-triggered
+    /// notes. An error is the file's end: who has it sees ENODEV. Then the driver hears no more of it.
+    ///
+    /// Who waits for the file goes on waiting, and who asks next is served as if nothing had been; what was asked when the driver
+    /// died is asked again only if it can have had no effect. So what cannot be brought back must not be durable.
+    fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        path: &str,
+        flags: u64,
+        kept: u64,
+    ) -> Result<Opening> {
+        _ = (context, file, path, flags, kept);
+        Err(Error::new(EOPNOTSUPP))
+    }
 
     /// Opens what a path means beside an open file, as [`Driver::open`] does: the other end of a pipe, the next connection
     /// of a listener.
@@ -59,7 +82,8 @@ pub trait Driver {
     /// Nobody has the file any more, or its opening failed after [`Driver::open`].
     fn close(&mut self, context: &mut Context<'_>, file: FileId);
 
-    /// Reads at `offset`, where `None` is where the file stands. Publishes what remains.
+    /// Reads at `offset`, where `None` is where the file stands: always of one that is not [seekable](Opening::seekable).
+    /// Publishes what remains.
     fn read(
         &mut self,
         context: &mut Context<'_>,
@@ -77,7 +101,7 @@ pub trait Driver {
         _ = (context, file, bytes);
     }
 
-    /// Takes some of `bytes`, at least one. Publishes what room remains.
+    /// Takes some of `bytes`, at least one, for `offset` as in [`Driver::read`]. Publishes what room remains.
     fn write(
         &mut self,
         context: &mut Context<'_>,
@@ -236,9 +260,11 @@ pub struct Opening {
     pub(crate) kind: Kind,
     pub(crate) filters: Filters,
     pub(crate) shared: bool,
+    pub(crate) seekable: bool,
     pub(crate) low_water: (u32, u32),
     /// Of reading and writing, as the file begins.
     pub(crate) levels: [Level; 2],
+    pub(crate) kept: u64,
 }
 
 impl Opening {
@@ -249,8 +275,10 @@ impl Opening {
             kind,
             filters,
             shared: false,
+            seekable: false,
             low_water: (1, 1),
             levels: [Level { amount: 0, flags: LevelFlags::empty() }; 2],
+            kept: 0,
         }
     }
 
@@ -260,9 +288,20 @@ impl Opening {
         Opening { shared: true, ..self }
     }
 
+    /// With a position that can be [moved](Control::Seek), and bytes that are read and written at offsets. Of other files that
+    /// is ESPIPE, and the driver does not hear of it.
+    pub const fn seekable(self) -> Opening {
+        Opening { seekable: true, ..self }
+    }
+
     /// With low-water marks of reading and writing that notes have unless they say otherwise, in place of 1.
     pub const fn low_water(self, read: u32, write: u32) -> Opening {
         Opening { low_water: (read, write), ..self }
+    }
+
+    /// With a word that is [kept](Context::keep) of it, if it is durable, from the beginning on.
+    pub const fn keeping(self, kept: u64) -> Opening {
+        Opening { kept, ..self }
     }
 
     /// What can be read from the beginning on. It is news to edge-triggered notes.
@@ -276,10 +315,13 @@ impl Opening {
     }
 }
 
-/// A level as a driver may say it: that a source is gone the event server says, of a [retired](Context::retire) file.
+/// What only the event server says: that a source is gone, of a [retired](Context::retire) file, and that its driver is.
+const SERVERS: LevelFlags = LevelFlags::GONE.union(LevelFlags::AWAY);
+
+/// A level as a driver may say it.
 #[inline]
 pub(crate) const fn own(level: Level) -> Level {
-    Level { amount: level.amount, flags: level.flags.difference(LevelFlags::GONE) }
+    Level { amount: level.amount, flags: level.flags.difference(SERVERS) }
 }
 
 /// What a read took.

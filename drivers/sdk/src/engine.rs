@@ -2,6 +2,7 @@
 
 mod message;
 mod opening;
+mod restoring;
 mod transfer;
 mod waiting;
 
@@ -23,6 +24,7 @@ use alloc::vec::Vec;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::{MAX_TRANSFER, PathRequest, label, words};
 use init_protocol::caller::Caller;
+pub use restoring::Left;
 use rt::sys::Notification;
 use waiting::Progress;
 
@@ -278,9 +280,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     fn try_queue(&mut self, queue: (Direction, u64)) {
-        while let Some(waiting) = self.pending.take_first(queue) {
+        while let Some((at, waiting)) = self.pending.take_first(queue) {
             let (file, known) = (waiting.file.badge(), self.wakes.len());
             if let Some(waiting) = self.retry(waiting) {
+                if waiting.queue != queue {
+                    // So may those behind it.
+                    self.pending.put_into_another(at, waiting);
+                    continue;
+                }
                 self.pending.put_back(waiting);
                 // What it published while it could not go on is no reason to ask it again.
                 let Engine { wakes, driver, .. } = self;

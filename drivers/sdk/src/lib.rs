@@ -11,6 +11,8 @@
 //! - quotas for each client, so that none can take the driver from the others;
 //! - the level is published before the reply that lets anybody know of the change.
 //!
+//! A driver of sockets implements [`sockets::Family`] instead, and [`sockets::Service`] makes a driver of it.
+//!
 //! [`run`] connects the engine with the kernel and the event server; a driver's `main` is little more than a call of it.
 //!
 //! A whole driver, whose files are always full of zeros:
@@ -52,14 +54,17 @@ pub mod link;
 mod message;
 mod parcels;
 mod pending;
+mod record;
 pub mod registers;
 pub mod report;
+pub mod sockets;
 mod trace;
 mod watches;
 
 pub use context::Context;
 pub use driver::{Asked, Driver, Opening, Taken};
 pub use event_protocol::cell::Direction;
+pub use event_protocol::descriptor::DURABLE;
 pub use event_protocol::descriptor::message::MessageFlags;
 pub use event_protocol::descriptor::{
     Arm, Control, ControlReply, Entry, FileType, Kind, PathReply, PathRequest, Setting, Stat, TerminalMode,

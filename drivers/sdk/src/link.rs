@@ -4,6 +4,7 @@ use crate::driver::Opening;
 use crate::files::FileId;
 use abi::error::Result;
 use abi::message::WORDS;
+use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::Opened;
 use event_protocol::level::Level;
@@ -29,6 +30,8 @@ pub trait Sources {
     fn post(&mut self, source: SourceKey, occurrences: u64);
     /// Posts note bits.
     fn note(&mut self, source: SourceKey, bits: u32, data: u32);
+    /// Keeps a word in the cell for who comes after this driver.
+    fn keep(&mut self, source: SourceKey, word: u64);
     /// Sets the errno that goes with the level that is published next.
     fn set_error(&mut self, source: SourceKey, errno: u32);
     /// Whether nobody can watch it any more.
@@ -65,8 +68,21 @@ pub trait Link: Sources {
     fn can_travel(&self, handle: &Self::Handle) -> bool;
 
     /// Makes a source for a client; its watch handle is kept for the answer. Only what succeeds is ever
-    /// [retired](Sources::retire).
-    fn create(&mut self, source: SourceKey, opening: &Opening, ticket: Self::Handle) -> Result<()>;
+    /// [retired](Sources::retire). With bytes that are kept of it, it is durable.
+    fn create(
+        &mut self,
+        source: SourceKey,
+        opening: &Opening,
+        ticket: Self::Handle,
+        kept: Option<&[u8]>,
+    ) -> Result<()>;
+
+    /// A name of this session that no other session of the driver's ever had; `None` when nobody comes after it, so that nothing can
+    /// be durable.
+    fn lineage(&self) -> Option<u64>;
+
+    /// Goes on with a source that was left, by the event server's name for it, and gives its client this descriptor.
+    fn claim(&mut self, source: SourceKey, left: SourceId, descriptor: Self::Handle) -> Result<()>;
 
     /// Makes a descriptor handle. When all duplicates of it are closed the engine is told, once for each that was made.
     fn mint(&mut self, file: FileId) -> Result<Self::Handle>;

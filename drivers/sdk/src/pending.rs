@@ -139,10 +139,15 @@ impl<H> Pending<H> {
         self.waiting.iter().any(|waiting| waiting.queue == queue)
     }
 
-    /// The first that waits in a queue.
-    pub fn take_first(&mut self, queue: (Direction, u64)) -> Option<Waiting<H>> {
+    /// The first that waits in a queue, and its place.
+    pub fn take_first(&mut self, queue: (Direction, u64)) -> Option<(usize, Waiting<H>)> {
         let at = self.waiting.iter().position(|waiting| waiting.queue == queue)?;
-        self.waiting.remove(at)
+        Some((at, self.waiting.remove(at)?))
+    }
+
+    /// The one just taken waits in another queue now, where it does not overtake who came before it.
+    pub fn put_into_another(&mut self, at: usize, waiting: Waiting<H>) {
+        self.waiting.insert(at.min(self.waiting.len()), waiting);
     }
 
     /// Puts the one just taken back: it is the first still.

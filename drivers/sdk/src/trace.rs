@@ -1,6 +1,8 @@
 //! The last things that a driver did, kept at the price of a few stores and shown when it ends.
 
+use crate::report::INSPECT;
 use core::fmt;
+use event_protocol::descriptor::label;
 
 /// Entries kept.
 pub const LENGTH: usize = 32;
@@ -44,8 +46,31 @@ pub struct Entry {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ns, file {:#x}: {:?}", self.time, self.file, self.event)
+        write!(f, "{} ns, file {:#x}: ", self.time, self.file)?;
+        match self.event {
+            Event::Request(label) => match name(label) {
+                Some(name) => write!(f, "Request({name})"),
+                None => write!(f, "Request({label:#x})"),
+            },
+            event => write!(f, "{event:?}"),
+        }
     }
+}
+
+/// What a request is called.
+fn name(label: u32) -> Option<&'static str> {
+    Some(match label {
+        label::OPEN => "open",
+        label::READ => "read",
+        label::WRITE => "write",
+        label::CONTROL => "control",
+        label::WATCH => "watch",
+        label::SEND => "send",
+        label::RECEIVE => "receive",
+        label::PATH => "path",
+        INSPECT => "inspect",
+        _ => return None,
+    })
 }
 
 /// The ring.
@@ -73,6 +98,17 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+
+    #[test]
+    fn a_request_is_told_by_its_name() {
+        let said = |label| format!("{}", Entry { time: 5, file: 1, event: Event::Request(label) });
+        assert_eq!(said(label::READ), "5 ns, file 0x1: Request(read)");
+        assert_eq!(said(INSPECT), "5 ns, file 0x1: Request(inspect)");
+        assert_eq!(said(0x99), "5 ns, file 0x1: Request(0x99)");
+        let refused = Entry { time: 5, file: 1, event: Event::Refused(2) };
+        assert_eq!(format!("{refused}"), "5 ns, file 0x1: Refused(2)");
+    }
 
     #[test]
     fn the_newest_are_kept_in_their_order() {

@@ -7,9 +7,11 @@ use crate::driver::Opening;
 use crate::files::FileId;
 use crate::limits::{LEAST_CLIENTS, SOURCES_PER_FILE};
 use crate::link::{Link, SourceKey, Sources};
+use crate::record::Record;
 use abi::error::{EMFILE, ENFILE, ENODEV, EPERM, Error, Result};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::level::Level;
 
@@ -43,6 +45,10 @@ struct Watched {
     read: Told,
     write: Told,
     errno: u32,
+    /// The word that is kept of it.
+    kept: u64,
+    /// What is kept of a durable file.
+    record: Option<Record>,
     /// What the file stood for is gone: why.
     gone: Option<i32>,
     watches: Vec<Watch>,
@@ -65,13 +71,14 @@ impl Watches {
     }
 
     /// A file that can be watched from here on.
-    pub fn begin(&mut self, file: FileId, opening: Opening) {
+    pub fn begin(&mut self, file: FileId, opening: Opening, record: Option<Record>) {
         if self.files.len() <= file.index() {
             self.files.resize_with(file.index() + 1, || None);
         }
         let [read, write] = opening.levels.map(|level| Told { level, arrived: level != Level::default() });
+        let (kept, watches) = (opening.kept, Vec::new());
         self.files[file.index()] =
-            Some(Watched { file, opening, read, write, errno: 0, gone: None, watches: Vec::new() });
+            Some(Watched { file, opening, read, write, errno: 0, kept, record, gone: None, watches });
     }
 
     /// What the file was opened as.
@@ -108,6 +115,36 @@ impl Watches {
             return Err(Error::new(EMFILE));
         }
         let opening = watched.opening;
+        let kept = watched.record.as_ref().map(|record| record.of(client)).transpose()?;
+        let source = self.number()?;
+        if let Err(error) = link.create(source, &opening, ticket, kept.as_deref()) {
+            self.free.push(source.0);
+            return Err(error);
+        }
+        self.begin_watch(link, file, Watch { source, client }, None);
+        Ok(source)
+    }
+
+    /// Goes on with a source of a file that was left with these levels. EMFILE, ENFILE as above.
+    pub fn claim<L: Link>(
+        &mut self,
+        link: &mut L,
+        file: FileId,
+        client: u64,
+        (left, before): (SourceId, [Level; 2]),
+        descriptor: L::Handle,
+    ) -> Result<()> {
+        let source = self.number()?;
+        if let Err(error) = link.claim(source, left, descriptor) {
+            self.free.push(source.0);
+            return Err(error);
+        }
+        self.begin_watch(link, file, Watch { source, client }, Some(before));
+        Ok(())
+    }
+
+    /// A number for a source.
+    fn number(&mut self) -> Result<SourceKey> {
         let key = match self.free.pop() {
             Some(key) => key,
             None if self.used as usize >= self.most => return Err(Error::new(ENFILE)),
@@ -116,24 +153,39 @@ impl Watches {
                 self.used - 1
             }
         };
-        let source = SourceKey(key);
-        if let Err(error) = link.create(source, &opening, ticket) {
-            self.free.push(key);
-            return Err(error);
-        }
+        Ok(SourceKey(key))
+    }
+
+    /// A source is told what others were told last; of one that was there `before`, only what is more than that is news.
+    fn begin_watch<L: Link>(&mut self, link: &mut L, file: FileId, watch: Watch, before: Option<[Level; 2]>) {
+        let Watch { source, client } = watch;
         *self.clients.entry(client).or_default() += 1;
-        if let Some(watched) = self.get_mut(file) {
-            watched.watches.push(Watch { source, client });
-            if watched.errno != 0 {
-                link.set_error(source, watched.errno);
-            }
-            for (direction, told) in [(Direction::Read, watched.read), (Direction::Write, watched.write)] {
-                if told.arrived || told.level != Level::default() {
-                    link.publish(source, direction, told.level, told.arrived);
-                }
+        let Some(watched) = self.get_mut(file) else { return };
+        watched.watches.push(watch);
+        if watched.record.is_some() {
+            link.keep(source, watched.kept);
+        }
+        if watched.errno != 0 {
+            link.set_error(source, watched.errno);
+        }
+        if let Some([read, write]) = before {
+            let news = |told: Told, before| (told.level, told.level.rose_from(before));
+            return link.publish_both(source, [news(watched.read, read), news(watched.write, write)]);
+        }
+        for (direction, told) in [(Direction::Read, watched.read), (Direction::Write, watched.write)] {
+            if told.arrived || told.level != Level::default() {
+                link.publish(source, direction, told.level, told.arrived);
             }
         }
-        Ok(source)
+    }
+
+    /// Keeps a word of a durable file.
+    pub fn keep(&mut self, sources: &mut dyn Sources, file: FileId, word: u64) {
+        let Some(watched) = self.get_mut(file) else { return };
+        watched.kept = word;
+        if watched.record.is_some() {
+            watched.watches.iter().for_each(|watch| sources.keep(watch.source, word));
+        }
     }
 
     /// Publishes a level in all sources of a file. Whether that is news to who waits for it.

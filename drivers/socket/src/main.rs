@@ -5,7 +5,8 @@
 #[cfg(target_os = "none")]
 mod program {
     use driver_sdk::Setup;
-    use socket::driver::{FILTERS, Service};
+    use driver_sdk::sockets::FILTERS;
+    use socket::driver::Service;
 
     rt::entry!(main);
 

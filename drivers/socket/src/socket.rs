@@ -4,6 +4,7 @@ use crate::inbox::Inbox;
 use crate::sockets::Id;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::rc::Rc;
+use driver_sdk::sockets::{LowWater, Ready};
 
 /// Kinds of sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,14 +55,14 @@ pub enum Role {
 /// Buffer sizes and the like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// Least bytes to receive.
-    pub receive_low: u32,
-    /// Least space to send.
-    pub send_low: u32,
+    /// Least bytes to receive, and least space to send.
+    pub low_water: LowWater,
     /// Bytes that it has sent and that are not received yet, at most.
     pub send_buffer: usize,
     /// Urgent data stays in the stream.
     pub inline: bool,
+    /// `SO_REUSEADDR`, which is kept and has no effect: a name is used again when it was unlinked.
+    pub reuse: bool,
 }
 
 /// A socket.
@@ -97,21 +98,6 @@ pub struct Socket<H> {
     pub blocked: Option<Id>,
 }
 
-/// How ready a direction is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Ready {
-    /// Bytes or connections; space.
-    pub amount: usize,
-    /// No more will come, or can be sent.
-    pub end: bool,
-    /// An error is pending.
-    pub error: bool,
-    /// Both directions have ended and nothing is left to read (R18).
-    pub hangup: bool,
-    /// Urgent data waits.
-    pub urgent: bool,
-}
-
 impl<H> Socket<H> {
     /// Whether it listens.
     pub fn is_listening(&self) -> bool {
@@ -136,7 +122,7 @@ impl<H> Socket<H> {
         Ready {
             amount,
             end: self.read_shut,
-            error: self.error != 0,
+            error: self.error,
             hangup: self.read_shut && self.write_shut && amount == 0,
             urgent: self.inbox.has_urgent(),
         }

@@ -189,6 +189,19 @@ fn a_look_whose_caller_is_dead_gives_nobody_anothers_message_and_keeps_the_error
 }
 
 #[test]
+fn a_look_that_tells_the_error_takes_it_out_of_the_level() {
+    let mut clients = Clients::new();
+    let (one, other) = clients.pair();
+    clients.0.try_write(one, b"never read");
+    clients.0.close(other);
+    assert!(clients.levels(one).0.flags.contains(LevelFlags::ERROR));
+    let looks = clients.0.receive(one, 9, MessageFlags::PEEK);
+    assert_eq!(clients.0.got(looks), Some(Got::Errno(ECONNRESET)));
+    assert!(!clients.levels(one).0.flags.contains(LevelFlags::ERROR));
+    assert_eq!(clients.0.source(one).error, 0);
+}
+
+#[test]
 fn messages_carry_addresses_handles_and_say_what_was_cut_off() {
     let mut clients = Clients::new();
     let (one, other) = (clients.open(DATAGRAM_SOCKET), clients.open(DATAGRAM_SOCKET));

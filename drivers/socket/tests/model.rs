@@ -1,8 +1,9 @@
 //! Sockets against what is naively expected of them.
 
 use abi::error::{EAGAIN, EINVAL, EPIPE, Error};
+use driver_sdk::sockets::Ready;
 use proptest::prelude::*;
-use socket::socket::{Kind, Ready};
+use socket::socket::Kind;
 use socket::sockets::{BUFFER, Change, Id, Sent, Sockets, Take};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -259,10 +260,10 @@ impl Told {
             Act::Receive(socket, length) => {
                 let before = sockets.get(at(socket)).map(|socket| socket.readable()).unwrap_or_default();
                 let got = sockets.receive(at(socket), &mut buffer[..length], Take::default());
-                if before.amount == 0 && !before.end && !before.error {
+                if before.amount == 0 && !before.end && before.error == 0 {
                     assert!(got.is_err(), "what is not ready gives nothing");
                 } else if let Err(error) = got {
-                    assert!(before.error || error.errno == EINVAL, "{before:?} {error}");
+                    assert!(before.error != 0 || error.errno == EINVAL, "{before:?} {error}");
                 }
             }
             Act::Lost(socket) => {

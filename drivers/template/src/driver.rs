@@ -1,6 +1,6 @@
 //! The driver's logic: no system calls, so that tests run it on the host.
 
-use abi::error::{EAGAIN, EBADF, EINVAL, ENOENT, ESPIPE, Error, Result};
+use abi::error::{EAGAIN, EBADF, EINVAL, ENOENT, Error, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use core::fmt;
 use driver_sdk::{Context, Control, ControlReply, Driver, FileId, Filters, Kind, Level, Opening, Taken};
@@ -31,12 +31,26 @@ fn publish(context: &mut Context<'_>, file: FileId, waiting: usize, [came, went]
 }
 
 impl Driver for Template {
+    const DURABLE: bool = true;
+
     fn open(&mut self, _: &mut Context<'_>, file: FileId, path: &str, _: u64) -> Result<Opening> {
         if path != PATH {
             return Err(Error::new(ENOENT));
         }
         self.files.insert(file, VecDeque::new());
         Ok(Opening::new(Kind::Device, FILTERS).writable(Level::new(CAPACITY as i64)))
+    }
+
+    /// What waited in memory is gone with the driver that had it; the file goes on empty.
+    fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        path: &str,
+        flags: u64,
+        _: u64,
+    ) -> Result<Opening> {
+        self.open(context, file, path, flags)
     }
 
     fn close(&mut self, _: &mut Context<'_>, file: FileId) {
@@ -48,9 +62,8 @@ impl Driver for Template {
         context: &mut Context<'_>,
         file: FileId,
         buffer: &mut [u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<Taken> {
-        seekless(offset)?;
         let bytes = self.bytes(file)?;
         let count = bytes.len().min(buffer.len());
         if count == 0 {
@@ -73,9 +86,8 @@ impl Driver for Template {
         context: &mut Context<'_>,
         file: FileId,
         given: &[u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<usize> {
-        seekless(offset)?;
         let bytes = self.bytes(file)?;
         let count = given.len().min(CAPACITY - bytes.len());
         if count == 0 {
@@ -95,12 +107,5 @@ impl Driver for Template {
 
     fn report(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         writeln!(out, "bytes {}", self.files.values().map(VecDeque::len).sum::<usize>())
-    }
-}
-
-fn seekless(offset: Option<u64>) -> Result<()> {
-    match offset {
-        None => Ok(()),
-        Some(_) => Err(Error::new(ESPIPE)),
     }
 }

@@ -5,7 +5,7 @@ mod fake;
 
 use abi::error::{EAGAIN, EINVAL, ENOENT, Error};
 use abi::flag::O_RDWR;
-use driver_sdk::{Control, ControlReply, FileId, Level};
+use driver_sdk::{Control, ControlReply, DURABLE, FileId, Level};
 use fake::{Bench, Got};
 use template::driver::{CAPACITY, PATH, Template};
 
@@ -73,4 +73,17 @@ fn what_it_does_not_know_it_refuses() {
     let (mut bench, file) = bench();
     assert_eq!(bench.open("/dev/template/part", O_RDWR, 1), Err(Error::new(ENOENT)));
     assert_eq!(bench.control(file, Control::Disarm), Err(Error::new(EINVAL)));
+}
+
+#[test]
+fn a_durable_file_goes_on_empty() {
+    let mut old = Bench::new(Template::default()).lasting(1);
+    let file = old.open(PATH, O_RDWR | DURABLE as usize, 1).expect("a file");
+    old.try_write(file, b"hello");
+    let left = old.left();
+    let mut new = Bench::new(Template::default()).lasting(2);
+    let file = new.go_on_with(left);
+    assert_eq!(levels(&mut new, file), (0, CAPACITY as i64));
+    assert_eq!(new.try_write(file, b"again"), Got::Count(5));
+    assert_eq!(new.try_read(file, 8), Got::Data(b"again".into(), 0));
 }

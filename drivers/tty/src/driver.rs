@@ -4,7 +4,7 @@ use crate::mode::Mode;
 use crate::terminal::{Read, Terminal};
 use crate::uart::Uart;
 use crate::uart::registers::Registers;
-use abi::error::{EAGAIN, EINTR, EINVAL, ENODEV, ENOENT, ESPIPE, Error, Result};
+use abi::error::{EAGAIN, EINTR, EINVAL, ENODEV, ENOENT, Error, Result};
 use abi::limits::FOREVER;
 use alloc::vec::Vec;
 use core::fmt;
@@ -71,6 +71,13 @@ impl<R: Registers> Tty<R> {
         &self.terminal
     }
 
+    /// What a file of the terminal is.
+    fn opening(&self) -> Opening {
+        let filters = Filters::READ | Filters::WRITE | Filters::HANGUP;
+        let opening = Opening::new(Kind::Terminal, filters).shared().low_water(1, WRITABLE);
+        opening.keeping(self.terminal.mode().to_word())
+    }
+
     /// Moves bytes, publishes what that changed and wakes who waited for it.
     fn settle(&mut self, context: &mut Context<'_>) {
         self.uart.pump(&mut self.terminal);
@@ -130,6 +137,8 @@ fn levels(terminal: &Terminal) -> (Level, Level) {
 }
 
 impl<R: Registers> Driver for Tty<R> {
+    const DURABLE: bool = true;
+
     fn start(&mut self, context: &mut Context<'_>) {
         self.terminal.set_time(context.now());
         self.uart.start(&mut self.terminal);
@@ -140,8 +149,26 @@ impl<R: Registers> Driver for Tty<R> {
         if path != "/dev/tty" {
             return Err(Error::new(ENOENT));
         }
-        let filters = Filters::READ | Filters::WRITE | Filters::HANGUP;
-        Ok(Opening::new(Kind::Terminal, filters).shared().low_water(1, WRITABLE))
+        Ok(self.opening())
+    }
+
+    /// The terminal is in the mode that it was in. What was typed and not read, and what was written and not sent, was in the driver
+    /// that is gone.
+    fn restore(
+        &mut self,
+        context: &mut Context<'_>,
+        file: FileId,
+        _: &str,
+        _: u64,
+        kept: u64,
+    ) -> Result<Opening> {
+        if let Some(mode) = Mode::of_word(kept) {
+            self.terminal.set_mode(mode);
+            self.settle(context);
+        }
+        self.files.push(file);
+        let (read, write) = self.published;
+        Ok(self.opening().readable(read).writable(write))
     }
 
     fn opened(&mut self, context: &mut Context<'_>, file: FileId) {
@@ -159,10 +186,8 @@ impl<R: Registers> Driver for Tty<R> {
         context: &mut Context<'_>,
         _: FileId,
         buffer: &mut [u8],
-        offset: Option<u64>,
+        _: Option<u64>,
     ) -> Result<Taken> {
-        self.last = Read::Nothing;
-        seekless(offset)?;
         self.last = self.terminal.read(buffer);
         self.settle(context);
         match self.last {
@@ -178,14 +203,7 @@ impl<R: Registers> Driver for Tty<R> {
         self.settle(context);
     }
 
-    fn write(
-        &mut self,
-        context: &mut Context<'_>,
-        _: FileId,
-        bytes: &[u8],
-        offset: Option<u64>,
-    ) -> Result<usize> {
-        seekless(offset)?;
+    fn write(&mut self, context: &mut Context<'_>, _: FileId, bytes: &[u8], _: Option<u64>) -> Result<usize> {
         let count = self.terminal.write(bytes);
         if count == 0 {
             return Err(Error::new(EAGAIN));
@@ -200,6 +218,8 @@ impl<R: Registers> Driver for Tty<R> {
             Control::TerminalMode => Ok(ControlReply::Terminal(told(self.terminal.mode()))),
             Control::SetTerminalMode(mode) => {
                 self.terminal.set_mode(asked(*mode));
+                let word = self.terminal.mode().to_word();
+                self.files.iter().for_each(|&file| context.keep(file, word));
                 self.settle(context);
                 Ok(ControlReply::Done)
             }
@@ -261,13 +281,6 @@ impl<R: Registers> Driver for Tty<R> {
         let more = self.uart.interrupt(&mut self.terminal);
         self.settle(context);
         more
-    }
-}
-
-fn seekless(offset: Option<u64>) -> Result<()> {
-    match offset {
-        None => Ok(()),
-        Some(_) => Err(Error::new(ESPIPE)),
     }
 }
 

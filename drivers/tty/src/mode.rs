@@ -36,6 +36,32 @@ impl Mode {
         newline_output: false,
         flow_control: false,
     };
+
+    /// As a word that is never 0: what is kept of it.
+    pub fn to_word(self) -> u64 {
+        let switches = [
+            self.canonical,
+            self.echo,
+            self.signals,
+            self.newline_input,
+            self.newline_output,
+            self.flow_control,
+        ];
+        switches.iter().fold(1, |word, &switch| word << 1 | u64::from(switch))
+    }
+
+    /// The mode that a word was made of, if it was.
+    pub fn of_word(word: u64) -> Option<Mode> {
+        let is = |bit: u32| word >> bit & 1 != 0;
+        (word >> 6 == 1).then(|| Mode {
+            canonical: is(5),
+            echo: is(4),
+            signals: is(3),
+            newline_input: is(2),
+            newline_output: is(1),
+            flow_control: is(0),
+        })
+    }
 }
 
 /// The characters with a meaning (`c_cc`), those of stty(1) `sane`.

@@ -7,13 +7,14 @@ mod model;
 use abi::error::{EAGAIN, EINTR, EINVAL, ENOENT, ESPIPE, Error};
 use abi::flag::O_RDWR;
 use abi::limits::FOREVER;
-use driver_sdk::{Control, ControlReply, Driver, FileId, LevelFlags, TerminalMode};
+use driver_sdk::{Control, ControlReply, DURABLE, Driver, FileId, LevelFlags, TerminalMode};
 use event_protocol::descriptor::label;
 use fake::{Bench, Got};
 use model::Device;
 use std::cell::RefCell;
 use std::rc::Rc;
 use tty::driver::Tty;
+use tty::mode::Mode;
 use tty::terminal::Terminal;
 use tty::uart::registers::Registers;
 
@@ -252,7 +253,10 @@ fn it_tells_of_itself_to_whoever_asks() {
     for line in ["requests 3", "files 1", "waiting 0", "received 5", "overruns 0"] {
         assert!(report.lines().any(|found| found == line), "{line} is not in\n{report}");
     }
-    assert!(report.lines().last().is_some_and(|line| line.contains("Request")), "the trace is in {report}");
+    assert!(
+        report.lines().last().is_some_and(|line| line.ends_with("Request(inspect)")),
+        "the trace is in {report}"
+    );
 }
 
 #[test]
@@ -275,4 +279,42 @@ fn it_has_no_other_paths_and_no_positions() {
     let file = console.open();
     let token = console.bench.send(file.badge(), label::READ, [1, 0, 5, 0], &[], None);
     assert_eq!(console.bench.got(token), Some(Got::Errno(ESPIPE)));
+}
+
+#[test]
+fn a_durable_terminal_goes_on_in_its_mode() {
+    let mut old = Console::new();
+    old.bench.link().session = Some(1);
+    let flags = O_RDWR | DURABLE as usize;
+    let file = old.bench.open("/dev/tty", flags, 1).expect("a terminal");
+    let raw = TerminalMode { canonical: false, echo: false, signals: true, flow: false, newline: true };
+    old.bench.control(file, Control::SetTerminalMode(raw)).expect("a mode");
+    let left = old.bench.left();
+    let mut new = Console::new();
+    let file = new.bench.go_on_with(left);
+    assert_eq!(new.bench.control(file, Control::TerminalMode), Ok(ControlReply::Terminal(raw)));
+    assert_eq!(new.bench.source(file).read.amount, 0);
+    let write = new.bench.source(file).write.amount;
+    assert_eq!(write, Terminal::MAX_SPACE as i64);
+    // What is typed now is news, whatever was typed before.
+    new.type_in(b"x");
+    new.run();
+    assert_eq!((new.bench.source(file).read.amount, new.bench.source(file).arrivals), (1, 1));
+}
+
+#[test]
+fn every_mode_comes_back_from_its_word() {
+    for bits in 0..64 {
+        let is = |bit: u32| bits >> bit & 1 != 0;
+        let mode = Mode {
+            canonical: is(0),
+            echo: is(1),
+            signals: is(2),
+            newline_input: is(3),
+            newline_output: is(4),
+            flow_control: is(5),
+        };
+        assert_eq!(Mode::of_word(mode.to_word()), Some(mode));
+    }
+    assert_eq!([0, 1, 63, 128, u64::MAX].map(Mode::of_word), [None; 5], "nothing was kept");
 }

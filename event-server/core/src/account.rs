@@ -2,10 +2,14 @@
 //!
 //! Peers make the server remember things: sessions, sources, notes. Each is paid for out of the account of the process that
 //! wanted it, and comes back to it when the thing goes, also after the process: who shows what it took to others has it still.
+//!
+//! How much one may have depends on how much is left ([`Budget`]): half of everything when it is alone, and the less the more
+//! others took, so that no number of processes takes all. A little is everybody's, whatever others took.
 
 use abi::error::{ENOMEM, Error, Result};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use event_protocol::control::limits::LEAST_OF_PROCESS;
 use init_protocol::caller::Caller;
 
 /// What things cost the server, in bytes: its own tables with the room that they grow by, and what the kernel has its quota
@@ -26,6 +30,10 @@ pub mod cost {
     pub const PAGE_OF_CELLS: u64 = PAGE + cost::MEMORY + cost::MAPPING + 2 * cost::HANDLE + 128;
     /// A source, its adoption, its watch handle's badge.
     pub const SOURCE: u64 = 272 + cost::BADGE;
+    /// What is kept of a durable source, besides the bytes: its place, and the handle of a descriptor.
+    pub const DURABLE: u64 = 96 + cost::HANDLE;
+    /// A lineage, and its handle's badge.
+    pub const LINEAGE: u64 = 64 + cost::BADGE;
     /// A note and its knote.
     pub const NOTE: u64 = 128;
 
@@ -35,11 +43,30 @@ pub mod cost {
     }
 }
 
+/// What the server can remember, for all processes.
+#[derive(Debug)]
+pub struct Budget {
+    most: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    /// That of a server with such a quota. A quarter of it is for what is everybody's: [`LEAST_OF_PROCESS`] each.
+    pub fn new(quota: u64) -> Budget {
+        Budget { most: quota / 4 * 3, used: AtomicU64::new(0) }
+    }
+
+    /// Whether a process may have so many bytes, when all have so many: twice what is left then.
+    fn allows(&self, own: u64, all: u64) -> bool {
+        own <= LEAST_OF_PROCESS || own <= self.most.saturating_sub(all).saturating_mul(2)
+    }
+}
+
 /// A process's account.
 #[derive(Debug)]
 pub struct Account {
     process: Caller,
-    most: u64,
+    budget: Arc<Budget>,
     used: AtomicU64,
 }
 
@@ -51,9 +78,9 @@ pub struct Charge {
 }
 
 impl Account {
-    /// That of a process that may have the server remember so many bytes.
-    pub fn new(process: Caller, most: u64) -> Account {
-        Account { process, most, used: AtomicU64::new(0) }
+    /// That of a process, for which the server remembers nothing yet.
+    pub fn new(process: Caller, budget: Arc<Budget>) -> Account {
+        Account { process, budget, used: AtomicU64::new(0) }
     }
 
     /// Whose it is.
@@ -66,11 +93,12 @@ impl Account {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes bytes that [`Account::give_back`] returns. ENOMEM: the process has no more.
+    /// Takes bytes that [`Account::give_back`] returns. ENOMEM: the process may have no more.
     pub fn take(&self, bytes: u64) -> Result<()> {
-        // A count, which orders nothing.
-        let taken = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if taken > self.most {
+        // Counts, which order nothing.
+        let own = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let all = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if !self.budget.allows(own, all) {
             self.give_back(bytes);
             return Err(Error::new(ENOMEM));
         }
@@ -80,6 +108,7 @@ impl Account {
     /// Returns bytes that were taken.
     pub fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Takes bytes for something that has the charge with it.
@@ -98,17 +127,41 @@ impl Drop for Charge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+
+    fn account(memory: &Arc<Budget>) -> Arc<Account> {
+        Arc::new(Account::new(Caller { pid: 7, provider: false }, memory.clone()))
+    }
 
     #[test]
     fn r55_nobody_has_more_than_its_part_and_what_goes_comes_back() {
-        let account = Arc::new(Account::new(Caller { pid: 7, provider: false }, 100));
-        let first = account.charge(60).unwrap();
-        assert_eq!(account.charge(41).unwrap_err().errno, ENOMEM);
-        assert_eq!(account.used(), 60, "what was refused costs nothing");
-        let second = account.charge(40).unwrap();
+        const MOST: u64 = 100 * LEAST_OF_PROCESS;
+        let account = account(&Arc::new(Budget::new(2 * MOST)));
+        let first = account.charge(MOST / 5 * 3).unwrap();
+        assert_eq!(account.charge(MOST / 5 * 2 + 1).unwrap_err().errno, ENOMEM);
+        assert_eq!(account.used(), MOST / 5 * 3, "what was refused costs nothing");
+        let second = account.charge(MOST / 5 * 2).unwrap();
         drop(first);
-        assert_eq!((account.used(), account.charge(60).map(drop)), (40, Ok(())));
+        assert_eq!((account.used(), account.charge(MOST / 5 * 3).map(drop)), (MOST / 5 * 2, Ok(())));
         drop(second);
         assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn r55_however_many_take_what_they_can_each_has_a_little() {
+        const QUOTA: u64 = 1024 * LEAST_OF_PROCESS;
+        let memory = Arc::new(Budget::new(QUOTA));
+        let accounts: Vec<_> = (0..256).map(|_| account(&memory)).collect();
+        let mut charges = Vec::new();
+        for account in &accounts {
+            charges.extend(core::iter::from_fn(|| account.charge(LEAST_OF_PROCESS / 4).ok()));
+            assert!(account.used() >= LEAST_OF_PROCESS);
+        }
+        assert_eq!(accounts[0].used(), QUOTA / 2);
+        assert!(accounts.is_sorted_by(|one, next| one.used() >= next.used()));
+        let all: u64 = accounts.iter().map(|account| account.used()).sum();
+        assert!(all <= QUOTA, "{all} of {QUOTA}");
+        drop(charges);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 0);
     }
 }

@@ -37,9 +37,9 @@ struct Member<M> {
 const _: () = assert!(MAX_SHARDS <= u32::BITS);
 
 impl<M: Mapped> Directory<M> {
-    /// A directory without clients, of a server with so many shards that remembers so many bytes at most for one process.
-    pub fn new(shards: u32, share: u64) -> Directory<M> {
-        Directory { members: Arena::default(), processes: Processes::new(share), shards }
+    /// A directory without clients, of a server with so many shards and such a quota.
+    pub fn new(shards: u32, quota: u64) -> Directory<M> {
+        Directory { members: Arena::default(), processes: Processes::new(quota), shards }
     }
 
     /// Shards of the server.

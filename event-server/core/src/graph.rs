@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;
 use event_protocol::control::lobby::Stats;
+use event_protocol::control::policy::Policy;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
 use event_protocol::shared::Mapped;
@@ -12,10 +13,11 @@ use hashbrown::HashMap;
 
 use crate::account::cost;
 use crate::arena::{Arena, NONE};
+use crate::exclusive::Leases;
 use crate::host::Host;
 use crate::page::Page;
 use crate::queue::Queue;
-use crate::source::{Knote, Links, Note, Source};
+use crate::source::{Knote, Links, Note, Seen, Source};
 
 /// Clients found to lie in one batch that are remembered; further ones are found again.
 const LIARS: usize = 8;
@@ -29,20 +31,26 @@ pub struct Graph<M> {
     pub sources: Arena<Source<M>>,
     /// Pages of cells.
     pub pages: Arena<Page<M>>,
-    /// (queue, source) pairs with notes.
+    /// (queue, source) pairs with notes, exclusive or not.
     pub knotes: Arena<Knote>,
     /// Notes.
     pub notes: Arena<Note>,
     /// Queues.
     pub queues: Arena<Queue<M>>,
-    /// Knote of a (queue, source).
-    pub index: HashMap<(u32, u32), u32>,
+    /// Knote of a (queue, source), of notes that are exclusive or not.
+    pub index: HashMap<(u32, u32, bool), u32>,
     /// Notes of each client, by its slot.
     pub held: Vec<u32>,
     /// Books.
     pub stats: Stats,
     /// Slots of clients that lied, and how.
     pub liars: heapless::Vec<(u32, Fault), LIARS>,
+    /// Waiters that were chosen for exclusive notes.
+    pub leases: Leases,
+    /// Whom arrivals wake that exclusive notes wait for, if nobody says it.
+    pub policy: Policy,
+    /// Sources of which exclusive knotes were removed.
+    pub first_owed: u32,
 }
 
 impl<M: Mapped> Graph<M> {
@@ -59,6 +67,9 @@ impl<M: Mapped> Graph<M> {
             held: Vec::new(),
             stats: Stats::default(),
             liars: heapless::Vec::new(),
+            leases: Leases::default(),
+            policy: Policy::default(),
+            first_owed: NONE,
         }
     }
 
@@ -91,7 +102,11 @@ impl<M: Mapped> Graph<M> {
             None => return Ok(()),
             Some(_) => return Err(Fault::Reference(id.0)),
         }
+        let exclusive = source.exclusive.next != NONE;
         activate_all(*shard, source, knotes, notes, queues, stats, liars, host);
+        if exclusive {
+            self.wake_exclusive(id.index() as u32, host);
+        }
         Ok(())
     }
 
@@ -100,6 +115,9 @@ impl<M: Mapped> Graph<M> {
         let Graph { sources, knotes, notes, queues, stats, liars, shard, .. } = self;
         if let Some(source) = sources.get(index) {
             activate_all(*shard, source, knotes, notes, queues, stats, liars, host);
+            if source.exclusive.next != NONE {
+                self.wake_exclusive(index, host);
+            }
         }
     }
 
@@ -111,6 +129,10 @@ impl<M: Mapped> Graph<M> {
         let (Some(source), Some(queue)) = (sources.get(knote.source), queues.get_mut(knote.queue)) else {
             return Ok(());
         };
+        // It is on its client's list, which looks itself.
+        if knote.exclusive {
+            return Ok(());
+        }
         offer(*shard, queue, note, &source.cell, 0, stats, host)
     }
 
@@ -122,14 +144,14 @@ impl<M: Mapped> Graph<M> {
         self.queues.get(queue).map_or(Ok(()), |queue| queue.account().take(cost::NOTE))
     }
 
-    /// Hangs a note on the knote of (queue, source), which is made when there is none, after [`Graph::reserve_note`]. It is
+    /// Hangs a note on the knote of (queue, source) that is for its sort, which is made when there is none, after [`Graph::reserve_note`]. It is
     /// paid for, and its price goes back with it.
-    pub fn add_note(&mut self, queue: u32, source: u32, make: impl FnOnce(u32) -> Note) -> u32 {
-        let knote = match self.index.get(&(queue, source)) {
+    pub fn add_note(&mut self, queue: u32, source: u32, note: Note) -> u32 {
+        let knote = match self.index.get(&(queue, source, note.exclusive)) {
             Some(&knote) => knote,
-            None => self.add_knote(queue, source),
+            None => self.add_knote(queue, source, note.exclusive),
         };
-        let note = self.notes.insert(|_, _| make(knote));
+        let note = self.notes.insert(|_, _| Note { knote, ..note });
         let first = self.knotes.get(knote).map_or(NONE, |knote| knote.first_note);
         if let Some(added) = self.notes.get_mut(note) {
             added.next = first;
@@ -148,30 +170,93 @@ impl<M: Mapped> Graph<M> {
         note
     }
 
-    fn add_knote(&mut self, queue: u32, source: u32) -> u32 {
-        let after_source = self.sources.get(source).map_or(NONE, |source| source.first_knote);
+    fn add_knote(&mut self, queue: u32, source: u32, exclusive: bool) -> u32 {
+        let after_source = match self.sources.get(source) {
+            Some(source) if exclusive => source.exclusive.next,
+            Some(source) => source.first_knote,
+            None => NONE,
+        };
+        let before_source = match self.knotes.get(after_source) {
+            Some(next) if exclusive => next.source_list.previous,
+            _ => NONE,
+        };
         let after_queue = self.queues.get(queue).map_or(NONE, |queue| queue.first_knote);
         let added = self.knotes.insert(|_, _| Knote {
             queue,
             source,
             first_note: NONE,
-            source_list: Links { previous: NONE, next: after_source },
+            exclusive,
+            policy: None,
+            source_list: Links { previous: before_source, next: after_source },
             queue_list: Links { previous: NONE, next: after_queue },
         });
         if let Some(next) = self.knotes.get_mut(after_source) {
             next.source_list.previous = added;
         }
+        if exclusive {
+            self.join_ring(source, added);
+        }
         if let Some(next) = self.knotes.get_mut(after_queue) {
             next.queue_list.previous = added;
         }
-        if let Some(source) = self.sources.get_mut(source) {
+        if let Some(source) = self.sources.get_mut(source).filter(|_| !exclusive) {
             source.first_knote = added;
         }
         if let Some(queue) = self.queues.get_mut(queue) {
             queue.first_knote = added;
         }
-        self.index.insert((queue, source), added);
+        self.index.insert((queue, source, exclusive), added);
         added
+    }
+
+    /// An exclusive knote that knows its neighbours is known by the one before it, too. It is its turn last.
+    fn join_ring(&mut self, source: u32, added: u32) {
+        let Some(knote) = self.knotes.get_mut(added) else { return };
+        if knote.source_list.next == NONE {
+            knote.source_list = Links { previous: added, next: added };
+            let Some(source) = self.sources.get_mut(source) else { return };
+            source.exclusive.next = added;
+            // What is there already is not for it to be woken by: who waits has looked.
+            source.exclusive.seen = Seen::of(&source.cell);
+            return;
+        }
+        let previous = knote.source_list.previous;
+        if let Some(previous) = self.knotes.get_mut(previous) {
+            previous.source_list.next = added;
+        }
+    }
+
+    /// Takes an exclusive knote out of its ring.
+    fn leave_ring(&mut self, knote: u32, removed: &Knote) {
+        let Links { previous, next } = removed.source_list;
+        let Some(source) = self.sources.get_mut(removed.source) else { return };
+        source.exclusive.choosy -= u32::from(removed.policy.is_some());
+        if next == knote {
+            source.exclusive.next = NONE;
+            return;
+        }
+        if source.exclusive.next == knote {
+            source.exclusive.next = next;
+        }
+        if let Some(next) = self.knotes.get_mut(next) {
+            next.source_list.previous = previous;
+        }
+        if let Some(previous) = self.knotes.get_mut(previous) {
+            previous.source_list.next = next;
+        }
+        self.owe(removed.source);
+    }
+
+    /// Whom an arrival wakes, as far as an exclusive note's knote is concerned. False: it is not exclusive.
+    pub fn prefer(&mut self, note: u32, policy: Option<Policy>) -> bool {
+        let knote = self.notes.get(note).map_or(NONE, |note| note.knote);
+        let Some(knote) = self.knotes.get_mut(knote).filter(|knote| knote.exclusive) else { return false };
+        let before = core::mem::replace(&mut knote.policy, policy);
+        if let Some(source) = self.sources.get_mut(knote.source) {
+            source.exclusive.choosy += u32::from(policy.is_some());
+            source.exclusive.choosy -= u32::from(before.is_some());
+        }
+        true
     }
 
     /// Deletes a note, and its knote with the last one. Its slot is never touched again.
@@ -207,18 +292,11 @@ impl<M: Mapped> Graph<M> {
 
     fn remove_knote(&mut self, knote: u32) {
         let Some(removed) = self.knotes.remove(knote) else { return };
-        self.index.remove(&(removed.queue, removed.source));
-        let Links { previous, next } = removed.source_list;
-        if let Some(knote) = self.knotes.get_mut(next) {
-            knote.source_list.previous = previous;
-        }
-        match self.knotes.get_mut(previous) {
-            Some(knote) => knote.source_list.next = next,
-            None => {
-                if let Some(source) = self.sources.get_mut(removed.source) {
-                    source.first_knote = next;
-                }
-            }
+        self.index.remove(&(removed.queue, removed.source, removed.exclusive));
+        if removed.exclusive {
+            self.leave_ring(knote, &removed);
+        } else {
+            self.leave_list(&removed);
         }
         let Links { previous, next } = removed.queue_list;
         if let Some(knote) = self.knotes.get_mut(next) {
@@ -229,6 +307,22 @@ impl<M: Mapped> Graph<M> {
             None => {
                 if let Some(queue) = self.queues.get_mut(removed.queue) {
                     queue.first_knote = next;
+                }
+            }
+        }
+    }
+
+    /// Takes a knote out of its source's list.
+    fn leave_list(&mut self, removed: &Knote) {
+        let Links { previous, next } = removed.source_list;
+        if let Some(knote) = self.knotes.get_mut(next) {
+            knote.source_list.previous = previous;
+        }
+        match self.knotes.get_mut(previous) {
+            Some(knote) => knote.source_list.next = next,
+            None => {
+                if let Some(source) = self.sources.get_mut(removed.source) {
+                    source.first_knote = next;
                 }
             }
         }
@@ -256,6 +350,32 @@ impl<M: Mapped> Graph<M> {
             }
             at = next;
         }
+        // A ring's end is where it was begun, which may be gone by then: as many steps as it has places.
+        let first = self.sources.get(source).map_or(NONE, |source| source.exclusive.next);
+        let mut left = self.ring_length(first);
+        let mut at = first;
+        while left > 0 {
+            let Some(knote) = self.knotes.get(at) else { return };
+            let (doomed, next) = (self.queues.get(knote.queue).is_some_and(&of), knote.source_list.next);
+            if doomed {
+                self.remove_notes_of_knote(at);
+            }
+            at = next;
+            left -= 1;
+        }
+    }
+
+    fn ring_length(&self, first: u32) -> usize {
+        let mut length = 0;
+        let mut at = first;
+        while let Some(knote) = self.knotes.get(at) {
+            length += 1;
+            at = knote.source_list.next;
+            if at == first {
+                break;
+            }
+        }
+        length
     }
 
     /// Deletes the notes of a queue.

@@ -17,6 +17,21 @@ pub trait Host {
     /// Closes a handle that the shard was given.
     fn close(&mut self, handle: Handle);
 
+    /// The CPU that the shard runs on.
+    fn cpu(&self) -> u32;
+
+    /// CPUs of the machine.
+    fn cpus(&self) -> u32;
+
+    /// Whether a CPU has nothing to run, as far as anybody knows.
+    fn is_idle(&self, cpu: u32) -> bool;
+
+    /// Whether the shard's CPU, as far as anybody knows, has nothing to run but the shard and whoever told it.
+    fn is_quiet(&self) -> bool;
+
+    /// Monotonic time in ns.
+    fn now(&self) -> u64;
+
     /// Wakes a waiter. May be put off until the shard has done what it heard of.
     fn signal(&mut self, notification: Handle);
 

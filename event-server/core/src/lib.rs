@@ -19,6 +19,7 @@ pub mod account;
 pub mod adoptions;
 pub mod arena;
 pub mod directory;
+pub mod exclusive;
 pub mod graph;
 pub mod host;
 pub mod page;

@@ -33,6 +33,8 @@ pub struct Owners {
     pub generation: u32,
     /// The client; none for a shared source.
     pub client: Option<ClientId>,
+    /// Whether it is for durable sources: a later driver of the lineage may see it, and only what it may go on with is there.
+    pub durable: bool,
 }
 
 const _: () = assert!(CELLS_PER_PAGE == 64);

@@ -8,15 +8,15 @@ use alloc::vec::Vec;
 use event_protocol::control::limits::MAX_CLIENTS_OF_PROCESS;
 use init_protocol::caller::Caller;
 
-use crate::account::Account;
+use crate::account::{Account, Budget};
 
 /// All of them. A process is here from its first request until its lobbies are closed, which is when it has ended, and its
 /// sessions.
 #[derive(Debug)]
 pub struct Processes {
     known: BTreeMap<u32, Process>,
-    /// Bytes that the server remembers for one of them at most.
-    share: u64,
+    /// What the server remembers for them.
+    budget: Arc<Budget>,
 }
 
 #[derive(Debug)]
@@ -29,9 +29,9 @@ struct Process {
 }
 
 impl Processes {
-    /// None yet.
-    pub fn new(share: u64) -> Processes {
-        Processes { known: BTreeMap::new(), share }
+    /// None yet, of a server with such a quota.
+    pub fn new(quota: u64) -> Processes {
+        Processes { known: BTreeMap::new(), budget: Arc::new(Budget::new(quota)) }
     }
 
     /// How many there are.
@@ -45,9 +45,9 @@ impl Processes {
     }
 
     fn of(&mut self, caller: Caller) -> &mut Process {
-        let share = self.share;
+        let budget = &self.budget;
         self.known.entry(caller.pid).or_insert_with(|| Process {
-            account: Arc::new(Account::new(caller, share)),
+            account: Arc::new(Account::new(caller, budget.clone())),
             lobbies: Vec::new(),
             sessions: 0,
             ended: false,

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use event_protocol::activation::{Entry, QueueHeader, activate};
 use event_protocol::cell::Cell;
 use event_protocol::fault::Fault;
-use event_protocol::park::{Waiter, choose};
+use event_protocol::filter::Filters;
+use event_protocol::park::{Waiter, choose, choose_on};
 use event_protocol::ring::Producer;
 use event_protocol::shared::{Kept, KeptRing, Mapped};
 use event_protocol::slot::Slot;
@@ -32,6 +33,13 @@ pub struct Queue<M> {
     banks: Vec<BankEnd<M>>,
     /// Whom this shard chose last.
     last_chosen: u32,
+}
+
+/// A waiter that was chosen, and in which of its waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Chosen {
+    number: u32,
+    turn: u32,
 }
 
 #[derive(Debug)]
@@ -124,6 +132,30 @@ impl<M: Mapped> Queue<M> {
         }
         let entry = Entry { slot: note.slot, generation: note.generation };
         activate(&mut end.producer, end.ring.get(), &self.header, shard, slot, entry)
+    }
+
+    /// Which filters of a note are true now.
+    pub fn active(&self, note: &Note, cell: &Cell) -> Filters {
+        let slot = self.banks.get(usize::from(note.bank)).and_then(|end| end.slots.get(note.slot as usize));
+        slot.map_or(Filters::empty(), |slot| slot.active(cell).intersection(note.filters))
+    }
+
+    /// Chooses the next parked waiter that is on a CPU which `fits` likes. One that has no notification wakes nobody.
+    pub fn choose_on(&mut self, fits: impl Fn(u32) -> bool) -> Option<(Chosen, Handle)> {
+        loop {
+            let number = choose_on(self.header.parked(), &self.waiters, self.last_chosen, &fits)?;
+            self.last_chosen = number;
+            let notification = self.session.notification(number);
+            if !notification.is_none() {
+                let turn = self.waiters.get(number as usize).map_or(0, Waiter::turn);
+                return Some((Chosen { number, turn }, notification));
+            }
+        }
+    }
+
+    /// Whether a waiter that was chosen has not come back from its wait.
+    pub fn still_owes(&self, chosen: Chosen) -> bool {
+        self.waiters.get(chosen.number as usize).is_some_and(|waiter| waiter.still_owes(chosen.turn))
     }
 
     /// Chooses a parked waiter to wake, if there is one: policy ONE, in rotation.

@@ -1,12 +1,15 @@
 //! Sources, and the knotes and notes that hang on them.
 
 use event_protocol::badge::{ClientId, SourceId};
-use event_protocol::cell::Cell;
+use event_protocol::cell::{Cell, Direction};
 use event_protocol::control::client::View;
+use event_protocol::control::policy::Policy;
 use event_protocol::filter::Filters;
+use event_protocol::level::Level;
 use event_protocol::shared::Kept;
 
 use crate::account::Charge;
+use crate::arena::NONE;
 
 /// Something that can become ready.
 #[derive(Debug)]
@@ -31,8 +34,12 @@ pub struct Source<M> {
     pub low_water: (u32, u32),
     /// Its knotes.
     pub first_knote: u32,
+    /// Those of its knotes of which an arrival wakes one.
+    pub exclusive: Exclusive,
     /// How many notes want each filter.
-    interest: [u32; FILTERS],
+    wanted: [u32; FILTERS],
+    /// Those that any wants.
+    interest: Filters,
     _charge: Charge,
 }
 
@@ -72,34 +79,96 @@ impl<M> Source<M> {
             cell: place.cell,
             filters,
             low_water,
-            first_knote: crate::arena::NONE,
-            interest: [0; FILTERS],
+            first_knote: NONE,
+            exclusive: Exclusive::default(),
+            wanted: [0; FILTERS],
+            interest: Filters::empty(),
             _charge: place.charge,
         }
     }
 
     /// A note wants these filters.
     pub fn want(&mut self, filters: Filters) {
-        for (bit, count) in self.interest.iter_mut().enumerate() {
-            *count += filters.bits() >> bit & 1;
+        self.interest |= filters;
+        for bit in bits(filters) {
+            self.wanted[bit] += 1;
         }
     }
 
     /// A note no longer wants them.
     pub fn unwant(&mut self, filters: Filters) {
-        for (bit, count) in self.interest.iter_mut().enumerate() {
-            *count -= filters.bits() >> bit & 1;
+        for bit in bits(filters) {
+            self.wanted[bit] -= 1;
+            if self.wanted[bit] == 0 {
+                self.interest -= Filters::from_bits_truncate(1 << bit);
+            }
         }
     }
 
     /// What anybody wants.
     pub fn interest(&self) -> Filters {
-        let bits = self.interest.iter().enumerate().map(|(bit, count)| u32::from(*count > 0) << bit).sum();
-        Filters::from_bits_truncate(bits)
+        self.interest
     }
 }
 
-/// One queue's interest in one source: one note, or one for each filter and interface.
+/// The numbers of filters.
+fn bits(filters: Filters) -> impl Iterator<Item = usize> {
+    let mut rest = filters.bits() & Filters::all().bits();
+    core::iter::from_fn(move || {
+        let bit = rest.trailing_zeros() as usize;
+        rest &= rest.wrapping_sub(1);
+        (bit < FILTERS).then_some(bit)
+    })
+}
+
+/// The knotes of a source whose notes are exclusive, in a ring, and what came for them.
+#[derive(Debug)]
+pub struct Exclusive {
+    /// Whose turn it is, or [`NONE`].
+    pub next: u32,
+    /// Whom an arrival wakes, unless a knote says it; `None`: as the server says.
+    pub policy: Option<Policy>,
+    /// Knotes that have a policy of their own.
+    pub choosy: u32,
+    /// What was in the cell when somebody was woken for it last.
+    pub seen: Seen,
+    /// A knote was removed, whose waiters may have been chosen, and the next source of which that is so.
+    pub is_owed: bool,
+    /// See above.
+    pub next_owed: u32,
+}
+
+impl Default for Exclusive {
+    fn default() -> Exclusive {
+        Exclusive {
+            next: NONE,
+            policy: None,
+            choosy: 0,
+            seen: Seen::default(),
+            is_owed: false,
+            next_owed: NONE,
+        }
+    }
+}
+
+/// A cell at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    /// Arrivals.
+    pub activity: (u32, u32),
+    /// Levels of reading and writing.
+    pub levels: [Level; 2],
+}
+
+impl Seen {
+    /// What is in a cell. The arrivals are read before the levels: one in between shows as a further one.
+    pub fn of(cell: &Cell) -> Seen {
+        let activity = cell.activity();
+        Seen { activity, levels: [cell.level(Direction::Read), cell.level(Direction::Write)] }
+    }
+}
+
+/// One queue's interest in one source: one note, or one for each filter and interface. Exclusive notes have a knote of their own.
 #[derive(Debug)]
 pub struct Knote {
     /// The queue.
@@ -108,7 +177,11 @@ pub struct Knote {
     pub source: u32,
     /// Its notes.
     pub first_note: u32,
-    /// Neighbours among the source's knotes.
+    /// Its notes are exclusive.
+    pub exclusive: bool,
+    /// Whom an arrival wakes; `None`: as the source says.
+    pub policy: Option<Policy>,
+    /// Neighbours among the source's knotes, of this sort: a list, or a ring.
     pub source_list: Links,
     /// Neighbours among the queue's knotes.
     pub queue_list: Links,
@@ -140,4 +213,6 @@ pub struct Note {
     pub filters: Filters,
     /// The interface that made it.
     pub view: View,
+    /// It is one of those of which an arrival wakes one.
+    pub exclusive: bool,
 }

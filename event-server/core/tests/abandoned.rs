@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event_core::account::Account;
+use event_core::account::{Account, Budget};
 use event_core::shard::Shard;
 use event_protocol::changed::memory_size;
 use event_protocol::filter::Filters;
@@ -16,7 +16,7 @@ const CELLS: u32 = 64;
 fn the_cell_says_that_the_last_watch_handle_is_closed_until_it_is_used_again() {
     let (mut shard, mut kernel): (Shard<Memory>, Kernel) = (Shard::new(0), Kernel::default());
     let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
-    let account = Arc::new(Account::new(Caller { pid: 7, provider: false }, u64::MAX));
+    let account = Arc::new(Account::new(Caller { pid: 7, provider: false }, Arc::new(Budget::new(u64::MAX))));
     let driver = shard.attach(account, Default::default(), memory, Filters::READ, CELLS).unwrap();
     let mut make = |shard: &mut Shard<Memory>| {
         let made = shard.create_source(driver, Filters::READ, None, (1, 1), &mut kernel).unwrap();

@@ -43,9 +43,20 @@ fn errno<T>(result: Result<T, Error>) -> Result<T, i32> {
     result.map_err(|error| error.errno)
 }
 
+/// An account takes all that it may.
+fn fill(account: &Account) {
+    for bytes in (0..=20).rev().map(|bit| 1 << bit) {
+        while account.take(bytes).is_ok() {}
+    }
+}
+
 impl World {
     fn new() -> World {
-        World { shard: Shard::new(0), directory: Directory::new(2, SHARE), kernel: Kernel::of_honest_peers() }
+        World {
+            shard: Shard::new(0),
+            directory: Directory::new(2, 2 * SHARE),
+            kernel: Kernel::of_honest_peers(),
+        }
     }
 
     fn open(&mut self, caller: Caller) -> Result<Arc<Session<Memory>>, i32> {
@@ -56,7 +67,7 @@ impl World {
 
     fn close(&mut self, session: Arc<Session<Memory>>) {
         self.directory.end(session.id());
-        self.shard.client_closed(session.id());
+        self.shard.client_closed(session.id(), &mut self.kernel);
     }
 
     fn attach(&mut self, caller: Caller) -> Result<DriverId, i32> {
@@ -172,7 +183,7 @@ fn r55_a_client_pays_for_sources_of_its_own() {
     assert_eq!(world.used(provider(2)), drivers);
     // It is the process's, whichever session wants it.
     let account = session.account().clone();
-    account.take(SHARE - account.used()).unwrap();
+    fill(&account);
     assert_eq!(world.open(application(7)).map(drop), Err(ENOMEM));
     assert_eq!(world.create(driver, Some(&session)).map(drop), Err(ENOMEM));
     assert_eq!(world.attach(application(7)), Err(ENOMEM));
@@ -198,7 +209,7 @@ fn r55_a_client_pays_for_queues_and_notes() {
     let memory = world.directory.queue(id, 0).unwrap();
     let add = |world: &mut World, slot| {
         let (filters, view) = (Filters::READ, View::Kevent);
-        let change = Change::Add { source, bank: 0, slot, generation: 1, filters, view };
+        let change = Change::Add { source, bank: 0, slot, generation: 1, filters, view, exclusive: false };
         let (_, failures) = world.shard.change(id, 0, &memory, 1, &[change], &mut world.kernel).unwrap();
         failures.first().map_or(Ok(()), |failure| Err(failure.errno as i32))
     };
@@ -207,19 +218,20 @@ fn r55_a_client_pays_for_queues_and_notes() {
     }
     assert_eq!(world.used(application(7)), with_queue + 3 * cost::NOTE);
     let account = session.account().clone();
-    account.take(SHARE - account.used() - cost::NOTE).unwrap();
+    fill(&account);
+    account.give_back(cost::NOTE);
     assert_eq!((add(&mut world, 3), add(&mut world, 4)), (Ok(()), Err(ENOMEM)));
     assert_eq!(world.queue(&session, 1), Err(ENOMEM));
     let used = world.used(application(7));
     world.directory.close_queue(id, 0).unwrap();
     drop(memory);
-    world.shard.close_queue(id, 0).unwrap();
+    world.shard.close_queue(id, 0, &mut world.kernel).unwrap();
     assert_eq!(world.used(application(7)), used - 4 * cost::NOTE - (with_queue - before));
 }
 
 #[test]
 fn r55_lobbies_are_made_once_for_a_process_and_go_with_it() {
-    let mut directory = Directory::<Memory>::new(3, SHARE);
+    let mut directory = Directory::<Memory>::new(3, 2 * SHARE);
     let caller = application(7);
     let mut made = 0;
     let mut lobby = |directory: &mut Directory<Memory>, caller, shard| {

@@ -8,7 +8,7 @@ use event_protocol::activation::BankLayout;
 use event_protocol::badge::{Badge, ClientId};
 use event_protocol::control::client::{Reply, Request};
 use rt::ipc::{Arrivals, Transfer, decode};
-use rt::sys::{Memory, Notification, Object, close};
+use rt::sys::{AnyHandle, Memory, Notification, Object, close};
 
 use crate::memory::Pages;
 use crate::request::{Answer, rights};
@@ -44,13 +44,13 @@ impl ShardThread {
             }
             Request::CloseQueue { queue } => {
                 self.setup.directory.lock().close_queue(client, queue)?;
-                self.shard.close_queue(client, queue)?;
+                self.shard.close_queue(client, queue, &mut self.world)?;
                 Reply::Done
             }
             Request::Meet { shard } => return self.meet(client, shard),
             Request::Adopt => return self.adopt(client, arrivals.badge(0)?),
             Request::Release { source } => {
-                self.shard.release(client, source)?;
+                self.shard.release(client, source, &mut self.world)?;
                 Reply::Done
             }
             Request::Change { queue, failures_allowed, changes } => {
@@ -60,7 +60,16 @@ impl ShardThread {
                     self.shard.change(client, queue, &memory, failures_allowed, &changes, world)?;
                 Reply::Changed { processed, failures }
             }
+            Request::HandBack { queue } => {
+                self.shard.hand_back(client, queue, &mut self.world)?;
+                Reply::Done
+            }
             Request::Stats => Reply::Stats(self.shard.stats()),
+            Request::Reopen { source } => {
+                let descriptor = self.shard.reopen(client, source)?;
+                let descriptor = Transfer::moved(AnyHandle::from_handle(descriptor));
+                return Ok(Answer::document(&Reply::Done)?.with(vec![descriptor]));
+            }
         };
         Answer::document(&reply)
     }

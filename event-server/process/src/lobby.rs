@@ -4,12 +4,13 @@ use abi::Rights;
 use abi::error::{EINVAL, EPROTONOSUPPORT, Error, Result};
 use alloc::vec;
 use event_core::shard::Name;
+use event_protocol::badge::Badge;
 use event_protocol::changed::memory_size;
 use event_protocol::control::VERSION;
 use event_protocol::control::lobby::{Reply, Request};
 use event_protocol::park::SESSION_SIZE;
 use init_protocol::caller::Caller;
-use rt::ipc::{Arrivals, Transfer, decode};
+use rt::ipc::{Arrivals, Arrived, Transfer, decode};
 use rt::sys::{Memory, Object};
 
 use crate::memory::Pages;
@@ -33,7 +34,20 @@ impl ShardThread {
                 let name = Name::try_from(name.as_str()).map_err(|_| Error::new(EINVAL))?;
                 let memory: Memory = arrivals.object(0)?;
                 let account = self.setup.directory.lock().account(caller);
+                let lineage = match arrivals.take(1) {
+                    None => None,
+                    Some(Arrived::Badge(badge)) => match Badge::decode(badge) {
+                        Badge::Lineage(lineage) => Some(lineage),
+                        _ => return Err(Error::new(EINVAL)),
+                    },
+                    Some(Arrived::Handle(..)) => return Err(Error::new(EINVAL)),
+                };
                 let driver = self.shard.attach(account, name, Pages::map(&memory, size)?, filters, cells)?;
+                if let Some(lineage) = lineage {
+                    self.shard
+                        .follow(driver, lineage)
+                        .inspect_err(|_| self.shard.driver_closed(driver, &mut self.world))?;
+                }
                 let doorbell_bits = 1 << driver.index();
                 let handles = || -> Result<_> {
                     let session = self.setup.handle(self.number, driver.0)?;
@@ -47,6 +61,10 @@ impl ShardThread {
                 Ok(Answer::document(&reply)?.with(handles))
             }
             Request::Stats => Answer::document(&Reply::Stats(self.shard.stats())),
+            Request::Home => match Badge::decode(arrivals.badge(0)?) {
+                Badge::Lineage(lineage) => Answer::document(&Reply::Home { shard: lineage.shard() }),
+                _ => Err(Error::new(EINVAL)),
+            },
         }
     }
 

@@ -6,7 +6,7 @@ use abi::limits::MAX_CPUS;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::control::SERVICE;
-use event_protocol::control::limits::{LEAST_PROCESSES, MAX_SHARDS};
+use event_protocol::control::limits::MAX_SHARDS;
 use rt::sys::{Endpoint, Notification, Object, Process};
 use rt::thread::Builder;
 
@@ -38,8 +38,8 @@ fn run(start: &rt::Start) -> Result<abi::error::Error> {
         ends.push((endpoint, doorbell));
     }
     let own = Process::from_handle(start.process());
-    let share = own.status()?.quota_limit / LEAST_PROCESSES;
-    let setup = Arc::new(Setup::new(gates, own.into_handle(), share));
+    let quota = own.status()?.quota_limit;
+    let setup = Arc::new(Setup::new(gates, own.into_handle(), quota));
     rt::init::register_knowing_callers(SERVICE, &setup.gates[0].endpoint)?;
     let mut first = None;
     for (shard, (endpoint, doorbell)) in ends.into_iter().enumerate() {
@@ -56,7 +56,7 @@ fn run(start: &rt::Start) -> Result<abi::error::Error> {
         })?);
     }
     rt::sys::set_affinity(1)?;
-    rt::log!("event: {shards} shards");
+    rt::log!("event: {shards} shard{}", if shards == 1 { "" } else { "s" });
     match first {
         Some(thread) => Ok(thread.run()),
         None => Err(abi::error::Error::new(abi::error::EINVAL)),

@@ -52,7 +52,7 @@ impl ShardThread {
             (Badge::Lobby(caller), label::LOBBY) => self.lobby(caller, bytes, arrivals),
             (Badge::Client(client), label::CLIENT) => self.client(client, bytes, arrivals),
             (Badge::Driver(driver), label::DRIVER) => self.driver(driver, bytes, arrivals),
-            (Badge::Ticket(_) | Badge::Source(_), _) => Err(Error::new(EACCES)),
+            (Badge::Ticket(_) | Badge::Source(_) | Badge::Lineage(_), _) => Err(Error::new(EACCES)),
             _ => Err(Error::new(EBADF)),
         };
         match answer {

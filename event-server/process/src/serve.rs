@@ -6,7 +6,6 @@
 //! Nothing on that way allocates, logs or decodes.
 
 use abi::error::{ETIMEDOUT, Error, Result};
-use abi::limits::FOREVER;
 use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, Message};
 use abi::{Handle, Tag};
 use alloc::sync::Arc;
@@ -59,7 +58,7 @@ impl ShardThread {
             return error;
         }
         // No request brings more; set once, since a shard calls nobody.
-        set_accept(1);
+        set_accept(2);
         let error = self.serve();
         self.world.trace.print();
         error
@@ -74,8 +73,11 @@ impl ShardThread {
                     next = self.hear(&received);
                     continue;
                 }
-                // There is unfinished work, and nobody else to hear first.
-                Err(error) if error.errno == ETIMEDOUT => 0,
+                // There is unfinished work, and nobody else to hear first; or a waiter did not come back in time.
+                Err(error) if error.errno == ETIMEDOUT => {
+                    self.shard.expired(&mut self.world);
+                    0
+                }
                 Err(error) => match self.recover(next, error) {
                     Ok(()) => {
                         next = Next::Receive;
@@ -93,7 +95,7 @@ impl ShardThread {
 
     #[inline]
     fn receive(&mut self, next: Next) -> Result<Received> {
-        let deadline = if self.unfinished == 0 { FOREVER } else { 0 };
+        let deadline = if self.unfinished == 0 { self.shard.deadline() } else { 0 };
         match next {
             Next::Receive => self.endpoint.recv(deadline),
             Next::Wake(waiter) => raw::signal_and_wait(waiter, CHOSEN, self.endpoint.handle(), deadline),
@@ -150,11 +152,12 @@ impl ShardThread {
         match Badge::decode(badge) {
             Badge::Client(client) => {
                 self.setup.end_client(client);
-                self.shard.client_closed(client);
+                self.shard.client_closed(client, &mut self.world);
             }
             Badge::Driver(driver) => self.shard.driver_closed(driver, &mut self.world),
             Badge::Source(source) => self.shard.watch_closed(source, &mut self.world),
             Badge::Lobby(caller) => self.setup.process_ended(caller),
+            Badge::Lineage(lineage) => self.shard.lineage_closed(lineage, &mut self.world),
             Badge::Ticket(_) => {}
         }
     }

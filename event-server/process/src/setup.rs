@@ -35,9 +35,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A server without clients, which remembers so many bytes for one process at most.
-    pub fn new(gates: Vec<Gate>, process: Handle, share: u64) -> Setup {
-        let directory = Mutex::new(Directory::new(gates.len() as u32, share));
+    /// A server without clients, with such a quota.
+    pub fn new(gates: Vec<Gate>, process: Handle, quota: u64) -> Setup {
+        let directory = Mutex::new(Directory::new(gates.len() as u32, quota));
         Setup { gates, directory, process }
     }
 

@@ -3,6 +3,7 @@
 use abi::error::Result;
 use abi::memory::PAGE;
 use abi::{Handle, Rights};
+use core::sync::atomic::Ordering;
 use event_core::host::{Host, Peer};
 use event_protocol::fault::Fault;
 use rt::sys::{Memory, Object, close, signal};
@@ -45,6 +46,27 @@ impl Host for World {
     fn close(&mut self, handle: Handle) {
         // The shard's own handle: there is nothing to refuse.
         let _ = close(handle);
+    }
+
+    fn cpu(&self) -> u32 {
+        rt::clock::cpu() as u32
+    }
+
+    fn cpus(&self) -> u32 {
+        rt::clock::cpu_count() as u32
+    }
+
+    fn is_idle(&self, cpu: u32) -> bool {
+        // What a client says of its CPU may be any number.
+        rt::hints().cpus.get(cpu as usize).is_some_and(|hint| hint.idle.load(Ordering::Relaxed) == 1)
+    }
+
+    fn is_quiet(&self) -> bool {
+        rt::clock::cpu_hint().queue_length.load(Ordering::Relaxed) <= 1
+    }
+
+    fn now(&self) -> u64 {
+        rt::clock::now_ns()
     }
 
     #[inline]

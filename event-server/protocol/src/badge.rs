@@ -19,6 +19,8 @@ pub enum Badge {
     Driver(DriverId),
     /// The right to be told about a source (a *watch handle*).
     Source(SourceId),
+    /// The right to go on with what a driver left.
+    Lineage(LineageId),
 }
 
 /// Highest index in a badge.
@@ -85,6 +87,11 @@ id! {
     SourceId, 3
 }
 
+id! {
+    /// The drivers that follow one another in one place, of which one is alive at most; its shard is theirs.
+    LineageId, 5
+}
+
 /// A client's ticket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(transparent)]
@@ -127,6 +134,7 @@ impl Badge {
             1 => Badge::Client(ClientId(badge)),
             2 => Badge::Driver(DriverId(badge)),
             3 => Badge::Source(SourceId(badge)),
+            5 => Badge::Lineage(LineageId(badge)),
             TICKET => Badge::Ticket(TicketId(badge)),
             _ => Badge::Lobby(Caller::of(badge)),
         }

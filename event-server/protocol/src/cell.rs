@@ -32,7 +32,7 @@ pub struct Cell {
     generation: AtomicU32,
     interest: AtomicU32,
     pub(crate) queued: AtomicU32,
-    reserved: [u32; 2],
+    kept: AtomicU64,
 }
 
 #[cfg(not(loom))]
@@ -41,7 +41,7 @@ const _: () = assert!(size_of::<Cell>() == CELL_SIZE);
 /// For the test of the document.
 #[cfg(all(test, not(loom)))]
 pub(crate) fn fields() -> Vec<crate::document::Field> {
-    crate::document::fields!(Cell: read, write, activity, occurrences, note_bits, note_data, error, generation, interest, queued, reserved)
+    crate::document::fields!(Cell: read, write, activity, occurrences, note_bits, note_data, error, generation, interest, queued, kept)
 }
 
 /// A direction of a source.
@@ -113,6 +113,18 @@ impl Cell {
         Filters::from_bits_truncate(self.interest.load(Ordering::Acquire))
     }
 
+    /// What the driver keeps of a durable source for who is started in its place.
+    #[inline]
+    pub fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Acquire)
+    }
+
+    /// Whether the driver of a durable source is gone and may come back.
+    #[inline]
+    pub fn is_away(&self) -> bool {
+        self.level(Direction::Read).flags.contains(LevelFlags::AWAY)
+    }
+
     /// Whether the last watch handle is closed: nobody can be told any more, and the driver may destroy the source.
     #[inline]
     pub fn is_abandoned(&self) -> bool {
@@ -166,6 +178,13 @@ impl Cell {
         self.note_bits.fetch_or(bits, Ordering::AcqRel);
     }
 
+    /// Keeps a word for who is started in the driver's place, should it die. One word: whatever instruction it dies at, it is the
+    /// old one or the new one. To be done before the reply that lets anybody know what it says.
+    #[inline]
+    pub fn keep(&self, word: u64) {
+        self.kept.store(word, Ordering::Release);
+    }
+
     /// Sets the errno that [`LevelFlags::ERROR`] or [`LevelFlags::EOF`] stands for; 0 for none. To be set before the level.
     pub fn set_error(&self, errno: u32) {
         self.error.store(errno, Ordering::Release);
@@ -176,7 +195,7 @@ impl Cell {
 impl Cell {
     /// Makes the cell that of a new source.
     pub fn begin(&self, generation: u32) {
-        for word in [&self.read, &self.write, &self.activity, &self.occurrences] {
+        for word in [&self.read, &self.write, &self.activity, &self.occurrences, &self.kept] {
             word.store(0, Ordering::Relaxed);
         }
         for word in [&self.note_bits, &self.note_data, &self.error, &self.interest, &self.queued] {
@@ -217,10 +236,24 @@ impl Cell {
     pub fn end(&self, errno: u32) {
         self.error.store(errno, Ordering::Relaxed);
         for direction in [Direction::Read, Direction::Write] {
-            let level = self.level(direction).with(LevelFlags::EOF.union(LevelFlags::GONE));
+            let Level { amount, flags } = self.level(direction);
+            let flags = flags.difference(LevelFlags::AWAY);
+            let level = Level { amount, flags }.with(LevelFlags::EOF.union(LevelFlags::GONE));
             self.level_word(direction).store(level.pack(), Ordering::Release);
         }
         self.arrive_in([true; 2]);
+    }
+
+    /// The source's driver is gone, and may come back: nothing is ready, and nothing is said to be over. What has arrived and
+    /// was counted stays as it is. Returns the levels of reading and writing that were there.
+    pub fn leave(&self) -> [Level; 2] {
+        let before = [Direction::Read, Direction::Write].map(|direction| self.level(direction));
+        self.error.store(0, Ordering::Relaxed);
+        let away = Level::new(0).with(LevelFlags::AWAY).pack();
+        for direction in [Direction::Read, Direction::Write] {
+            self.level_word(direction).store(away, Ordering::Release);
+        }
+        before
     }
 
     /// Takes the cell off the changed ring: what is published from here on is told again.

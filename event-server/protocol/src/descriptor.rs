@@ -88,6 +88,9 @@ pub mod words {
 
 /// Flag of all requests: EAGAIN where it would have to wait.
 pub const NONBLOCK: u64 = 1;
+/// Flag of an open, beside the `O_*`: the descriptor survives its driver's restart. A value that is none of theirs, nor of the
+/// permissions that come with `O_CREAT`.
+pub const DURABLE: u64 = 0x1000;
 /// Offset of READ and WRITE: where the open file stands.
 pub const CURRENT: u64 = u64::MAX;
 /// Bytes in one READ or WRITE.

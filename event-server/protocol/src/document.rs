@@ -1,6 +1,6 @@
 //! What docs/filter-protocol.md says is what the code does: the tables of the document against it.
 
-use crate::badge::{Badge, ClientId, DriverId, GENERATION_MAX, INDEX_MAX, SourceId, TicketId};
+use crate::badge::{Badge, ClientId, DriverId, GENERATION_MAX, INDEX_MAX, LineageId, SourceId, TicketId};
 use crate::cell::{CELL_SIZE, CELLS_PER_PAGE, Cell};
 use crate::changed::{ChangedHeader, ENTRIES_OFFSET, memory_size};
 use crate::control::{self, VERSION, driver, limits, lobby};
@@ -129,6 +129,7 @@ fn ids_are_as_documented() {
         ("driver session", kind(DriverId::new(0, 0, 1).0)),
         ("watch handle", kind(id.0)),
         ("ticket", kind(TicketId::new(0, ClientId::new(0, 0, 1)).0)),
+        ("lineage", kind(LineageId::new(0, 0, 1).0)),
     ];
     assert_eq!(told, known.map(|(name, kind)| (name.to_owned(), kind)));
     let caller = Caller { pid: 5, provider: true };
@@ -172,10 +173,12 @@ fn labels_and_limits_are_as_documented() {
         ("DRIVERS_OF_MANIFEST", limits::DRIVERS_OF_MANIFEST as u64),
         ("MAX_NAME", limits::MAX_NAME as u64),
         ("MAX_SOURCES", limits::MAX_SOURCES.into()),
+        ("MAX_KEPT", limits::MAX_KEPT as u64),
         ("MAX_BYTES", limits::MAX_BYTES as u64),
     ];
     assert_eq!(table("### Limits", ["limit", "value"]), owned(&known));
     assert_eq!((descriptor::NONBLOCK, descriptor::CURRENT), (1, u64::MAX));
+    assert!(TEXT.contains(&format!("Flag {:#x} (`DURABLE`)", descriptor::DURABLE)));
     assert!(TEXT.contains(&format!("the specification, version {VERSION}.")));
     assert!(TEXT.contains(&format!("`VERSION` is {VERSION}.")));
 }
@@ -217,28 +220,40 @@ fn encodings_are_as_documented() {
     let variant = |document: Vec<u8>| u64::from(document[0]);
     let source = SourceId::new(0, 0, 1);
     let create = driver::Request::CreateSource { filters, shared: true, low_water: (1, 1) };
+    let kept = vec![8, 9];
+    let durable = driver::Request::CreateDurable { filters, shared: true, low_water: (1, 1), kept };
+    let of = |request: &driver::Request| u64::from(postcard::to_allocvec(request).unwrap()[0]);
     let known = [
         ("lobby Shard", variant(postcard::to_allocvec(&lobby::Request::Shard { shard: 0 }).unwrap())),
         ("lobby Attach", variant(postcard::to_allocvec(&attach).unwrap())),
+        ("lobby Home", variant(postcard::to_allocvec(&lobby::Request::Home).unwrap())),
         ("driver CreateSource", variant(postcard::to_allocvec(&create).unwrap())),
         (
             "driver DestroySource",
             variant(postcard::to_allocvec(&driver::Request::DestroySource { source, errno: 0 }).unwrap()),
         ),
+        ("driver CreateDurable", of(&durable)),
+        ("driver Bequeath", of(&driver::Request::Bequeath)),
+        ("driver Orphans", of(&driver::Request::Orphans { after: None })),
+        ("driver Claim", of(&driver::Request::Claim { source })),
+        ("driver Settled", of(&driver::Request::Settled)),
     ];
     let owned = |known: &[(&str, u64)]| {
         known.iter().map(|&(name, value)| (name.to_owned(), value)).collect::<Vec<_>>()
     };
+    assert_eq!(bytes(&postcard::to_allocvec(&durable).unwrap()), "02 03 01 01 01 02 08 09");
     assert_eq!(table("## Messages of the event server", ["request", "variant"]), owned(&known));
     let attached = lobby::Reply::Attached { driver: DriverId::new(0, 0, 1), shard: 0, doorbell_bits: 1 };
     let known = [
         ("lobby Shard", variant(postcard::to_allocvec(&lobby::Reply::Shard { shards: 1 }).unwrap())),
         ("lobby Attached", variant(postcard::to_allocvec(&attached).unwrap())),
+        ("lobby Home", variant(postcard::to_allocvec(&lobby::Reply::Home { shard: 0 }).unwrap())),
         (
             "driver Created",
             variant(postcard::to_allocvec(&driver::Reply::Created { source, page: 0, cell: 0 }).unwrap()),
         ),
         ("driver Done", variant(postcard::to_allocvec(&driver::Reply::Done).unwrap())),
+        ("driver Orphans", variant(postcard::to_allocvec(&driver::Reply::Orphans(vec![])).unwrap())),
     ];
     assert_eq!(table("## Messages of the event server", ["reply", "variant"]), owned(&known));
     // Fields in their order: the document has no names in it.

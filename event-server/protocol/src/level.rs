@@ -18,6 +18,9 @@ bitflags! {
         const GONE = 1 << 4;
         /// The amount is a signed distance, as of a regular file, and any but 0 is ready (R23).
         const SIGNED = 1 << 5;
+        /// The driver of a durable source is gone and may come back. Set by the server; the next level of a driver's has it no
+        /// longer.
+        const AWAY = 1 << 6;
     }
 }
 
@@ -107,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_word_keeps_what_fits(amount in AMOUNT_MIN..=AMOUNT_MAX, bits in 0u16..64) {
+        fn a_word_keeps_what_fits(amount in AMOUNT_MIN..=AMOUNT_MAX, bits in 0u16..128) {
             let level = Level { amount, flags: LevelFlags::from_bits_truncate(bits) };
             prop_assert_eq!(Level::unpack(level.pack()), level);
         }

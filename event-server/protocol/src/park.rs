@@ -37,7 +37,9 @@ const CHOSEN: u32 = 2;
 pub struct Waiter {
     state: AtomicU32,
     cpu: AtomicU32,
-    reserved: [u32; 14],
+    /// How often it was announced: tells one wait from a later one.
+    turn: AtomicU32,
+    reserved: [u32; 13],
 }
 
 #[cfg(not(loom))]
@@ -61,6 +63,7 @@ impl Waiter {
     #[inline]
     pub fn announce(&self, parked: &Parked, number: u32, cpu: u32) {
         self.cpu.store(cpu, Ordering::Relaxed);
+        self.turn.store(self.turn.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.state.store(PARKED, Ordering::Release);
         parked.add(number);
         fence(Ordering::SeqCst);
@@ -70,6 +73,11 @@ impl Waiter {
     #[inline]
     pub fn is_chosen(&self) -> bool {
         self.state.load(Ordering::Acquire) == CHOSEN
+    }
+
+    /// Whether it is announced, and nobody has chosen it yet.
+    pub fn is_parked(&self) -> bool {
+        self.state.load(Ordering::Acquire) == PARKED
     }
 
     /// Client: ends the wait, whatever ended it.
@@ -91,6 +99,16 @@ impl Waiter {
         self.cpu.load(Ordering::Relaxed)
     }
 
+    /// Which wait of this record it is.
+    pub fn turn(&self) -> u32 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was chosen in this wait, and has not come back.
+    pub fn still_owes(&self, turn: u32) -> bool {
+        self.is_chosen() && self.turn() == turn
+    }
+
     /// Chooses this one if it is parked; true for the one who must signal it.
     #[inline]
     pub fn try_choose(&self) -> bool {
@@ -102,4 +120,11 @@ impl Waiter {
 #[inline]
 pub fn choose(parked: &Parked, waiters: &[Waiter], last: u32) -> Option<u32> {
     parked.find(last, |number| waiters.get(number as usize).is_some_and(Waiter::try_choose))
+}
+
+/// The same of those on CPUs that `fits` likes.
+pub fn choose_on(parked: &Parked, waiters: &[Waiter], last: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    parked.find(last, |number| {
+        waiters.get(number as usize).is_some_and(|waiter| fits(waiter.cpu()) && waiter.try_choose())
+    })
 }

@@ -205,6 +205,12 @@ impl Slot {
         self.generation.store(generation, Ordering::Release);
     }
 
+    /// The note is exclusive: it stays on the client's list whether true or not, so that whoever looks sees it, and the shard,
+    /// which finds it queued, wakes one of those who sleep for it instead of telling each. After [`Slot::begin`].
+    pub fn keep(&self) {
+        self.queued.store(1, Ordering::Release);
+    }
+
     /// The note is deleted: entries with its generation are nobody's. To be done before the server is told.
     pub fn retire(&self) {
         self.control.store(0, Ordering::Relaxed);

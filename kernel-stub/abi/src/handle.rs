@@ -69,7 +69,8 @@ pub struct HandleInfo {
     pub rights: u32,
     /// Badge of an endpoint or notification handle, 0 for none.
     pub badge: u64,
-    /// Memory: size in bytes. Process, thread: its id in the kernel's log. Otherwise 0.
+    /// Memory: size in bytes. Process, thread: its id in the kernel's log. Endpoint: 1 when nobody will ever receive from it any more.
+    /// Otherwise 0.
     pub detail: u64,
 }
 

@@ -26,6 +26,8 @@ pub enum Waits {
     Notification = 3,
     /// A futex, or the end of a sleep.
     Futex = 4,
+    /// Its turn: it would run, and better threads than it have its CPU.
+    Turn = 5,
 }
 
 /// What [`SYS_PROCESS_STATUS`](crate::number::SYS_PROCESS_STATUS) tells.

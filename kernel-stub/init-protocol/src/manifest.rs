@@ -143,6 +143,10 @@ pub struct Entry {
     /// What to do when it fails: a fault, or an end with a status other than 0.
     #[serde(default)]
     pub restart: Restart,
+    /// Milliseconds in which its loop must come round when it is asked, or it hangs and is ended; 0: it is not watched. What
+    /// better threads take from it does not count.
+    #[serde(default)]
+    pub watchdog_ms: u32,
     /// Its end (after all restarts) powers the machine off with its status.
     #[serde(default)]
     pub essential: bool,

@@ -112,7 +112,21 @@ pub enum Request {
     /// → [`Reply::Happened`]: the next events, oldest first, up to [`HAPPENED`](crate::limits::HAPPENED); none when there
     /// is no more. `EPERM`: the caller is no observer (any more).
     Happened,
+    /// Keep a handle for the process that is started in the caller's place when the caller has failed: slot 0, with `DUPLICATE`
+    /// and `TRANSFER`. That one finds it as [`KEPT`], and so do those after it; a second one takes its place. Closed when the
+    /// program is not started again. `EPERM` unless the caller is a server or driver of the manifest itself that is started
+    /// again when it fails. → [`Reply::Done`].
+    Keep,
+    /// Be watched, so as to be ended if it hangs: → [`Reply::Done`]. Slot 0: a notification with `WRITE` and, to say which bits, a
+    /// badge; when it is signalled the program is to ask [`Alive`](Request::Alive) from its loop. `EPERM` unless the caller is the
+    /// program of a manifest entry with `watchdog_ms` itself.
+    Watched,
+    /// The loop has come round: → [`Reply::Done`]. `EPERM`: the caller is not watched.
+    Alive,
 }
+
+/// Name of the handle that was [kept](Request::Keep) for a program.
+pub const KEPT: &str = "kept";
 
 /// What an observer is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -216,6 +230,8 @@ pub struct Counters {
     pub unstarted: u64,
     /// Programs started again after a failure.
     pub restarted: u64,
+    /// Programs ended because they hung.
+    pub hung: u64,
     /// Processes in the table now, ended ones whose parent has not been told included.
     pub processes: u64,
     /// Requests that wait now.

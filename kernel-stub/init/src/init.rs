@@ -1,6 +1,6 @@
 //! The state of init, and what ends and time do to it.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use abi::{
     error::{ECHILD, ENODEV, Error},
@@ -22,6 +22,7 @@ use crate::{
     processes::{INIT, Processes},
     services::Services,
     waiting::{For, Waiting},
+    watchdog::{HUNG, Hung, Watchdog},
 };
 
 /// Status of a machine whose essential program could not be started, or that has nothing to run.
@@ -75,6 +76,9 @@ pub struct Init<S: System> {
     pub(crate) power: Power<S::Handle>,
     pub(crate) observing: Observing<S::Handle>,
     pub(crate) giving: Giving<S::Handle>,
+    pub(crate) watchdog: Watchdog<S::Handle>,
+    /// What programs keep for the next in their place.
+    pub(crate) kept: BTreeMap<usize, S::Handle>,
     pub(crate) counters: Counters,
     /// Whether the manifest has nothing to run for.
     is_pointless: bool,
@@ -105,6 +109,8 @@ impl<S: System> Init<S> {
             power: Power::new(),
             observing: Observing::new(),
             giving: Giving::new(),
+            watchdog: Watchdog::new(),
+            kept: BTreeMap::new(),
             counters: Counters::default(),
             is_pointless,
         }
@@ -129,11 +135,12 @@ impl<S: System> Init<S> {
             State::Resting(until) => Some(until),
             _ => None,
         });
-        restarts.min().unwrap_or(FOREVER)
+        restarts.chain(self.watchdog.deadline()).min().unwrap_or(FOREVER)
     }
 
     /// Does what is due. To be called after the [`deadline`](Init::deadline); too early is no harm.
     pub fn tick(&mut self) {
+        self.look_after_loops();
         let now = self.system.now();
         for index in 0..self.entries.len() {
             if matches!(self.entries[index].state, State::Resting(until) if until <= now) {
@@ -142,6 +149,22 @@ impl<S: System> Init<S> {
             }
         }
         self.settle();
+    }
+
+    fn look_after_loops(&mut self) {
+        let Init { system, processes, watchdog, counters, .. } = self;
+        let doing = |system: &mut S, pid| Some(system.doing(processes.get(pid)?.alive()?));
+        while let Some(Hung { pid, silent_ms, doing: what }) = watchdog.look(system, doing) {
+            let Some(record) = processes.get(pid) else { continue };
+            system.log(format_args!(
+                "{} (pid {pid}) hangs: it was asked {silent_ms} ms ago and has not come round; {what}",
+                record.name
+            ));
+            counters.hung += 1;
+            if let Some(process) = record.alive() {
+                system.kill(process, HUNG);
+            }
+        }
     }
 
     /// Processes whose [`exit_bits`](crate::system::Plan::exit_bits) are among these may have ended.
@@ -181,6 +204,7 @@ impl<S: System> Init<S> {
         self.services.withdraw(pid);
         self.waiting.forget(pid);
         self.power.forget(pid);
+        self.watchdog.forget(pid);
         self.end_children(pid);
         let Some(record) = self.processes.get(pid) else { return };
         let (parent, program, cost, started) = (record.parent, record.program, record.cost, record.started);
@@ -288,6 +312,8 @@ impl<S: System> Init<S> {
     /// A program is not started again. Whoever waits for its services waits in vain.
     pub(crate) fn over(&mut self, index: usize, status: u8) {
         self.entries[index].state = State::Over;
+        // Before anybody is told: what others hold for it in vain ends with this.
+        self.kept.remove(&index);
         for service in self.services.of(index).collect::<Vec<_>>() {
             for (_, token) in self.waiting.take(For::Service(service)) {
                 let _ = self.system.reply(token, Err(Error::new(ENODEV)));

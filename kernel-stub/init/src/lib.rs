@@ -29,6 +29,7 @@ mod services;
 mod spawning;
 pub mod system;
 mod waiting;
+pub mod watchdog;
 
 pub use init::Init;
 pub use system::System;

@@ -17,7 +17,7 @@ use init::{
 use init_protocol::manifest::{Device, Irq};
 use rt::sys::{AnyHandle, Endpoint, Hardware, Memory, Notification, Object, Process, Quota, Thread};
 
-use crate::{layout, window};
+use crate::{layout, machine::Started, window};
 
 /// Status of a process that was not finished.
 const UNFINISHED: i64 = -1;
@@ -67,9 +67,10 @@ impl Loader<'_> {
         image: &Image<'_>,
         plan: &Plan<'_>,
         handles: Vec<(String, AnyHandle)>,
-    ) -> core::result::Result<Process, Failure> {
+    ) -> core::result::Result<Started, Failure> {
         let quota = Quota { bytes: plan.quota, priority: plan.priority };
         let mut unfinished = Unfinished(Some(Process::create(quota).step("process")?));
+        let mut first = None;
         if let Some(process) = &unfinished.0 {
             for segment in image.segments() {
                 load(process, &segment).step("memory for a segment")?;
@@ -77,8 +78,12 @@ impl Loader<'_> {
             let thread = self.furnish(process, image.entry(), plan, handles)?;
             self.ends.watch_exit(process, plan.exit_bits).step("exit watch")?;
             thread.start().step("start of its thread")?;
+            first = Some(thread);
         }
-        unfinished.0.take().ok_or(Failure::NoFile)
+        match (unfinished.0.take(), first) {
+            (Some(process), Some(first)) => Ok(Started { process, first }),
+            _ => Err(Failure::NoFile),
+        }
     }
 
     /// Gives handles, stack and start page; the thread is suspended.

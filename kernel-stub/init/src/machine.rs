@@ -5,12 +5,14 @@ use core::fmt;
 
 use abi::{
     Rights,
-    error::{EINVAL, ENOMEM, Error, Result},
+    error::{EINVAL, ENOMEM, EPERM, Error, Result},
     handle::Kind,
+    status::Waits,
 };
 use init::{
     System,
     system::{Failure, Plan},
+    watchdog::Doing,
 };
 use init_protocol::{
     caller::Caller,
@@ -19,7 +21,7 @@ use init_protocol::{
 };
 use rt::{
     ipc::{self, Transfer},
-    sys::{self, AnyHandle, Endpoint, Notification, Object, Process},
+    sys::{self, AnyHandle, Endpoint, Notification, Object, Process, Thread},
 };
 
 use crate::{archive::Files, layout, loader::Loader, off::Board};
@@ -30,6 +32,13 @@ pub struct Machine {
     pub endpoint: Endpoint,
     pub ends: Notification,
     pub board: Board,
+}
+
+/// A process that was started.
+pub struct Started {
+    pub process: Process,
+    /// Its first thread, in which its loop is.
+    pub first: Thread,
 }
 
 /// What a client may do with a service.
@@ -67,7 +76,7 @@ fn given(handle: AnyHandle) -> Transfer {
 }
 
 impl System for Machine {
-    type Process = Process;
+    type Process = Started;
     type Handle = AnyHandle;
 
     fn now(&self) -> u64 {
@@ -86,7 +95,7 @@ impl System for Machine {
         &mut self,
         plan: &Plan<'_>,
         handles: Vec<(String, AnyHandle)>,
-    ) -> core::result::Result<Process, Failure> {
+    ) -> core::result::Result<Started, Failure> {
         let image = self.files.program(plan.file)?;
         self.afford(plan.quota, image.memory() + layout::COST)?;
         let cpus = rt::hints().cpu_count.load(core::sync::atomic::Ordering::Relaxed);
@@ -99,18 +108,41 @@ impl System for Machine {
         loader.start(&image, plan, handles)
     }
 
-    fn kill(&mut self, process: &Process, status: i64) {
+    fn kill(&mut self, process: &Started, status: i64) {
         // Only an end that came before can be in the way, and that is as good.
-        let _ = process.kill(status);
+        let _ = process.process.kill(status);
     }
 
-    fn status(&mut self, process: &Process) -> Option<ExitStatus> {
-        ExitStatus::from_kernel(&process.status().ok()?)
+    fn status(&mut self, process: &Started) -> Option<ExitStatus> {
+        ExitStatus::from_kernel(&process.process.status().ok()?)
     }
 
-    fn share_process(&mut self, process: &Process, control: bool) -> Result<AnyHandle> {
+    fn doing(&mut self, process: &Started) -> Doing {
+        const RUNS: u64 = Waits::Not as u64;
+        const STARVES: u64 = Waits::Turn as u64;
+        const CALLS: u64 = Waits::Answer as u64;
+        const LISTENS: u64 = Waits::Message as u64;
+        match process.first.status().map(|status| status.waits) {
+            Ok(LISTENS) => Doing::Listens,
+            Ok(STARVES) => Doing::Starves,
+            Ok(RUNS) => Doing::Runs,
+            Ok(CALLS) => Doing::Calls,
+            // Without its first thread a program does not come round either.
+            _ => Doing::Waits,
+        }
+    }
+
+    fn share_process(&mut self, process: &Started, control: bool) -> Result<AnyHandle> {
         let rights = if control { WATCH | Rights::CONTROL } else { WATCH };
-        sys::duplicate(process.handle(), rights, 0).map(AnyHandle::from_handle)
+        sys::duplicate(process.process.handle(), rights, 0).map(AnyHandle::from_handle)
+    }
+
+    fn duplicate(&mut self, handle: &AnyHandle) -> Result<AnyHandle> {
+        let rights = Rights::from_bits_truncate(handle.info()?.rights);
+        match rights.contains(Rights::DUPLICATE | Rights::TRANSFER) {
+            true => handle.duplicate(),
+            false => Err(Error::new(EPERM)),
+        }
     }
 
     fn is_service(&mut self, handle: &AnyHandle) -> bool {

@@ -54,6 +54,14 @@ impl<H> Observing<H> {
         }
     }
 
+    /// Something will have happened by the time that the observer can ask: it is rung for before whoever is answered first could
+    /// tell it.
+    pub fn ring<S: System<Handle = H>>(&mut self, system: &mut S) {
+        if let Some(observer) = &self.0 {
+            system.signal(&observer.notification);
+        }
+    }
+
     /// The next events, if `pid` is the observer.
     pub fn take(&mut self, pid: u32) -> Option<Vec<Event>> {
         let observer = self.0.as_mut().filter(|observer| observer.pid == pid)?;

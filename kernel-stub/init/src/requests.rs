@@ -9,7 +9,7 @@ use init_protocol::{
     VERSION,
     caller::Caller,
     limits::{NAME, PATH},
-    manifest::Kind,
+    manifest::{Kind, Restart},
     request::{Event, Reply, Request},
 };
 
@@ -90,6 +90,10 @@ impl<S: System> Init<S> {
                 let events = self.observing.take(caller).ok_or(Error::new(EPERM))?;
                 Ok(Now(Reply::Happened(events), None))
             }
+            Request::Keep => self.keep(caller, handles),
+            Request::Watched => self.watched(caller, handles),
+            Request::Alive if self.watchdog.answered(caller) => Ok(Now(Reply::Done, None)),
+            Request::Alive => Err(Error::new(EPERM)),
         }
     }
 
@@ -189,6 +193,7 @@ impl<S: System> Init<S> {
             return Ok(Later);
         };
         let is_parent = record.parent == caller;
+        self.observing.ring(&mut self.system);
         let delivered = self.system.reply(token, Ok((Reply::Ended(status), None))).is_ok();
         if is_parent && delivered {
             self.forget(pid);
@@ -212,6 +217,8 @@ impl<S: System> Init<S> {
             return Ok(Later);
         };
         let reply = if pid == 0 { Reply::Child { pid: child, status } } else { Reply::Ended(status) };
+        // Who is answered knows that the child is forgotten.
+        self.observing.ring(&mut self.system);
         if self.system.reply(token, Ok((reply, None))).is_ok() {
             self.forget(child);
         }
@@ -259,6 +266,31 @@ impl<S: System> Init<S> {
             }
             _ => Err(Error::new(EPERM)),
         }
+    }
+
+    fn keep(&mut self, caller: u32, handles: Vec<S::Handle>) -> Result<Answer<S::Handle>> {
+        let program = self.program(caller).ok_or(Error::new(EPERM))?;
+        let entry = &self.entries[program].program.entry;
+        if entry.kind == Kind::Application || entry.restart == Restart::Never {
+            return Err(Error::new(EPERM));
+        }
+        let handle = handles.into_iter().next().ok_or(Error::new(EINVAL))?;
+        // One that could not be given on is better refused now.
+        drop(self.system.duplicate(&handle)?);
+        self.kept.insert(program, handle);
+        Ok(Now(Reply::Done, None))
+    }
+
+    fn watched(&mut self, caller: u32, handles: Vec<S::Handle>) -> Result<Answer<S::Handle>> {
+        let program = self.program(caller).ok_or(Error::new(EPERM))?;
+        let patience = self.entries[program].program.entry.watchdog_ms;
+        if patience == 0 {
+            return Err(Error::new(EPERM));
+        }
+        let bell = handles.into_iter().next().filter(|handle| self.system.is_signal(handle));
+        let now = self.system.now();
+        self.watchdog.watch(caller, bell.ok_or(Error::new(EINVAL))?, patience, now);
+        Ok(Now(Reply::Done, None))
     }
 
     fn on_power_off(&mut self, caller: u32, handles: Vec<S::Handle>) -> Result<Answer<S::Handle>> {

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use abi::error::{E2BIG, EAGAIN, EDQUOT, EINVAL, ENAMETOOLONG, EPERM, Error, Result};
 use init_protocol::{
     limits::{CHILDREN, LEAST_QUOTA, NAME, PATH},
-    request::{Reply, Spawn},
+    request::{KEPT, Reply, Spawn},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     check::{are_strings, is_name},
     init::{CANNOT_START, ENDED_WITH_PARENT, State},
     processes::{self, INIT, Processes, Record},
-    system::Plan,
+    system::{Failure, Plan},
 };
 
 impl<S: System> Init<S> {
@@ -49,7 +49,10 @@ impl<S: System> Init<S> {
             data: &[],
             exit_bits: Processes::<S::Process>::exit_bits(pid),
         };
-        match self.system.spawn(&plan, Vec::new()) {
+        let kept = self.kept.get(&index).map(|kept| self.system.duplicate(kept));
+        let kept = kept.transpose().map_err(|error| Failure::Refused { what: "handle", error });
+        let handles = kept.map(|kept| kept.map(|kept| (String::from(KEPT), kept)).into_iter().collect());
+        match handles.and_then(|handles| self.system.spawn(&plan, handles)) {
             Ok(process) => {
                 self.counters.started += 1;
                 let record = Record {

@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
+use crate::watchdog::Doing;
 use abi::error::{E2BIG, EIO, ENOENT, ENOEXEC, Error, Result};
 use image::{
     archive::{self, Damaged},
@@ -113,8 +114,12 @@ pub trait System {
     fn kill(&mut self, process: &Self::Process, status: i64);
     /// How a process ended, [`None`] while it lives.
     fn status(&mut self, process: &Self::Process) -> Option<ExitStatus>;
+    /// What the first thread of a process does at this moment.
+    fn doing(&mut self, process: &Self::Process) -> Doing;
     /// A handle of a process for somebody else: to watch it, or `control` it besides.
     fn share_process(&mut self, process: &Self::Process, control: bool) -> Result<Self::Handle>;
+    /// A second handle that can be given on as this one can: EPERM when it cannot.
+    fn duplicate(&mut self, handle: &Self::Handle) -> Result<Self::Handle>;
     /// Whether this is an endpoint that can be called and passed on.
     fn is_service(&mut self, handle: &Self::Handle) -> bool;
     /// What a client reaches a service through that wants to know who calls: that is its badge. It is to be shared, and

@@ -99,6 +99,25 @@ fn the_observer_is_signalled_before_anybody_is_answered() {
 }
 
 #[test]
+fn the_observer_is_signalled_before_a_parent_knows_that_its_child_is_forgotten() {
+    let (mut m, watcher, shell) = machine();
+    observe(&mut m, watcher).unwrap();
+    for which in [Request::Wait { pid: 0 }, Request::WaitChild { pid: 0, at_once: true }] {
+        let child = m.spawn(shell, "child").unwrap();
+        m.end(child, OK);
+        happened(&mut m, watcher);
+        m.world.0.borrow_mut().signalled.clear();
+        let which = match which {
+            Request::Wait { .. } => Request::Wait { pid: child },
+            other => other,
+        };
+        m.get(shell, which).unwrap();
+        assert!(m.world.0.borrow().signalled_before > 0);
+        assert_eq!(happened(&mut m, watcher), [Event::Forgotten { pid: child }]);
+    }
+}
+
+#[test]
 fn an_observer_that_does_not_ask_is_one_no_longer() {
     let (mut m, watcher, shell) = machine();
     observe(&mut m, watcher).unwrap();

@@ -426,6 +426,7 @@ fn counters_count() {
         faulted: 1,
         unstarted: 1,
         restarted: 0,
+        hung: 0,
         processes: 3,
         waiting: WAITING as u64,
     };

@@ -2,8 +2,11 @@
 
 mod world;
 
-use abi::{error::ENODEV, limits::FOREVER};
-use init::system::Failure;
+use abi::{
+    error::{EINVAL, ENODEV, EPERM},
+    limits::FOREVER,
+};
+use init::{system::Failure, watchdog::Doing};
 use init_protocol::{
     limits::DRAIN_MS,
     manifest::{Backoff, Entry, Kind, Restart},
@@ -152,7 +155,7 @@ fn who_waits_for_a_provider_that_is_given_up_hears_enodev() {
 
 #[test]
 fn the_essential_programs_status_is_the_machines() {
-    for (status, byte) in [(OK, 0), (BAD, 3), (ExitStatus::Exited(256), 1), (FAULT, 142)] {
+    for (status, byte) in [(OK, 0), (BAD, 3), (ExitStatus::Exited(256), 1), (FAULT, 139)] {
         let essential = Entry { essential: true, ..entry("app", Kind::Application) };
         let mut m = Machine::boot(vec![essential]);
         assert_eq!(m.world.0.borrow().off, None);
@@ -255,4 +258,144 @@ fn a_restarted_parents_children_do_not_stay() {
     let again = m.world.pid("shell").unwrap();
     m.spawn(again, "a").unwrap();
     m.spawn(again, "b").unwrap();
+}
+
+/// What the live process of this name was given, and how many handles of it are open.
+fn kept(m: &Machine, name: &str) -> Vec<String> {
+    let pid = m.world.pid(name).unwrap();
+    let state = m.world.0.borrow();
+    state.bodies.iter().find(|body| body.pid == pid).unwrap().handles.clone()
+}
+
+#[test]
+fn what_is_kept_goes_to_each_next_process_and_is_closed_when_init_gives_up() {
+    let mut m = Machine::boot(vec![restarting(server("tty"))]);
+    let keep = |m: &mut Machine, what| {
+        let token = m.ask_with(m.world.pid("tty").unwrap(), Request::Keep, vec![what]);
+        m.world.answer(token).unwrap()
+    };
+    assert_eq!(kept(&m, "tty"), Vec::<String>::new());
+    assert_eq!(keep(&mut m, What::Junk).unwrap_err().errno, EPERM, "it could not be given on");
+    let before = m.world.0.borrow().open;
+    assert_eq!(keep(&mut m, What::File), Ok((Reply::Done, None)));
+    assert_eq!(keep(&mut m, What::Notification(1)), Ok((Reply::Done, None)));
+    assert_eq!(m.world.0.borrow().open, before + 1, "the second takes the place of the first");
+    for _ in 0..3 {
+        m.end(m.world.pid("tty").unwrap(), FAULT);
+        m.pass_to_deadline();
+        assert_eq!(kept(&m, "tty"), ["kept"]);
+    }
+    let before = m.world.0.borrow().open;
+    m.end(m.world.pid("tty").unwrap(), FAULT);
+    // The process and what was kept for the next.
+    assert_eq!(m.world.0.borrow().open, before - 2);
+}
+
+#[test]
+fn only_who_is_started_again_keeps_something() {
+    let application = Entry { children_quota: 1 << 30, ..restarting(entry("shell", Kind::Application)) };
+    let parent = Entry { children_quota: 1 << 30, ..restarting(server("tty")) };
+    let mut m = Machine::boot(vec![application, server("once"), parent]);
+    let child = m.spawn(m.world.pid("tty").unwrap(), "child").unwrap();
+    for pid in [m.world.pid("shell").unwrap(), m.world.pid("once").unwrap(), child] {
+        let token = m.ask_with(pid, Request::Keep, vec![What::File]);
+        assert_eq!(m.world.answer(token), Some(Err(abi::error::Error::new(EPERM))));
+    }
+}
+
+/// A program that is watched, with 80 ms for a round.
+fn watched(name: &str) -> Machine {
+    let mut m = Machine::boot(vec![Entry { watchdog_ms: 80, ..restarting(server(name)) }]);
+    let token = m.ask_with(m.world.pid(name).unwrap(), Request::Watched, vec![What::Notification(7)]);
+    assert_eq!(m.world.answer(token), Some(Ok((Reply::Done, None))));
+    m
+}
+
+fn does(m: &Machine, doing: Doing) {
+    m.world.0.borrow_mut().bodies[0].doing = doing;
+}
+
+fn rung(m: &Machine) -> usize {
+    m.world.0.borrow().signalled.len()
+}
+
+#[test]
+fn who_listens_is_never_asked() {
+    let mut m = watched("tty");
+    (0..100).for_each(|_| assert_eq!(m.pass_to_deadline(), 10));
+    assert_eq!((rung(&m), m.init.counters().hung), (0, 0));
+}
+
+#[test]
+fn who_does_not_come_round_in_its_time_is_ended_and_started_again() {
+    for (doing, why) in [
+        (Doing::Runs, "it runs and runs"),
+        (Doing::Calls, "it waits for an answer to a call"),
+        (Doing::Waits, "it waits for something that does not come"),
+    ] {
+        let mut m = watched("tty");
+        let pid = m.world.pid("tty").unwrap();
+        does(&m, doing);
+        (0..8).for_each(|_| _ = m.pass_to_deadline());
+        assert_eq!((rung(&m), m.init.counters().hung), (1, 0), "it has been asked once");
+        m.pass_to_deadline();
+        assert_eq!((m.init.counters().hung, m.world.pid("tty")), (1, None));
+        let line = format!("tty (pid {pid}) hangs: it was asked 80 ms ago and has not come round; {why}");
+        assert!(m.world.log().contains(&line), "{}", m.world.log());
+        m.notice();
+        m.pass_to_deadline();
+        assert!(m.world.pid("tty").is_some_and(|next| next != pid));
+    }
+}
+
+#[test]
+fn who_is_slow_lives_as_long_as_it_answers() {
+    let mut m = watched("tty");
+    let pid = m.world.pid("tty").unwrap();
+    does(&m, Doing::Runs);
+    for _ in 0..50 {
+        (0..8).for_each(|_| _ = m.pass_to_deadline());
+        assert_eq!(m.get(pid, Request::Alive), Ok((Reply::Done, None)));
+    }
+    assert_eq!((rung(&m), m.init.counters().hung), (50, 0));
+}
+
+#[test]
+fn who_has_no_turn_is_not_late() {
+    let mut m = watched("tty");
+    does(&m, Doing::Runs);
+    m.pass_to_deadline();
+    does(&m, Doing::Starves);
+    (0..1000).for_each(|_| _ = m.pass_to_deadline());
+    assert_eq!(m.init.counters().hung, 0);
+    does(&m, Doing::Runs);
+    (0..7).for_each(|_| _ = m.pass_to_deadline());
+    assert_eq!(m.init.counters().hung, 0, "what it was kept from is not counted, what it had is");
+    m.pass_to_deadline();
+    assert_eq!(m.init.counters().hung, 1);
+}
+
+#[test]
+fn a_machine_that_stood_still_has_used_up_nobodys_time() {
+    let mut m = watched("tty");
+    does(&m, Doing::Runs);
+    (0..8).for_each(|_| m.pass(1_000_000));
+    assert_eq!(m.init.counters().hung, 0);
+}
+
+#[test]
+fn only_a_program_whose_entry_says_so_is_watched() {
+    let mut m = Machine::boot(vec![restarting(server("tty"))]);
+    let pid = m.world.pid("tty").unwrap();
+    let token = m.ask_with(pid, Request::Watched, vec![What::Notification(7)]);
+    assert_eq!(m.world.answer(token).unwrap().unwrap_err().errno, EPERM);
+    assert_eq!(m.errno(pid, Request::Alive), EPERM);
+    assert_eq!(m.init.deadline(), FOREVER);
+    let mut m = watched("tty");
+    let pid = m.world.pid("tty").unwrap();
+    let token = m.ask_with(pid, Request::Watched, vec![What::Junk]);
+    assert_eq!(m.world.answer(token).unwrap().unwrap_err().errno, EINVAL);
+    m.end(pid, FAULT);
+    m.pass_to_deadline();
+    assert_eq!(m.init.deadline(), FOREVER, "the next process has to ask for itself");
 }

@@ -36,7 +36,9 @@ use arch::BootInfo;
 /// The first CPU, with memory, interrupts and the other CPUs' table known.
 #[unsafe(no_mangle)]
 pub fn kernel_main(boot: BootInfo) -> ! {
-    log!("{} CPUs, {} MiB free", arch::cpu::count(), mem::frames::free_count() / 256);
+    let cpus = arch::cpu::count();
+    let s = if cpus == 1 { "" } else { "s" };
+    log!("{cpus} CPU{s}, {} MiB free", mem::frames::free_count() / 256);
     if let Err(error) = program::start_init(&boot) {
         panic!("init cannot be started: {error}");
     }

@@ -9,8 +9,8 @@ mod slices;
 mod switch;
 
 pub use ready::{
-    Whereabouts, call_attention, claim, dequeue, make_ready, make_woken_ready, ready_reaper, reschedule,
-    sleep, wake, wake_from_interrupt,
+    Whereabouts, call_attention, claim, dequeue, is_outranked, make_ready, make_woken_ready, ready_reaper,
+    reschedule, sleep, wake, wake_from_interrupt,
 };
 pub use slices::{after_interrupt, after_wakes, arm, timer_interrupt, yield_now};
 pub use switch::{

@@ -223,6 +223,31 @@ pub fn drained() -> Result<()> {
     }
 }
 
+/// Keeps a handle for the process that is started in this one's place when it fails: see [`Request::Keep`].
+pub fn keep(handle: impl Object) -> Result<()> {
+    match ask(&Request::Keep, vec![Transfer::moved(handle)], FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// Is watched, where the manifest says so: `EPERM` where it does not. See [`Request::Watched`].
+pub fn watched(bell: Notification) -> Result<()> {
+    let handles = vec![Transfer::Move(AnyHandle::from_handle(bell.into_handle()), Rights::WRITE)];
+    match ask(&Request::Watched, handles, FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// Says that the loop has come round. See [`Request::Alive`].
+pub fn alive() -> Result<()> {
+    match ask(&Request::Alive, Vec::new(), FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
 /// What init has done since boot. See [`Request::Counters`].
 pub fn counters() -> Result<Counters> {
     match ask(&Request::Counters, Vec::new(), FOREVER)? {

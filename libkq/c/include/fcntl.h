@@ -11,6 +11,8 @@
 #define O_ACCMODE 0x00030000
 #define O_NONBLOCK 0x00040000
 #define O_APPEND 0x00080000
+/* The descriptor survives the restart of its driver. */
+#define O_DURABLE 0x00001000
 #define O_CLOEXEC 0x01000000
 #define O_CREAT 0x02000000
 #define O_TRUNC 0x04000000

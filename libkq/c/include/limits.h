@@ -24,7 +24,7 @@
 
 /* Bytes of a path, and of what a pipe takes as one. */
 #define PATH_MAX 1024
-#define PIPE_BUF 512
+#define PIPE_BUF 2048
 #define OPEN_MAX 65536
 
 #define PTHREAD_KEYS_MAX 64

@@ -8,6 +8,11 @@
 #define EOF (-1)
 #define BUFSIZ 1024
 
+/* When a stream writes: its memory is its own. */
+#define _IOFBF 0
+#define _IOLBF 1
+#define _IONBF 2
+
 typedef struct __kq_stream FILE;
 
 extern FILE *const stdin;
@@ -36,11 +41,16 @@ int putchar(int byte);
 int putc(int byte, FILE *file);
 int fputc(int byte, FILE *file);
 size_t fwrite(const void *memory, size_t size, size_t count, FILE *file);
+size_t fread(void *memory, size_t size, size_t count, FILE *file);
 int getchar(void);
 int getc(FILE *file);
 int fgetc(FILE *file);
 char *fgets(char *line, int length, FILE *file);
+int ungetc(int byte, FILE *file);
 int fflush(FILE *file);
+void setbuf(FILE *file, char *memory);
+int setvbuf(FILE *file, char *memory, int mode, size_t length);
+void clearerr(FILE *file);
 int feof(FILE *file);
 int ferror(FILE *file);
 int fileno(FILE *file);

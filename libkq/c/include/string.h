@@ -3,6 +3,7 @@
 #define KQ_STRING_H
 
 #include <stddef.h>
+#include <strings.h>
 
 void *memcpy(void *restrict to, const void *restrict from, size_t length);
 void *memmove(void *to, const void *from, size_t length);

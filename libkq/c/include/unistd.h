@@ -20,6 +20,8 @@ ssize_t pread(int fd, void *buffer, size_t length, off_t offset);
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset);
 off_t lseek(int fd, off_t offset, int whence);
 int ftruncate(int fd, off_t length);
+int fsync(int fd);
+int fdatasync(int fd);
 int truncate(const char *path, off_t length);
 int unlink(const char *path);
 int link(const char *from, const char *to);
@@ -36,6 +38,10 @@ char *getcwd(char *buffer, size_t length);
 unsigned sleep(unsigned seconds);
 int usleep(useconds_t microseconds);
 int pause(void);
+unsigned alarm(unsigned seconds);
+int getopt(int count, char *const arguments[], const char *options);
+extern char *optarg;
+extern int optind, opterr, optopt;
 _Noreturn void _exit(int status);
 
 #endif

@@ -31,7 +31,7 @@ unsafe extern "C" fn __kq_open(path: *const c_char, flags: c_int, _mode: c_uint)
 #[unsafe(no_mangle)]
 unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, length: usize) -> isize {
     // SAFETY: the C program's pointer.
-    count(unsafe { slice_mut(buffer.cast(), length) }.and_then(|buffer| libkq::read(fd, buffer)))
+    count(unsafe { slice_mut(buffer.cast(), length) }.and_then(|buffer| libkq::read_whole(fd, buffer)))
 }
 
 /// `write(2)`.
@@ -39,11 +39,7 @@ unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, length: usize) -> isiz
 unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize {
     // SAFETY: the C program's pointer.
     let bytes = unsafe { slice(bytes.cast(), length) };
-    count(bytes.and_then(|bytes| match libkq::write(fd, bytes) {
-        // What is no file may be a /dev/poll set.
-        Err(Error { errno: EBADF }) => poll::write(fd, bytes),
-        result => result,
-    }))
+    count(bytes.and_then(|bytes| libkq::write_whole(fd, bytes)))
 }
 
 /// `close(2)`.

@@ -152,6 +152,18 @@ extern "C" fn ftruncate(fd: c_int, to: c_long) -> c_int {
     done(length(to).and_then(|to| libkq::process().truncate(fd, to)))
 }
 
+/// `fsync(2)`.
+#[unsafe(no_mangle)]
+extern "C" fn fsync(fd: c_int) -> c_int {
+    done(libkq::process().sync(fd))
+}
+
+/// `fdatasync(2)`: times are written with the rest.
+#[unsafe(no_mangle)]
+extern "C" fn fdatasync(fd: c_int) -> c_int {
+    fsync(fd)
+}
+
 /// `lseek(2)`.
 #[unsafe(no_mangle)]
 extern "C" fn lseek(fd: c_int, offset: c_long, whence: c_int) -> c_long {
@@ -169,7 +181,7 @@ extern "C" fn lseek(fd: c_int, offset: c_long, whence: c_int) -> c_long {
 unsafe extern "C" fn pread(fd: c_int, buffer: *mut c_void, size: usize, offset: c_long) -> isize {
     // SAFETY: the C program's pointer.
     let buffer = unsafe { slice_mut(buffer.cast(), size) };
-    let read = |buffer| libkq::process().read_at(fd, buffer, length(offset)?).map(|read| read.count);
+    let read = |buffer| libkq::process().read_whole(fd, buffer, length(offset)?);
     count(buffer.and_then(read))
 }
 
@@ -178,7 +190,7 @@ unsafe extern "C" fn pread(fd: c_int, buffer: *mut c_void, size: usize, offset: 
 unsafe extern "C" fn pwrite(fd: c_int, bytes: *const c_void, size: usize, offset: c_long) -> isize {
     // SAFETY: the C program's pointer.
     let bytes = unsafe { slice(bytes.cast(), size) };
-    count(bytes.and_then(|bytes| libkq::process().write_at(fd, bytes, length(offset)?)))
+    count(bytes.and_then(|bytes| libkq::process().write_whole(fd, bytes, length(offset)?)))
 }
 
 /// `struct dirent`.

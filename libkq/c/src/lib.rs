@@ -21,6 +21,8 @@ mod number;
 mod sort;
 
 #[cfg(target_os = "none")]
+mod alarm;
+#[cfg(target_os = "none")]
 mod clock;
 #[cfg(target_os = "none")]
 mod descriptors;

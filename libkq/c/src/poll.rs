@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_ulong, c_void};
 use core::time::Duration;
 
-use abi::error::{EBADF, EINVAL, Error, Result};
+use abi::error::{EINVAL, Error, Result};
 use libkq::process::MAX_DESCRIPTORS;
 use libkq::{PollFd, SignalMask};
 
@@ -95,18 +95,4 @@ pub unsafe fn control(fd: c_int, request: u64, argument: *mut c_void) -> Result<
     // SAFETY: as above.
     let list = unsafe { slice_mut(asked.list, length.ok_or(Error::new(EINVAL))?) }?;
     process.devpoll_poll(fd, list, milliseconds(asked.timeout), mask).map(|ready| ready as c_int)
-}
-
-/// `write(2)` to a /dev/poll set. `EBADF`: the number is no such set.
-pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize> {
-    let process = libkq::process();
-    process.devpoll_write(fd, &[]).map_err(|_| Error::new(EBADF))?;
-    let (entries, rest) = bytes.as_chunks::<{ size_of::<PollFd>() }>();
-    if !rest.is_empty() {
-        return Err(Error::new(EINVAL));
-    }
-    // SAFETY: any eight bytes are an entry.
-    let entry = |bytes: &[u8; 8]| unsafe { bytes.as_ptr().cast::<PollFd>().read_unaligned() };
-    let list: alloc::vec::Vec<PollFd> = entries.iter().map(entry).collect();
-    process.devpoll_write(fd, &list).map(|()| bytes.len())
 }

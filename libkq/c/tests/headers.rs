@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use libkq::event::note;
-use libkq::{Conditions, EpollFlags, EventFlags, Filter, flag, signal};
+use libkq::{Conditions, EpollFlags, EventFlags, Filter, control, flag, signal};
 
 /// Names and values of a header's `#define`s that are numbers.
 fn numbers(header: &str) -> BTreeMap<String, i64> {
@@ -75,11 +75,24 @@ fn errors() {
 
 #[test]
 fn flags_of_open_files() {
-    let mut all = of!(flag; O_RDONLY O_WRONLY O_RDWR O_ACCMODE O_NONBLOCK O_APPEND O_CREAT O_TRUNC O_EXCL
+    let mut all =
+        of!(flag; O_RDONLY O_WRONLY O_RDWR O_ACCMODE O_NONBLOCK O_DURABLE O_APPEND O_CREAT O_TRUNC O_EXCL
         O_DIRECTORY F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL)
-    .to_vec();
+        .to_vec();
     all.extend([("O_CLOEXEC", libkq::epoll::CLOEXEC as i64), ("FD_CLOEXEC", 1)]);
     same("fcntl.h", &all);
+}
+
+#[test]
+fn limits() {
+    let given = numbers("limits.h");
+    for (name, value) in [
+        ("PATH_MAX", control::MAX_PATH),
+        ("PIPE_BUF", control::PIPE_BUF),
+        ("OPEN_MAX", libkq::process::MAX_DESCRIPTORS),
+    ] {
+        assert_eq!(given.get(name), Some(&(value as i64)), "{name}");
+    }
 }
 
 #[test]

@@ -84,12 +84,8 @@ impl Item {
         if let Some((_, seen)) = &mut self.inner {
             *seen = None;
         }
-        self.plain = !self.flags.intersects(EpollFlags::ET.union(EpollFlags::ONESHOT));
-    }
-
-    /// Whether it was added with `EPOLLEXCLUSIVE`.
-    pub fn is_exclusive(&self) -> bool {
-        self.flags.contains(EpollFlags::EXCLUSIVE)
+        let changed = EpollFlags::ET.union(EpollFlags::ONESHOT).union(EpollFlags::EXCLUSIVE);
+        self.plain = !self.flags.intersects(changed);
     }
 
     /// What a set has to tell, and how often something had come for it by then.
@@ -126,6 +122,11 @@ impl Member for Item {
 
     fn is_due(&self) -> bool {
         self.news().is_some()
+    }
+
+    /// Whether it was added with `EPOLLEXCLUSIVE`.
+    fn is_exclusive(&self) -> bool {
+        self.flags.contains(EpollFlags::EXCLUSIVE)
     }
 
     fn inner(&self) -> Option<&Arc<dyn Inner>> {

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use abi::error::{EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM, Error, Result};
+use event_protocol::control::policy::Policy;
 use event_protocol::filter::Filters;
 use event_protocol::parked::Parked;
 use hashbrown::HashMap;
@@ -19,7 +20,7 @@ use crate::file::{File, Files, Target};
 use crate::interruption::{Call, SignalMask, deadline};
 use crate::nesting::{Inner, nest};
 use crate::platform::Platform;
-use crate::set::{Order, Set};
+use crate::set::{Member, Order, Set};
 use crate::sync::Mutex;
 pub use event::{EpollEvent, EpollFlags, EpollOp};
 use item::{Events, Item, Key};
@@ -175,12 +176,12 @@ impl<P: Platform> Epoll<P> {
     fn modify(&self, order: &Order<'_>, index: u32, event: EpollEvent) -> Result<()> {
         let mut core = self.set.core()?;
         let note = core.queue.note_mut(index).ok_or(Error::new(ENOENT))?;
-        if event.events().contains(EpollFlags::EXCLUSIVE) || note.view.is_exclusive() {
+        if event.events().contains(EpollFlags::EXCLUSIVE) || Member::is_exclusive(&note.view) {
             return Err(Error::new(EINVAL));
         }
-        let before = crate::set::Member::filters(&note.view);
+        let before = Member::filters(&note.view);
         note.view.modify(event);
-        let terms = crate::set::Member::terms(&note.view);
+        let terms = Member::terms(&note.view);
         if let Some(cell) = &note.cell {
             let (read, write) = cell.activity();
             note.slot().see_activity((read.wrapping_sub(1), write.wrapping_sub(1)), Filters::all());
@@ -189,6 +190,13 @@ impl<P: Platform> Epoll<P> {
         let known = note.cell.is_some();
         self.set.look(core, index, true);
         if known && terms.filters != before { self.set.refilter(order, index) } else { Ok(()) }
+    }
+
+    /// Whom an arrival wakes that an item with `EPOLLEXCLUSIVE` waits for.
+    pub fn wake_policy(&self, files: &impl Files<P>, fd: i32, policy: Option<Policy>) -> Result<()> {
+        let order = self.set.order();
+        let key = (files.target(fd)?.description().name(), fd);
+        self.set.prefer(&order, key, policy)
     }
 
     fn forget(&self, key: Key) {

@@ -52,6 +52,9 @@ impl<P: Platform> Kqueue<P> {
                 self.set.delete_live(&order, index).map(|()| self.forget(change.ident, change.filter))
             }
             (Some(index), Filter::TIMER) => self.restart_timer(index, change),
+            (Some(index), _) if change.flags.contains(EventFlags::ADD) => {
+                self.change_exclusive(&order, index, change)
+            }
             (None, Filter::USER) => self.set.make_room(&order).and_then(|()| self.insert_user(change)),
             (None, Filter::TIMER) => self.add_timer(&order, change),
             (None, Filter::SIGNAL) => self.add_signal(&order, change),
@@ -110,6 +113,10 @@ impl<P: Platform> Kqueue<P> {
         if add && note.cell.as_ref().is_some_and(|cell| is_gone(cell)) {
             return Some(Err(Error::new(ENODEV)));
         }
+        // Whom an arrival wakes is the server's to know.
+        if add && note.cell.is_some() && note.view.is_exclusive() != note.view.would_be_exclusive(change) {
+            return None;
+        }
         let retired = note.is_retired();
         // R21: one that begins anew is refused like a new one.
         if retired && change.filter == Filter::WRITE && note.cell.as_ref().is_some_and(|cell| is_at_end(cell))
@@ -117,6 +124,17 @@ impl<P: Platform> Kqueue<P> {
             return None;
         }
         Some(modify(&mut core, index, change, retired).map(|()| self.look(core, index)))
+    }
+
+    /// Changes a note that becomes exclusive, or is no longer.
+    fn change_exclusive(&self, order: &Order<'_>, index: u32, change: &KEvent) -> Result<()> {
+        let exclusive = {
+            let mut core = self.set.core()?;
+            let retired = core.queue.note(index).is_some_and(|note| note.is_retired());
+            modify(&mut core, index, change, retired)?;
+            core.queue.note(index).is_some_and(|note| note.view.is_exclusive())
+        };
+        self.set.set_exclusive(order, index, exclusive)
     }
 
     /// Puts a note where a harvest finds it, if it may be true, and wakes somebody for it.

@@ -12,6 +12,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use abi::error::{EAGAIN, ENOMEM, Error, Result};
+use event_protocol::control::policy::Policy;
 use event_protocol::parked::Parked;
 
 use crate::description::{Description, Watcher};
@@ -135,6 +136,11 @@ impl<P: Platform> Kqueue<P> {
     #[inline(never)]
     fn collected<L: Lists>(&self, error: Error, lists: &mut L) -> Result<()> {
         if error.errno == EAGAIN { self.hear(lists) } else { Err(error) }
+    }
+
+    /// Whom an arrival wakes that a note with `EV_WAKEONE` waits for.
+    pub fn wake_policy(&self, ident: usize, filter: Filter, policy: Option<Policy>) -> Result<()> {
+        self.set.prefer(&self.set.order(), (ident, filter), policy)
     }
 
     /// What the queue is reached through.

@@ -1,19 +1,21 @@
 //! An open file at its driver.
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Deref;
 
-use abi::error::{EBADMSG, ENODEV, EPERM, EPIPE, Error, Result};
+use abi::error::{EBADMSG, ENODEV, EOWNERDEAD, EPERM, EPIPE, Error, Result};
 use abi::flag::O_NONBLOCK;
 use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
 use event_protocol::descriptor::{
-    Control, ControlReply, Kind, MAX_TRANSFER, NONBLOCK, Open, Opened, label, words,
+    Control, ControlReply, DURABLE, Kind, MAX_TRANSFER, NONBLOCK, Open, Opened, label, words,
 };
 use rt::ipc::{Transfer, call, decode, encode, read_bytes, write_bytes};
-use rt::sync::OnceLock;
-use rt::sys::Endpoint;
+use rt::sync::{Mutex, OnceLock};
+use rt::sys::{Endpoint, Object};
 
 use super::unpaid;
 use crate::platform::Read;
@@ -36,9 +38,47 @@ impl Watch {
 /// The descriptor handle and the watch handle.
 #[derive(Debug)]
 pub struct OpenFile {
-    descriptor: Endpoint,
+    descriptor: Descriptor,
     watch: OnceLock<Watch>,
     kind: Kind,
+}
+
+/// The handle by which a driver knows a file.
+#[derive(Debug)]
+enum Descriptor {
+    /// It is that as long as the driver lives.
+    Fixed(Endpoint),
+    /// Of a durable file: another one comes from each next driver.
+    Renewed(Mutex<Arc<Endpoint>>),
+}
+
+/// A descriptor handle for the time of a call.
+pub enum Route<'a> {
+    /// The only one that the file ever has.
+    Fixed(&'a Endpoint),
+    /// The present one.
+    Renewed(Arc<Endpoint>),
+}
+
+impl Deref for Route<'_> {
+    type Target = Endpoint;
+
+    #[inline]
+    fn deref(&self) -> &Endpoint {
+        match self {
+            Route::Fixed(endpoint) => endpoint,
+            Route::Renewed(endpoint) => endpoint,
+        }
+    }
+}
+
+impl Descriptor {
+    fn new(endpoint: Endpoint, flags: u64) -> Descriptor {
+        match flags & DURABLE {
+            0 => Descriptor::Fixed(endpoint),
+            _ => Descriptor::Renewed(Mutex::new(Arc::new(endpoint))),
+        }
+    }
 }
 
 /// What a driver may do with a client's ticket: show it to the event server.
@@ -54,7 +94,7 @@ impl OpenFile {
         let (reply, mut handles) =
             call(service, label::OPEN, request_words, bytes, send, FOREVER).map_err(unpaid)?;
         let Opened { kind } = decode(reply.tag.bytes())?;
-        let (descriptor, watch) = (handles.object(0)?, OnceLock::new());
+        let (descriptor, watch) = (Descriptor::new(handles.object(0)?, request.flags), OnceLock::new());
         if let Ok(handle) = handles.object(1) {
             watch.get_or_init(|| Watch::of(&reply, handle));
         }
@@ -63,24 +103,60 @@ impl OpenFile {
 
     /// A descriptor that came from another process, and the flags that it was opened with.
     pub fn adopt(descriptor: Endpoint) -> Result<(OpenFile, u64)> {
-        let mut file = OpenFile { descriptor, watch: OnceLock::new(), kind: Kind::Device };
-        match file.control(Control::Describe, 0)? {
-            ControlReply::Described { kind, flags } => {
-                file.kind = kind;
-                Ok((file, flags))
-            }
-            _ => Err(Error::new(EBADMSG)),
-        }
+        let file = OpenFile {
+            descriptor: Descriptor::Fixed(descriptor),
+            watch: OnceLock::new(),
+            kind: Kind::Device,
+        };
+        let ControlReply::Described { kind, flags } = file.control(Control::Describe, 0)? else {
+            return Err(Error::new(EBADMSG));
+        };
+        let Descriptor::Fixed(descriptor) = file.descriptor else { return Err(Error::new(EBADMSG)) };
+        Ok((OpenFile { descriptor: Descriptor::new(descriptor, flags), kind, ..file }, flags))
     }
 
     /// Opens what a path means beside this file.
     pub fn open_beside(&self, request: &Open, ticket: &Endpoint) -> Result<OpenFile> {
-        OpenFile::open(&self.descriptor, request, ticket).map_err(dead)
+        OpenFile::open(&self.descriptor(), request, ticket).map_err(dead)
     }
 
     /// The handle by which the driver knows the file.
-    pub fn descriptor(&self) -> &Endpoint {
-        &self.descriptor
+    #[inline]
+    pub fn descriptor(&self) -> Route<'_> {
+        match &self.descriptor {
+            Descriptor::Fixed(endpoint) => Route::Fixed(endpoint),
+            Descriptor::Renewed(endpoint) => Route::Renewed(endpoint.lock().clone()),
+        }
+    }
+
+    /// The same for another process, or for a message.
+    pub fn given(&self) -> Result<Transfer> {
+        match self.descriptor() {
+            Route::Fixed(endpoint) => Ok(Transfer::copy(endpoint)),
+            // It may be another one by the time that it goes.
+            Route::Renewed(endpoint) => endpoint.duplicate().map(Transfer::moved),
+        }
+    }
+
+    /// The file goes on with another driver, by this handle.
+    pub(super) fn renew(&self, renewed: Endpoint) {
+        if let Descriptor::Renewed(endpoint) = &self.descriptor {
+            let old = core::mem::replace(&mut *endpoint.lock(), Arc::new(renewed));
+            drop(old);
+        }
+    }
+
+    /// Whether the driver that knew the file by the present handle is gone.
+    pub(super) fn is_left(&self) -> bool {
+        self.descriptor().info().is_ok_and(|info| info.detail != 0)
+    }
+
+    /// What an error of a call means. Of a durable file it is told whether its driver died over it.
+    fn failed(&self, error: Error) -> Error {
+        match self.descriptor {
+            Descriptor::Renewed(_) if error.errno == EPIPE => Error::new(EOWNERDEAD),
+            _ => dead(error),
+        }
     }
 
     /// What it is.
@@ -92,7 +168,7 @@ impl OpenFile {
     pub fn watch(&self, ticket: &Endpoint) -> Result<&Watch> {
         self.watch.get_or_try_init(|| {
             let send = vec![Transfer::copy_with(ticket, SHOW)];
-            let (reply, mut handles) = call(&self.descriptor, label::WATCH, [0; WORDS], 0, send, FOREVER)
+            let (reply, mut handles) = call(&self.descriptor(), label::WATCH, [0; WORDS], 0, send, FOREVER)
                 .map_err(unpaid)
                 .map_err(dead)?;
             let handle = handles.object(0).map_err(|_| Error::new(EPERM))?;
@@ -122,8 +198,8 @@ impl OpenFile {
         let mut request = [0; WORDS];
         request[words::FLAGS] = flags;
         let bytes = encode(&control)?;
-        let (reply, _) =
-            call(&self.descriptor, label::CONTROL, request, bytes, Vec::new(), FOREVER).map_err(dead)?;
+        let (reply, _) = call(&self.descriptor(), label::CONTROL, request, bytes, Vec::new(), FOREVER)
+            .map_err(|error| self.failed(error))?;
         decode(reply.tag.bytes())
     }
 
@@ -133,7 +209,8 @@ impl OpenFile {
     }
 
     fn transfer(&self, tag: Tag, words: [u64; WORDS]) -> Result<Message> {
-        let reply = self.descriptor.call(Message { tag, words }, FOREVER).map_err(dead)?;
+        let message = Message { tag, words };
+        let reply = self.descriptor().call(message, FOREVER).map_err(|error| self.failed(error))?;
         match i32::try_from(reply.words[words::ERRNO]) {
             Ok(0) => Ok(reply),
             Ok(errno @ 1..=4095) => Err(Error::new(errno)),

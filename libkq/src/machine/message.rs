@@ -31,14 +31,14 @@ impl OpenFile {
         if bytes.len() > MAX_PAYLOAD {
             return Err(Error::new(EMSGSIZE));
         }
-        let handles = files.iter().map(|file| Transfer::copy(file.descriptor())).collect();
+        let handles = files.iter().map(|file| file.given()).collect::<Result<Vec<Transfer>>>()?;
         let (start, whole) = (address.len(), address.len() + bytes.len());
         with_bytes_mut(whole, |buffer| {
             buffer[..start].copy_from_slice(address.as_bytes());
             buffer[start..].copy_from_slice(bytes);
         });
         let request = [start as u64, flags.bits(), 0, 0];
-        let (reply, _) = call(self.descriptor(), label::SEND, request, whole, handles, FOREVER)
+        let (reply, _) = call(&self.descriptor(), label::SEND, request, whole, handles, FOREVER)
             .map_err(|error| self.which(error))?;
         count(&reply, bytes.len())
     }
@@ -52,7 +52,7 @@ impl OpenFile {
     ) -> Result<Received<OpenFile>> {
         let length = buffer.len().min(MAX_PAYLOAD);
         let request = [length as u64, flags.bits(), files.min(MAX_HANDLES) as u64, 0];
-        let (reply, mut handles) = call(self.descriptor(), label::RECEIVE, request, 0, Vec::new(), FOREVER)
+        let (reply, mut handles) = call(&self.descriptor(), label::RECEIVE, request, 0, Vec::new(), FOREVER)
             .map_err(|error| self.which(error))?;
         let (flags, start) = unpack(reply.words[words::MESSAGE]);
         // R56: what a driver says of its message is believed as far as it fits.

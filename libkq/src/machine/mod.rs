@@ -143,6 +143,12 @@ impl Platform for Machine {
         }
     }
 
+    fn hand_back(&self, queue: QueueNumber, shards: u64) {
+        if let Some(session) = self.session.get() {
+            session.hand_back(queue, shards);
+        }
+    }
+
     fn changes(
         &self,
         shard: u32,
@@ -162,6 +168,14 @@ impl Platform for Machine {
         if let Some(session) = self.session.get() {
             session.release(source);
         }
+    }
+
+    fn renew(&self, file: &OpenFile, source: SourceId) -> Result<()> {
+        self.session()?.reopen(source).map(|descriptor| file.renew(descriptor))
+    }
+
+    fn is_left(&self, file: &OpenFile) -> bool {
+        file.is_left()
     }
 
     fn open(&self, path: &str, flags: u64) -> Result<OpenFile> {

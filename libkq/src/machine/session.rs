@@ -208,6 +208,14 @@ impl Session {
         }
     }
 
+    /// See [`Platform::hand_back`](crate::platform::Platform::hand_back).
+    pub fn hand_back(&self, queue: QueueNumber, shards: u64) {
+        for shard in (0..self.shard_count().min(u64::BITS)).filter(|shard| shards & 1 << shard != 0) {
+            // A dead server wakes nobody.
+            let _ = self.done(shard, &Request::HandBack { queue }, Vec::new());
+        }
+    }
+
     fn free_number(&self, queue: QueueNumber) {
         self.queues.lock()[queue as usize] = false;
     }
@@ -258,6 +266,14 @@ impl Session {
         let page = Arc::new(Region::new(SharedMemory::readable(&memory)?));
         pages.insert(number, Arc::downgrade(&page));
         Ok(page)
+    }
+
+    /// The descriptor of a durable source that a driver has gone on with.
+    pub fn reopen(&self, source: SourceId) -> Result<Endpoint> {
+        match self.ask_for(source.shard(), &Request::Reopen { source }, Vec::new())? {
+            (Reply::Done, mut handles) => handles.object(0),
+            _ => nonsense(),
+        }
     }
 
     /// See [`Platform::release`](crate::platform::Platform::release).

@@ -1,10 +1,12 @@
 //! A process's descriptors: numbers, files, queues.
 
+mod lasting;
 mod paths;
 mod pipes;
 mod sets;
 mod sockets;
 mod transfer;
+mod whole;
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -169,6 +171,12 @@ impl<P: Platform> Process<P> {
         // Most processes have none.
         let sets: Vec<Arc<DevPoll<P>>> = self.devpolls.lock().iter().filter_map(Weak::upgrade).collect();
         sets.iter().for_each(|set| set.opened(self, number));
+    }
+
+    /// Keeps a number that is free from whoever wants the lowest: only [`dup2`](Process::dup2) and who names it gets it. Once
+    /// it has been open it is as any other.
+    pub fn reserve(&self, number: i32) -> Result<()> {
+        self.table.lock().reserve(number)
     }
 
     /// Gives what is open the lowest free number.

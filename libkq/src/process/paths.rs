@@ -2,12 +2,13 @@
 
 use alloc::vec::Vec;
 
-use abi::error::{EBADMSG, EXDEV, Error, Result};
+use abi::error::{EBADMSG, ENOENT, ENOTDIR, EXDEV, Error, Result};
 use abi::flag::{O_NONBLOCK, O_RDONLY};
+use event_protocol::descriptor::names::FILES;
 use event_protocol::descriptor::{Control, ControlReply, Entry, FileType, PathReply, PathRequest, Stat};
 
 use super::Process;
-use super::transfer::{described, stat_of_set};
+use super::transfer::stat_of_set;
 use crate::devpoll;
 use crate::machine::service_of;
 use crate::platform::Platform;
@@ -15,17 +16,34 @@ use crate::platform::Platform;
 /// Where devices have their paths.
 const DEVICES: &str = "/dev/";
 
+/// A path of the service of local sockets.
+const SOCKETS: &str = "/run/socket";
+
 impl<P: Platform> Process<P> {
     fn done(&self, path: &str, request: PathRequest) -> Result<()> {
-        match self.platform.path(path, request)? {
-            PathReply::Done => Ok(()),
-            _ => Err(Error::new(EBADMSG)),
+        done(self.platform.path(path, request)?)
+    }
+
+    /// Asks of a name that may be a socket's: they have names of any text, and what is no file of whoever serves such paths
+    /// is looked for among them.
+    fn file_or_socket(&self, path: &str, request: PathRequest) -> Result<PathReply> {
+        match self.platform.path(path, request.clone()) {
+            Err(error) if matches!(error.errno, ENOENT | ENOTDIR) => {
+                self.platform.path(SOCKETS, request).map_err(|_| error)
+            }
+            asked => asked,
         }
     }
 
-    /// Removes a name. `unlink(2)`.
+    /// Whether files are served there and one has this name.
+    pub(super) fn is_file(&self, path: &str) -> bool {
+        let files = FILES.iter().any(|&files| service_of(path) == service_of(files));
+        files && self.platform.path(path, PathRequest::Stat { path: path.into() }).is_ok()
+    }
+
+    /// Removes a name, of a file or of a local socket. `unlink(2)`.
     pub fn unlink(&self, path: &str) -> Result<()> {
-        self.done(path, PathRequest::Unlink { path: path.into() })
+        done(self.file_or_socket(path, PathRequest::Unlink { path: path.into() })?)
     }
 
     /// Gives a file another name, over one that is there. `EXDEV`: the two are different services'. `rename(2)`.
@@ -56,12 +74,12 @@ impl<P: Platform> Process<P> {
         if path == devpoll::PATH {
             return Ok(stat_of_set(FileType::Device, 0o600));
         }
-        match self.platform.path(path, PathRequest::Stat { path: path.into() }) {
+        match self.file_or_socket(path, PathRequest::Stat { path: path.into() }) {
             Ok(PathReply::Stat(stat)) => Ok(stat),
             Ok(_) => Err(Error::new(EBADMSG)),
             Err(_) if path.starts_with(DEVICES) => {
                 let flags = (O_RDONLY | O_NONBLOCK) as u64;
-                described(&self.unnumbered(self.platform.open(path, flags)?, flags))
+                self.stat_of(&self.unnumbered(self.platform.open(path, flags)?, flags))
             }
             Err(error) => Err(error),
         }
@@ -99,6 +117,13 @@ impl<P: Platform> Process<P> {
             }
         }
         Ok(all)
+    }
+}
+
+fn done(reply: PathReply) -> Result<()> {
+    match reply {
+        PathReply::Done => Ok(()),
+        _ => Err(Error::new(EBADMSG)),
     }
 }
 

@@ -5,11 +5,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use abi::error::{EINVAL, Error, Result};
+use event_protocol::control::policy::Policy;
 
 use super::{Open, Process};
 use crate::conditions::Conditions;
 use crate::devpoll::DevPoll;
 use crate::epoll::{CLOEXEC, Epoll, EpollEvent, EpollOp};
+use crate::event::filter::Filter;
 use crate::interruption::SignalMask;
 use crate::platform::Platform;
 use crate::poll::{FdSet, PollFd};
@@ -73,6 +75,23 @@ impl<P: Platform> Process<P> {
             _ => None,
         };
         table.items().filter_map(travels).collect()
+    }
+
+    /// Whom an arrival wakes that an item with `EPOLLEXCLUSIVE` waits for; `None`: as the event server does by itself. `EBADF`,
+    /// `EINVAL`: the item, or the set, is none such; `ENOENT`.
+    pub fn epoll_wake_policy(&self, epfd: i32, fd: i32, policy: Option<Policy>) -> Result<()> {
+        self.epoll(epfd)?.wake_policy(self, fd, policy)
+    }
+
+    /// The same of a note with `EV_WAKEONE`, on what is a level: READ, WRITE, EXCEPT.
+    pub fn kevent_wake_policy(
+        &self,
+        kq: i32,
+        ident: usize,
+        filter: Filter,
+        policy: Option<Policy>,
+    ) -> Result<()> {
+        self.queue(kq)?.wake_policy(ident, filter, policy)
     }
 
     /// Makes, changes or removes the item of a descriptor. `epoll_ctl(2)`.

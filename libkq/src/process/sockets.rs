@@ -4,13 +4,15 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use abi::error::{EALREADY, EBADMSG, EINPROGRESS, EINVAL, EPROTONOSUPPORT, Error, Result};
+use abi::error::{
+    EADDRINUSE, EAFNOSUPPORT, EALREADY, EBADMSG, EINPROGRESS, EINVAL, ENOENT, EPROTONOSUPPORT, Error, Result,
+};
 use abi::flag::{O_NONBLOCK, O_RDWR};
 use event_protocol::descriptor::message::{MAX_HANDLES, MAX_PAYLOAD, MessageFlags};
 use event_protocol::descriptor::names::{
     ACCEPT, DATAGRAM_SOCKET, INET_DATAGRAM_SOCKET, INET_STREAM_SOCKET, PEER, RECORD_SOCKET, STREAM_SOCKET,
 };
-use event_protocol::descriptor::{Control, ControlReply, NONBLOCK, Setting};
+use event_protocol::descriptor::{Control, ControlReply, Kind, NONBLOCK, Setting};
 
 use super::Process;
 use super::pipes::kept_flags;
@@ -81,25 +83,35 @@ impl<P: Platform> Process<P> {
     /// A local socket. `socket(2)`: flags as [`pipe`](Process::pipe) has them.
     pub fn socket(&self, kind: SocketType, flags: u64) -> Result<i32> {
         let flags = kept_flags(flags)? | O_RDWR as u64;
-        self.insert(self.platform.open(kind.path(), flags)?, flags)
+        self.insert(self.new_socket(kind.path(), flags)?, flags)
+    }
+
+    /// `EAFNOSUPPORT`: nobody here has such sockets.
+    fn new_socket(&self, path: &str, flags: u64) -> Result<P::File> {
+        let opened = self.platform.open(path, flags);
+        opened.map_err(|error| if error.errno == ENOENT { Error::new(EAFNOSUPPORT) } else { error })
     }
 
     /// A socket of TCP or UDP over IPv4: its addresses are text, `10.0.2.15:80`. `socket(2)` with `AF_INET`.
     pub fn inet_socket(&self, kind: SocketType, flags: u64) -> Result<i32> {
         let flags = kept_flags(flags)? | O_RDWR as u64;
-        self.insert(self.platform.open(kind.inet_path()?, flags)?, flags)
+        self.insert(self.new_socket(kind.inet_path()?, flags)?, flags)
     }
 
     /// Two sockets that are each other's peer. `socketpair(2)`.
     pub fn socketpair(&self, kind: SocketType, flags: u64) -> Result<(i32, i32)> {
         let flags = kept_flags(flags)? | O_RDWR as u64;
-        let first = self.platform.open(kind.path(), flags)?;
+        let first = self.new_socket(kind.path(), flags)?;
         let second = self.platform.open_beside(&first, PEER, flags)?;
         self.insert_pair((first, flags), (second, flags))
     }
 
-    /// Gives a socket an address. `bind(2)`.
+    /// Gives a socket an address. A local one may be any text; `EADDRINUSE`: a file or socket has it. `bind(2)`.
     pub fn bind(&self, fd: i32, address: &str) -> Result<()> {
+        let socket = self.file_or_bad(fd)?;
+        if self.is_file(address) && socket.kind() == Kind::Socket {
+            return Err(Error::new(EADDRINUSE));
+        }
         self.control(fd, Control::Bind(address.into())).map(drop)
     }
 
@@ -156,17 +168,30 @@ impl<P: Platform> Process<P> {
         flags: MessageFlags,
     ) -> Result<usize> {
         let file = self.file_or_bad(fd)?;
+        let bytes = match self.is_stream(&file)? {
+            true => &bytes[..bytes.len().min(MAX_PAYLOAD)],
+            false => bytes,
+        };
+        self.send_of(fd, &file, bytes, address, descriptors, flags)
+    }
+
+    /// The same of what fits into a message.
+    pub(super) fn send_of(
+        &self,
+        fd: i32,
+        file: &Arc<File<P>>,
+        bytes: &[u8],
+        address: &str,
+        descriptors: &[i32],
+        flags: MessageFlags,
+    ) -> Result<usize> {
         if descriptors.len() > MAX_HANDLES {
             return Err(Error::new(EINVAL));
         }
         let sent: Vec<Arc<File<P>>> = descriptors.iter().map(|&fd| self.file(fd)).collect::<Result<_>>()?;
         let files: Vec<&P::File> = sent.iter().map(|file| file.handle()).collect();
         let at_once = flags.contains(MessageFlags::NONBLOCK);
-        let bytes = match self.is_stream(fd)? {
-            true => &bytes[..bytes.len().min(MAX_PAYLOAD)],
-            false => bytes,
-        };
-        self.waiting(fd, &file, at_once, Conditions::OUT, |wait| {
+        self.waiting(fd, file, at_once, Conditions::OUT, |wait| {
             let flags = flags.difference(MessageFlags::NONBLOCK) | MessageFlags::from_bits_truncate(wait);
             self.platform.send(file.handle(), address, bytes, &files, flags)
         })
@@ -181,11 +206,21 @@ impl<P: Platform> Process<P> {
         descriptors: usize,
         flags: MessageFlags,
     ) -> Result<Message> {
-        let file = self.file_or_bad(fd)?;
+        self.receive_of(fd, &self.file_or_bad(fd)?, buffer, descriptors, flags)
+    }
+
+    pub(super) fn receive_of(
+        &self,
+        fd: i32,
+        file: &Arc<File<P>>,
+        buffer: &mut [u8],
+        descriptors: usize,
+        flags: MessageFlags,
+    ) -> Result<Message> {
         let at_once = flags.contains(MessageFlags::NONBLOCK);
         // Urgent data is not waited for: it is there, or EINVAL.
         let until = Conditions::IN | Conditions::PRI;
-        let received = self.waiting(fd, &file, at_once, until, |wait| {
+        let received = self.waiting(fd, file, at_once, until, |wait| {
             let flags = flags.difference(MessageFlags::NONBLOCK) | MessageFlags::from_bits_truncate(wait);
             self.platform.receive(file.handle(), buffer, descriptors, flags)
         })?;
@@ -205,8 +240,9 @@ impl<P: Platform> Process<P> {
         Ok(message)
     }
 
-    fn is_stream(&self, fd: i32) -> Result<bool> {
-        Ok(self.option(fd, Setting::SocketType)? == SocketType::Stream as i64)
+    pub(super) fn is_stream(&self, file: &File<P>) -> Result<bool> {
+        let kind = file.control(Control::Get(Setting::SocketType))?;
+        Ok(kind == ControlReply::Number(SocketType::Stream as i64))
     }
 
     /// An option's value. `getsockopt(2)`, `fcntl(F_GETPIPE_SZ)`.
@@ -230,7 +266,7 @@ impl<P: Platform> Process<P> {
         self.number_of(fd, Control::AtMark).map(|number| number != 0)
     }
 
-    /// The socket's own address, no text for none. `getsockname(2)`.
+    /// The socket's own address, no text for none; over IPv4 that is `0.0.0.0:0`. `getsockname(2)`.
     pub fn socket_name(&self, fd: i32) -> Result<String> {
         self.address_of(fd, Control::Name)
     }

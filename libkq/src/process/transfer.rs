@@ -2,8 +2,9 @@
 
 use alloc::sync::Arc;
 
-use abi::error::{EAGAIN, EBADF, EINVAL, Error, Result};
+use abi::error::{EAGAIN, EBADF, EINVAL, EMSGSIZE, Error, Result};
 use abi::flag::O_NONBLOCK;
+use event_protocol::descriptor::message::MAX_PAYLOAD;
 use event_protocol::descriptor::{CURRENT, Control, ControlReply, FileType, Kind, NONBLOCK, Stat, Whence};
 
 use super::{Open, Process};
@@ -25,9 +26,19 @@ impl<P: Platform> Process<P> {
 
     /// Reads at a position, which stays where it is. `pread(2)`.
     pub fn read_at(&self, fd: i32, buffer: &mut [u8], offset: u64) -> Result<Read> {
-        let file = self.file_or_bad(fd)?;
-        self.waiting(fd, &file, false, Conditions::IN, |flags| {
-            self.platform.read(file.handle(), buffer, flags, offset)
+        self.read_of(fd, &self.file_or_bad(fd)?, buffer, offset)
+    }
+
+    pub(super) fn read_of(
+        &self,
+        fd: i32,
+        file: &Arc<File<P>>,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> Result<Read> {
+        let again = |file: &File<P>| Ok(offset != CURRENT || !file.is_positioned()?);
+        self.waiting(fd, file, false, Conditions::IN, |flags| {
+            self.lasting(file, flags, again, || self.platform.read(file.handle(), buffer, flags, offset))
         })
     }
 
@@ -44,21 +55,40 @@ impl<P: Platform> Process<P> {
     /// Writes at a position, which stays where it is. `pwrite(2)`.
     pub fn write_at(&self, fd: i32, bytes: &[u8], offset: u64) -> Result<usize> {
         let file = self.file_or_bad(fd)?;
-        self.waiting(fd, &file, false, Conditions::OUT, |flags| {
-            self.platform.write(file.handle(), bytes, flags, offset)
+        self.fits(&file, bytes.len())?;
+        self.write_of(fd, &file, bytes, offset)
+    }
+
+    /// A datagram or record goes in one message or not at all: `EMSGSIZE`.
+    pub(super) fn fits(&self, file: &File<P>, length: usize) -> Result<()> {
+        if length > MAX_PAYLOAD && file.kind() == Kind::Socket && !self.is_stream(file)? {
+            return Err(Error::new(EMSGSIZE));
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_of(&self, fd: i32, file: &Arc<File<P>>, bytes: &[u8], offset: u64) -> Result<usize> {
+        self.waiting(fd, file, false, Conditions::OUT, |flags| {
+            let write = || self.platform.write(file.handle(), bytes, flags, offset);
+            self.lasting(file, flags, |_| Ok(false), write)
         })
     }
 
     /// Anything else that is done to a file. `ioctl(2)`.
     pub fn control(&self, fd: i32, control: Control) -> Result<ControlReply> {
-        self.file_or_bad(fd)?.control(control)
+        self.control_file(&self.file_or_bad(fd)?, control)
+    }
+
+    pub(super) fn control_file(&self, file: &Arc<File<P>>, control: Control) -> Result<ControlReply> {
+        let again = |_: &File<P>| Ok(is_harmless_twice(&control));
+        self.lasting(file, 0, again, || file.control(control.clone()))
     }
 
     /// What the file is. A kqueue is a FIFO, as FreeBSD says, a /dev/poll set the device, and an epoll set nothing that has
     /// a type, as Linux says. `fstat(2)`.
     pub fn stat(&self, fd: i32) -> Result<Stat> {
         match self.open_file(fd)? {
-            Open::File(file) => described(&file),
+            Open::File(file) => self.stat_of(&file),
             Open::Kqueue(_) => Ok(stat_of_set(FileType::Fifo, 0)),
             Open::Epoll(_) => Ok(stat_of_set(FileType::Anonymous, 0o600)),
             Open::DevPoll(_) => Ok(stat_of_set(FileType::Device, 0o600)),
@@ -68,6 +98,14 @@ impl<P: Platform> Process<P> {
     /// What kind of descriptor it is. `EINVAL`: a set.
     pub fn kind(&self, fd: i32) -> Result<Kind> {
         self.file(fd).map(|file| file.kind())
+    }
+
+    /// What a file's driver says that it is.
+    pub(super) fn stat_of(&self, file: &Arc<File<P>>) -> Result<Stat> {
+        match self.control_file(file, Control::Stat)? {
+            ControlReply::Stat(stat) => Ok(stat),
+            _ => Err(Error::new(abi::error::EBADMSG)),
+        }
     }
 
     /// Moves the position, and returns it. `lseek(2)`.
@@ -81,6 +119,11 @@ impl<P: Platform> Process<P> {
     /// Cuts or extends the file. `ftruncate(2)`.
     pub fn truncate(&self, fd: i32, length: u64) -> Result<()> {
         self.control(fd, Control::Truncate(length)).map(drop)
+    }
+
+    /// Waits until what was written is where it stays. `fsync(2)`.
+    pub fn sync(&self, fd: i32) -> Result<()> {
+        self.control(fd, Control::Sync).map(drop)
     }
 
     /// The `O_*` flags of the open file. `fcntl(F_GETFL)`.
@@ -135,11 +178,21 @@ impl<P: Platform> Process<P> {
     }
 }
 
-/// What a file's driver says that it is.
-pub(super) fn described<P: Platform>(file: &File<P>) -> Result<Stat> {
-    match file.control(Control::Stat)? {
-        ControlReply::Stat(stat) => Ok(stat),
-        _ => Err(Error::new(abi::error::EBADMSG)),
+/// Whether a control that was perhaps heard may be asked again: with the same end, and the same answer.
+fn is_harmless_twice(control: &Control) -> bool {
+    match control {
+        Control::Seek { whence: Whence::Current, offset } => *offset == 0,
+        Control::Seek { .. } => true,
+        Control::Describe
+        | Control::Stat
+        | Control::Available
+        | Control::TerminalMode
+        | Control::SetTerminalMode(_)
+        | Control::Get(_)
+        | Control::Set(..)
+        | Control::Truncate(_)
+        | Control::Sync => true,
+        _ => false,
     }
 }
 

@@ -14,7 +14,7 @@ mod wait;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::Hash;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use abi::error::{EAGAIN, EBADF, ENOMEM, Error, Result};
 use event_protocol::activation::QueueHeader;
@@ -53,6 +53,11 @@ pub trait Member: Send + 'static {
     /// What its slot says.
     fn terms(&self) -> Terms;
 
+    /// Whether an arrival that it waits for wakes one of all who wait for it.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
     /// Of one of the program's own: whether it is true now.
     fn is_due(&self) -> bool;
 
@@ -77,6 +82,8 @@ pub struct Set<P: Platform, V: Member> {
     handed_on: AtomicU64,
     /// Of arrivals and wake-ups handed on, how many everybody was woken for.
     woken_for: AtomicU64,
+    /// A harvest had no room to look at an exclusive note.
+    missed: AtomicBool,
 }
 
 /// What the core lock guards.
@@ -126,6 +133,7 @@ impl<P: Platform, V: Member> Set<P, V> {
             heard_of: Mutex::new(Vec::new()),
             handed_on: AtomicU64::new(0),
             woken_for: AtomicU64::new(0),
+            missed: AtomicBool::new(false),
         })
     }
 
@@ -211,7 +219,15 @@ impl<P: Platform, V: Member> Set<P, V> {
             core.forget_own(before)?;
         }
         if left.more {
+            if left.exclusive {
+                self.missed.store(true, Ordering::Relaxed);
+            }
             self.hand_on(core);
+        } else {
+            drop(core);
+        }
+        if left.declined {
+            self.hand_back();
         }
         if left.call { Err(Error::new(EAGAIN)) } else { Ok(()) }
     }
@@ -320,7 +336,7 @@ impl<P: Platform, V: Member> Core<P, V> {
         self.keys.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let (key, nested) = (view.key(), view.inner().is_some());
         self.reserve_name()?;
-        let index = self.queue.insert(None, view.terms(), view)?;
+        let index = self.queue.insert(None, view.terms(), view, false)?;
         self.keys.insert(key, index);
         if nested {
             self.nested.retain(|&other| other != index);

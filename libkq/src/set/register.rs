@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering;
 use abi::error::{EBADMSG, EINVAL, ENOENT, ENOMEM, Error, Result};
 use event_protocol::control::client::Change;
 use event_protocol::control::limits::{MAX_BANK_SLOTS, MAX_CHANGES};
+use event_protocol::control::policy::Policy;
 
 use super::{Core, Member, Order, Set};
 use crate::platform::{Platform, Source};
@@ -21,6 +22,7 @@ pub struct Registered {
     pub index: u32,
     shard: u32,
     change: Change,
+    exclusive: bool,
 }
 
 impl Registered {
@@ -48,11 +50,13 @@ impl<P: Platform, V: Member> Set<P, V> {
         let terms = note.terms();
         core.reserve_name()?;
         let shard = source.id.shard();
-        let index = core.queue.insert(Some((shard, source.cell.clone())), terms, note)?;
+        let exclusive = note.is_exclusive();
+        let index = core.queue.insert(Some((shard, source.cell.clone())), terms, note, exclusive)?;
         core.keys.insert(key, index);
         let (bank, slot, generation) = core.queue.name(index).ok_or(Error::new(EINVAL))?;
-        let change = Change::Add { source: source.id, bank, slot, generation, filters, view: V::INTERFACE };
-        Ok(Registered { index, shard, change })
+        let (source, view) = (source.id, V::INTERFACE);
+        let change = Change::Add { source, bank, slot, generation, filters, view, exclusive };
+        Ok(Registered { index, shard, change, exclusive })
     }
 
     /// Tells the server of notes that were prepared, in order within each shard, one call for each shard that has any
@@ -71,8 +75,10 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
         }
         for (note, result) in made.iter().zip(&results) {
-            if !matches!(result, Some(Ok(()))) {
-                self.take_back(order, note.index);
+            match result {
+                Some(Ok(())) if note.exclusive => self.show(note.index),
+                Some(Ok(())) => {}
+                _ => self.take_back(order, note.index),
             }
         }
         results.into_iter().map_while(|result| result).collect()
@@ -109,6 +115,41 @@ impl<P: Platform, V: Member> Set<P, V> {
                 }
             }
         }
+    }
+
+    /// Has an exclusive note that the server knows be looked at by everybody who comes here, and by one who waits here if it
+    /// is true (R50).
+    fn show(&self, index: u32) {
+        let Ok(mut core) = self.core() else { return };
+        if core.queue.show(index) {
+            self.hand_on(core);
+        }
+    }
+
+    /// Makes a note exclusive, or no longer, here and at the server, after it was changed.
+    pub fn set_exclusive(&self, order: &Order<'_>, index: u32, exclusive: bool) -> Result<()> {
+        self.core()?.queue.set_exclusive(index, exclusive);
+        let told = self.refilter(order, index);
+        if told.is_ok() {
+            self.show(index);
+        }
+        told
+    }
+
+    /// Whom an arrival wakes, as far as the exclusive notes that the set has on this one's source are concerned; `None`: as the
+    /// source or the server says. `EINVAL`: the note is not exclusive.
+    pub fn prefer(&self, _order: &Order<'_>, key: V::Key, policy: Option<Policy>) -> Result<()> {
+        let (name, shard) = {
+            let core = self.core()?;
+            let index = core.find(key).ok_or(Error::new(ENOENT))?;
+            let note = core.queue.note(index).filter(|note| !note.is_retired()).ok_or(Error::new(ENOENT))?;
+            if !note.view.is_exclusive() {
+                return Err(Error::new(EINVAL));
+            }
+            (core.queue.name(index), note.view.home())
+        };
+        let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
+        self.platform.change(shard, self.number, Change::Prefer { bank, slot, generation, policy })
     }
 
     /// Undoes [`prepare`](Set::prepare).
@@ -197,13 +238,14 @@ impl<P: Platform, V: Member> Set<P, V> {
 
     /// Tells the server which filters a note asks for now, after its slot says so.
     pub fn refilter(&self, _order: &Order<'_>, index: u32) -> Result<()> {
-        let (name, shard, filters) = {
+        let (name, shard, filters, exclusive) = {
             let core = self.core()?;
             let Some(note) = core.queue.note(index) else { return Err(Error::new(ENOENT)) };
-            (core.queue.name(index), note.view.home(), note.view.filters())
+            (core.queue.name(index), note.view.home(), note.view.filters(), note.view.is_exclusive())
         };
         let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
-        self.platform.change(shard, self.number, Change::Modify { bank, slot, generation, filters })
+        let change = Change::Modify { bank, slot, generation, filters, exclusive };
+        self.platform.change(shard, self.number, change)
     }
 
     /// R31: removes a note whose descriptor is being closed, if there is one of this name.

@@ -63,7 +63,7 @@ impl<P: Platform, V: Member> Set<P, V> {
                 leave(&within, sink, number, end);
                 if end == End::Chosen {
                     // Chosen for what came after the look: that wake-up is another's.
-                    self.hand_on(self.core.lock());
+                    self.pass_on();
                 }
                 if looked.is_ok() && !sink.is_done() {
                     continue;
@@ -81,6 +81,11 @@ impl<P: Platform, V: Member> Set<P, V> {
             let end = waiter.withdraw(parked, number);
             leave(&within, sink, number, end);
             self.collect_news(sink)?;
+            // It was woken for that, perhaps.
+            if end == End::Chosen && self.missed.load(Ordering::Relaxed) {
+                self.missed.store(false, Ordering::Relaxed);
+                self.pass_on();
+            }
             match slept {
                 _ if sink.is_done() => return Ok(()),
                 Ok(()) => {}
@@ -138,6 +143,36 @@ impl<P: Platform, V: Member> Set<P, V> {
                 self.hand_on(self.core.lock());
             }
         }
+        // Nobody knows what it was told of and has not done.
+        if self.core.lock().queue.has_exclusive() {
+            self.pass_on();
+        }
+    }
+
+    /// What exclusive notes were to be told to a thread is not for that: another one that is parked here is woken, or else
+    /// one that is parked anywhere on their sources.
+    #[cold]
+    #[inline(never)]
+    pub fn pass_on(&self) {
+        let Ok(mut core) = self.core() else { return };
+        let (parked, exclusive) = (self.header.parked(), core.queue.has_exclusive());
+        let here = if parked.looks_empty() { None } else { self.choose(&mut core) };
+        if here.is_some() {
+            self.handed_on.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(core);
+        match here {
+            Some(number) => self.platform.wake(number),
+            None if exclusive => self.hand_back(),
+            None => {}
+        }
+    }
+
+    /// Somebody else is woken for exclusive notes that are true, wherever it is parked.
+    #[cold]
+    #[inline(never)]
+    pub fn hand_back(&self) {
+        self.platform.hand_back(self.number, self.shards.load(Ordering::Relaxed));
     }
 
     /// Has everybody who waits look again: what is waited for has another shape.

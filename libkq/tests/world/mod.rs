@@ -299,7 +299,7 @@ impl World {
         self.lock().sources.len()
     }
 
-    /// Threads that are parked on any queue.
+    /// Places in which a thread is parked, of all queues.
     pub fn parked(&self) -> u32 {
         let server = self.lock();
         let parked = server.queues.values().map(|queue| queue.banks[0].0.queue_header().unwrap().parked());
@@ -312,7 +312,15 @@ impl World {
         self.publish(name, Direction::Write, write, true);
     }
 
-    /// Waits until so many threads are parked.
+    /// Waits until so many threads have announced themselves, each in all the sets that it waits for.
+    pub fn until_announced(&self, threads: usize) {
+        let waiters = self.0.session.waiters().unwrap();
+        while waiters.iter().filter(|waiter| waiter.is_parked()).count() < threads {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until there are so many places in which a thread is parked: one that waits for sets in sets has several.
     pub fn until_parked(&self, threads: u32) {
         while self.parked() < threads {
             std::thread::yield_now();

@@ -9,7 +9,7 @@ use event_protocol::cell::Direction;
 use event_protocol::control::client::{Change, QueueNumber};
 use event_protocol::descriptor::message::MessageFlags;
 use event_protocol::descriptor::{
-    Arm, Control, ControlReply, FileType, Kind, NONBLOCK, PathReply, PathRequest, Stat,
+    Arm, Control, ControlReply, FileType, Kind, MAX_TRANSFER, NONBLOCK, PathReply, PathRequest, Stat,
 };
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
@@ -127,6 +127,12 @@ impl Platform for World {
         server.update_interest();
     }
 
+    fn hand_back(&self, _queue: QueueNumber, _shards: u64) {
+        let mut server = self.lock();
+        server.messages += 1;
+        server.hand_back(&self.0);
+    }
+
     fn thread(&self) -> u64 {
         thread_number()
     }
@@ -213,8 +219,24 @@ impl Platform for World {
         self.open(path, flags)
     }
 
-    fn path(&self, _path: &str, request: PathRequest) -> Result<PathReply> {
+    fn path(&self, path: &str, request: PathRequest) -> Result<PathReply> {
         match request {
+            _ if path.starts_with("/tmp/") => Err(Error::new(abi::error::ENOENT)),
+            PathRequest::Stat { path: name } if path == "/run/socket" && name == "/tmp/socket" => {
+                Ok(PathReply::Stat(Stat {
+                    inode: 1,
+                    file_type: FileType::Socket,
+                    mode: 0o777,
+                    links: 1,
+                    size: 0,
+                    accessed: 0,
+                    modified: 0,
+                    changed: 0,
+                }))
+            }
+            PathRequest::Unlink { path: name } if path == "/run/socket" && name != "/tmp/socket" => {
+                Err(Error::new(abi::error::EINVAL))
+            }
             // As a driver that has no names.
             PathRequest::Stat { .. } => Err(Error::new(abi::error::EOPNOTSUPP)),
             _ => Ok(PathReply::Done),
@@ -227,13 +249,25 @@ impl Platform for World {
         if level == 0 && flags & NONBLOCK != 0 {
             return Err(Error::new(abi::error::EAGAIN));
         }
-        let count = buffer.len().min(level as usize);
+        let count = buffer.len().min(level as usize).min(MAX_TRANSFER);
         server.publish(file.cell, Direction::Read, Level::new(level - count as i64), false);
         Ok(Read { count, arrival: 0 })
     }
 
-    fn write(&self, _file: &FakeFile, bytes: &[u8], _flags: u64, _offset: u64) -> Result<usize> {
-        Ok(bytes.len())
+    /// A narrow file has as much room as its level says, and nobody makes more.
+    fn write(&self, file: &FakeFile, bytes: &[u8], flags: u64, _offset: u64) -> Result<usize> {
+        let mut server = self.lock();
+        if !server.sources[&file.cell].name.starts_with("/narrow/") {
+            return Ok(bytes.len());
+        }
+        let room = server.page.cell(file.cell)?.level(Direction::Write).amount;
+        if room == 0 {
+            let nonblocking = flags & NONBLOCK != 0;
+            return Err(Error::new(if nonblocking { abi::error::EAGAIN } else { abi::error::EPIPE }));
+        }
+        let count = bytes.len().min(room as usize).min(MAX_TRANSFER);
+        server.publish(file.cell, Direction::Write, Level::new(room - count as i64), false);
+        Ok(count)
     }
 
     fn send(

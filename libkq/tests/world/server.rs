@@ -67,6 +67,7 @@ pub(super) struct Note {
     pub(super) bank: u8,
     pub(super) slot: u32,
     pub(super) generation: u32,
+    pub(super) exclusive: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -124,7 +125,9 @@ impl Server {
         let slot = &region.slots(*layout).unwrap()[note.slot as usize];
         let entry = Entry { slot: note.slot, generation: note.generation };
         let ring = region.ring(*layout, 0).unwrap();
-        if slot.active(cell).is_empty() || !activate(producer, ring, header, 0, slot, entry).unwrap() {
+        // Of exclusive notes, one of each queue is woken here.
+        let wakes = |producer| note.exclusive || activate(producer, ring, header, 0, slot, entry).unwrap();
+        if slot.active(cell).is_empty() || !wakes(producer) {
             return;
         }
         let waiters = shared.session.waiters().unwrap();
@@ -143,12 +146,12 @@ impl Server {
 
     pub(super) fn change(&mut self, shared: &Shared, queue: QueueNumber, change: Change) -> Result<()> {
         match change {
-            Change::Add { source, bank, slot, generation, .. } => {
+            Change::Add { source, bank, slot, generation, exclusive, .. } => {
                 let known = self.sources.get(&(source.index() as u32)).filter(|known| known.id == source);
                 if known.ok_or(Error::new(ENOENT))?.gone {
                     return Err(Error::new(ENODEV));
                 }
-                let note = Note { source, bank, slot, generation };
+                let note = Note { source, bank, slot, generation, exclusive };
                 let notes = &mut self.queues.get_mut(&queue).unwrap().notes;
                 assert!(!notes.iter().any(|other| (other.bank, other.slot) == (bank, slot)), "slot in use");
                 notes.push(note);
@@ -165,15 +168,27 @@ impl Server {
                 self.update_interest();
                 if found { Ok(()) } else { Err(Error::new(ENOENT)) }
             }
-            Change::Modify { bank, slot, generation, .. } => {
-                let notes = &self.queues.get_mut(&queue).unwrap().notes;
+            Change::Modify { bank, slot, generation, exclusive, .. } => {
+                let notes = &mut self.queues.get_mut(&queue).unwrap().notes;
                 let name = (bank, slot, generation);
-                let found = notes.iter().find(|note| (note.bank, note.slot, note.generation) == name);
-                let note = *found.ok_or(Error::new(ENOENT))?;
+                let found = notes.iter_mut().find(|note| (note.bank, note.slot, note.generation) == name);
+                let note = found.ok_or(Error::new(ENOENT))?;
+                note.exclusive = exclusive;
+                let note = *note;
                 let page = self.page.clone();
                 self.activate(shared, queue, note, page.cell(note.source.index() as u32).unwrap());
                 Ok(())
             }
+            // Every queue is woken here.
+            Change::Prefer { .. } | Change::PreferAll { .. } => Ok(()),
+        }
+    }
+
+    /// Another queue's waiter is woken for what is there.
+    pub(super) fn hand_back(&mut self, shared: &Shared) {
+        let sources: Vec<SourceId> = self.sources.values().map(|source| source.id).collect();
+        for source in sources {
+            self.look(shared, source);
         }
     }
 

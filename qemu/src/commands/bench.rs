@@ -5,7 +5,13 @@ use std::io::Write;
 use lexopt::{Arg, Parser};
 
 use super::{Command, cpus, text};
-use crate::{budget, failure::Result, machine::signals::Signals, measure, workspace::Workspace};
+use crate::{
+    budget,
+    failure::{Failure, Result},
+    machine::signals::Signals,
+    measure,
+    workspace::Workspace,
+};
 
 /// The subcommand.
 pub const COMMAND: Command = Command {
@@ -19,6 +25,12 @@ pub const COMMAND: Command = Command {
     run,
 };
 
+/// Whether the program that measures has these words: it has figures without a budget, too.
+fn says(workspace: &Workspace, only: &str) -> bool {
+    let sources = workspace.sources_of(measure::PROGRAM);
+    sources.iter().filter_map(|path| std::fs::read_to_string(path).ok()).any(|text| text.contains(only))
+}
+
 fn run(mut parser: Parser) -> Result<u8> {
     let (mut number, mut twice, mut only) = (1, false, String::new());
     while let Some(argument) = parser.next()? {
@@ -31,6 +43,13 @@ fn run(mut parser: Parser) -> Result<u8> {
     }
     let workspace = Workspace::find()?;
     let budgets = budget::read(&workspace, number)?;
+    if !budgets.know(&only) && !says(&workspace, &only) {
+        return Err(Failure::new(
+            format!("measure `{only}`"),
+            "no figure has that in its name",
+            "name a part of one: qemu/budgets.toml has them; without a name all are measured",
+        ));
+    }
     let arguments = if only.is_empty() { Vec::new() } else { vec![only.clone()] };
     let machine = measure::machine(measure::recipe(arguments).make(&workspace)?, number);
     let signals = Signals::catch()?;
@@ -50,4 +69,19 @@ fn run(mut parser: Parser) -> Result<u8> {
         println!("FAILED {fault}");
     }
     Ok(u8::from(!faults.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_figure_has_is_refused_before_anything_is_booted() {
+        let refused = run(Parser::from_args(["nonesuch"])).unwrap_err().to_string();
+        assert!(refused.contains("measure `nonesuch`: no figure has that in its name"), "{refused}");
+        let workspace = Workspace::find().unwrap();
+        let budgets = budget::read(&workspace, 1).unwrap();
+        assert!(budgets.know("") && budgets.know("null_sys") && !budgets.know("nonesuch"));
+        assert!(says(&workspace, "null_syscall") && !says(&workspace, "nonesuch"));
+    }
 }

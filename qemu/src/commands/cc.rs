@@ -73,7 +73,13 @@ fn parse(mut parser: Parser) -> Result<Program> {
         }
         let Some(argument) = parser.next()? else { break };
         match argument {
-            Arg::Short('o') => program.name = parser.value()?.string()?,
+            Arg::Short('o') => {
+                program.name = parser.value()?.string()?;
+                if program.name.is_empty() {
+                    let remedy = "name one, or leave out -o: it is called like the first file";
+                    return Err(Failure::new("compile a C program", "its name is empty", remedy));
+                }
+            }
             Arg::Value(file) => program.sources.push(PathBuf::from(file)),
             other => return Err(other.unexpected().into()),
         }
@@ -147,6 +153,7 @@ mod tests {
             let refused = refused(&[&source, &format!("-o={name}")]);
             assert!(refused.contains("is no name for a program"), "{name}: {refused}");
         }
+        assert!(refused(&[&source, "-o", ""]).contains("its name is empty"));
         assert!(refused(&[&file("my file.c")]).contains("`my file` is no name for a program"));
     }
 

@@ -46,6 +46,12 @@ fn run(mut parser: Parser) -> Result<u8> {
     if packages.iter().any(|package| package.name.as_str() == name) || workspace.package_of(name).is_some() {
         return refuse(format!("the workspace has a package or program {name}"), "choose another name");
     }
+    if workspace.depends_on(name) {
+        return refuse(
+            format!("{name} is a crate from outside that the workspace uses"),
+            "choose another name",
+        );
+    }
     let Some(member) = member(workspace.root(), &folder) else {
         let found = format!("{} is outside of the source tree", folder.display());
         return refuse(found, "name a folder in it");

@@ -103,6 +103,12 @@ fn check(workspace: &Workspace, name: &str) -> Result<()> {
     if packages.iter().any(|package| package.name.as_str() == name) || workspace.package_of(name).is_some() {
         return refuse(&format!("the workspace has a package or program {name}"), "choose another name");
     }
+    if workspace.depends_on(name) {
+        return refuse(
+            &format!("{name} is a crate from outside that the workspace uses"),
+            "choose another name",
+        );
+    }
     let manifest = manifest::read(workspace, manifest::DEFAULT)?;
     match manifest.entries.iter().find(|entry| entry.provides.iter().any(|service| service == name)) {
         None => Ok(()),
@@ -183,7 +189,7 @@ fn rename(text: &str, name: &str) -> String {
         .replace("The template driver", &format!("The {name} driver"))
         .replace(
             "The driver that `cargo xtask new-driver` begins with",
-            "A driver made from the template: what is written to it is read from it",
+            "A driver: what is written to it is read from it",
         )
         .replace("# What `cargo xtask new-driver` makes a manifest from: that", "# That")
         .replace(OWN, name)
@@ -223,8 +229,7 @@ mod tests {
         for (path, text) in &files {
             assert!(path.contains("night-lamp"), "{path}");
             for (number, line) in text.lines().enumerate() {
-                let rest = line.replace("made from the template", "");
-                assert!(!rest.to_lowercase().contains("template"), "{path}:{}: {line}", number + 1);
+                assert!(!line.to_lowercase().contains("template"), "{path}:{}: {line}", number + 1);
             }
         }
         let text = |end: &str| &files.iter().find(|(path, _)| path.ends_with(end)).unwrap().1;
@@ -232,6 +237,7 @@ mod tests {
         assert!(text("main.rs").contains("service: \"night-lamp\""));
         assert!(text("src/driver.rs").contains("\"/dev/night-lamp\""));
         assert!(text("Cargo.toml").contains("name = \"night-lamp\""));
+        assert!(text("Cargo.toml").contains("\"A driver: what is written to it is read from it\""));
     }
 
     #[test]
@@ -272,6 +278,9 @@ mod tests {
         }
         for name in ["tty", "template", "hello", "driver-sdk", "kernel"] {
             assert!(refused(name).contains("has a package or program"), "{name}");
+        }
+        for name in ["postcard", "serde"] {
+            assert!(refused(name).contains("is a crate from outside that the workspace uses"), "{name}");
         }
         assert!(refused("event").contains("is that of bin/event-server"));
         assert!(refused("default").contains("default.toml is there"));

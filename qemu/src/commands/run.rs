@@ -16,7 +16,7 @@ use super::{
 use crate::{
     failure::{Failure, Result},
     machine::{
-        Accelerator, Machine, Outcome,
+        Accelerator, Machine, Outcome, QEMU_VARIABLE,
         console::{Console, Input},
         device::Device,
         exit::Status,
@@ -44,10 +44,11 @@ pub const COMMAND: Command = Command {
     --accel NAME     tcg (software emulation) or kvm, which needs a /dev/kvm that works (tcg)
     --icount         one instruction per ns, repeatable; needs tcg
     --app NAME       the application whose end powers the machine off (kqcat)
-    --arg VALUE      an argument for that application; may be repeated
+    --arg VALUE      an argument for that application, instead of the manifest's; may be repeated, 64 times at most
     --manifest NAME  a file of qemu/manifests (default)
     --device NAME    a device of QEMU's with its properties, as virtio-rng-pci,max-bytes=64; may be repeated;
-                     virtio-net-pci,forward=8080:80 leads from a port of the host's loopback address to one of the guest's
+                     virtio-net-pci,forward=8080:80 leads from a port of the host's loopback address to one of the guest's;
+                     virtio-blk-pci,size=64 has a disk of 64 MiB for the run (16), with drive=ID one of QEMU's -drive
     --no-build       take the programs as they were built last
     --timeout S      kill after S seconds, 0 for never (at a terminal: never, otherwise 600)
     KQ_QEMU in the environment overrides the emulator's binary.",
@@ -140,7 +141,15 @@ fn accelerator(name: &str) -> Result<Accelerator> {
 fn run(parser: Parser) -> Result<u8> {
     let options = Options::parse(parser, std::io::stdin().is_terminal())?;
     let workspace = Workspace::find()?;
-    manifest::check_memory(&options.recipe.manifest(&workspace)?, options.memory)?;
+    let manifest = options.recipe.manifest(&workspace)?;
+    manifest::check_memory(&manifest, options.memory)?;
+    // What follows `--` may have brought it.
+    if options.arguments.is_empty() {
+        let models: Vec<&str> = options.devices.iter().map(|device| device.model.as_str()).collect();
+        for (driver, device) in manifest::missing_devices(&manifest, &models) {
+            eprintln!("xtask: {driver} has nothing to drive: add --device {device}");
+        }
+    }
     let image = options.recipe.make(&workspace)?;
     let machine = Machine {
         cpus: options.cpus,
@@ -177,16 +186,37 @@ fn run(parser: Parser) -> Result<u8> {
         ));
     }
     if let Outcome::Ended(broken @ Status::Broken { .. }) = &outcome {
-        return Err(Failure::new(
-            "run the guest",
-            broken,
-            format!(
-                "see what QEMU says: the host must have the {} MiB of --mem, and QEMU takes what follows `--` as it is",
-                options.memory
-            ),
-        ));
+        return Err(Failure::new("run the guest", broken, remedy(broken, options.memory)));
     }
     Ok(status(&outcome, options.limit))
+}
+
+/// What to do about a QEMU that does not run the guest, by what it said.
+fn remedy(broken: &Status, memory: u32) -> String {
+    let said = match broken {
+        Status::Broken { complaints, .. } => complaints.as_str(),
+        _ => "",
+    };
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if said.trim().is_empty() {
+        let emulator = std::env::var(QEMU_VARIABLE).unwrap_or_default();
+        return match emulator.is_empty() {
+            true => "QEMU said nothing; run it again with `-- -d guest_errors`".to_owned(),
+            false => format!("{QEMU_VARIABLE} is {emulator}: let it name an emulator, or unset it"),
+        };
+    }
+    if has(&["annot allocate memory", "cannot set up guest memory", "annot map"]) {
+        return format!("the host must have the {memory} MiB of --mem: ask for less, or end other programs");
+    }
+    if has(&["host forwarding rule"]) {
+        return "a port that is forwarded is in use or may not be used: name another, forward=HOST:GUEST"
+            .to_owned();
+    }
+    if has(&["is not a valid device model name", "Property '"]) {
+        return "correct --device: `qemu-system-x86_64 -device help` lists devices, `-device NAME,help` properties"
+            .to_owned();
+    }
+    "correct what QEMU complains of: it takes --device and what follows `--` as they are".to_owned()
 }
 
 /// Whether the machine ended by itself, but not by the guest's will, or has never run the guest.
@@ -297,6 +327,23 @@ mod tests {
             assert!(!refused.contains("digit"), "{refused}");
         }
         assert!(parse(&["--accel", "kvm", "--icount"]).is_err());
+    }
+
+    #[test]
+    fn advice_is_about_what_qemu_said() {
+        let advice = |said: &str| {
+            let how = "ended before the guest said anything".to_owned();
+            remedy(&Status::Broken { how, complaints: said.to_owned() }, 512)
+        };
+        assert!(advice("cannot set up guest memory 'pc.ram': Cannot allocate memory").contains("--mem"));
+        assert!(
+            advice("-netdev user: Could not set up host forwarding rule 'tcp:127.0.0.1:1-:80'")
+                .contains("port")
+        );
+        assert!(advice("-device x: 'x' is not a valid device model name").contains("-device help"));
+        for said in ["", "-fast: invalid option", "Could not open 'disk.img': No such file or directory"] {
+            assert!(!advice(said).contains("--mem") && !advice(said).is_empty(), "{said}");
+        }
     }
 
     #[test]

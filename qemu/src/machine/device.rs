@@ -9,6 +9,10 @@ use crate::failure::{Failure, Result};
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
 
+/// MiB of a disk that a command line does not say the size of, and at most.
+const DISK: u64 = 16;
+const MOST_DISK: u64 = 256;
+
 /// Where the slot control of QEMU's `pcie-root-port` is in its configuration space: in its capability at 0x54.
 const SLOT_CONTROL: usize = 0x6c;
 /// In there: events are told of, power is off. QEMU takes out what is in a slot when its power goes off, and does not ask who
@@ -103,7 +107,8 @@ pub struct Disk {
 }
 
 impl Device {
-    /// From a command line: `MODEL[,PROPERTIES]`; of a network card `forward=HOST:GUEST` is not QEMU's.
+    /// From a command line: `MODEL[,PROPERTIES]`; of a network card `forward=HOST:GUEST` is not QEMU's, and of a disk without a
+    /// `drive=` neither is `size=MIB`.
     pub fn parse(text: &str) -> Result<Device> {
         let (model, properties) = text.split_once(',').unwrap_or((text, ""));
         if model.is_empty() {
@@ -114,12 +119,15 @@ impl Device {
             ));
         }
         let mut device = Device { model: model.to_owned(), ..Device::default() };
-        let (forwards, properties): (Vec<&str>, Vec<&str>) =
+        let (forwards, mut properties): (Vec<&str>, Vec<&str>) =
             properties.split(',').partition(|property| property.starts_with("forward="));
-        device.properties = properties.join(",");
         if model.starts_with("virtio-net") {
             device.network = Some(Network::default());
         }
+        if model.starts_with("virtio-blk") && !properties.iter().any(|it| it.starts_with("drive=")) {
+            device.disk = Some(disk_of(text, &mut properties)?);
+        }
+        device.properties = properties.join(",");
         for forward in forwards {
             let ports = forward.trim_start_matches("forward=").split_once(':');
             let ports = ports.and_then(|(host, guest)| Some((host.parse().ok()?, guest.parse().ok()?)));
@@ -211,6 +219,22 @@ impl Device {
     }
 }
 
+/// The disk that a command line asks for; takes its size out of the properties.
+fn disk_of(text: &str, properties: &mut Vec<&str>) -> Result<Disk> {
+    let mut mib = DISK;
+    if let Some(at) = properties.iter().position(|property| property.starts_with("size=")) {
+        let size = properties.remove(at).trim_start_matches("size=");
+        mib = size.parse().ok().filter(|mib| (1..=MOST_DISK).contains(mib)).ok_or_else(|| {
+            Failure::new(
+                format!("add the device {text}"),
+                format!("{size} is no number of MiB from 1 to {MOST_DISK}"),
+                "write it as in virtio-blk-pci,size=64; QEMU takes a file as drive=ID with `-- -drive if=none,id=ID,…`",
+            )
+        })?;
+    }
+    Ok(Disk { sectors: mib * ((1 << 20) / SECTOR), options: String::new() })
+}
+
 fn write(path: &Path, sectors: u64) -> io::Result<()> {
     let sector = |number: u64| {
         let mut bytes = [0; SECTOR as usize];
@@ -276,6 +300,20 @@ mod tests {
             "drive_add 0 if=none,id=disk0,format=raw,file=/a,,b\n\
              device_add virtio-blk-pci,id=device0,bus=port0,drive=disk0\n"
         );
+    }
+
+    #[test]
+    fn a_disk_of_the_command_line_is_made_for_the_run() {
+        let disk = |text: &str| Device::parse(text).unwrap().disk.map(|disk| disk.sectors);
+        assert_eq!(disk("virtio-blk-pci"), Some(16 << 11));
+        assert_eq!(disk("virtio-blk-pci,size=1"), Some(1 << 11));
+        assert_eq!(disk("virtio-blk-pci,drive=mine"), None);
+        assert_eq!(disk("virtio-rng-pci"), None);
+        let device = Device::parse("virtio-blk-pci,serial=1,size=3").unwrap();
+        assert!(said(&device, 0).ends_with(",drive=disk0,serial=1"));
+        for bad in ["size=0", "size=x", "size=257", "size="] {
+            assert!(Device::parse(&format!("virtio-blk-pci,{bad}")).is_err(), "{bad}");
+        }
     }
 
     #[test]

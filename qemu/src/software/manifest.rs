@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use init_protocol::limits::STRINGS;
 use init_protocol::manifest::{Entry, Kind, Manifest};
 
 use crate::{
@@ -42,7 +43,8 @@ pub fn parse(text: &str) -> std::result::Result<Manifest, String> {
 }
 
 /// Makes `application` the essential one: the manifest's own entry for it if there is one, otherwise the present
-/// essential entry with another name and file. With an empty name only the arguments are added.
+/// essential entry with another name and file. With an empty name only the arguments are changed. Arguments take the place of
+/// the entry's. There may be [`STRINGS`].
 pub fn choose(manifest: &mut Manifest, application: &Application) -> Result<()> {
     let program = &application.program;
     let wanted = manifest.entries.iter().position(|entry| entry.name == *program);
@@ -59,7 +61,17 @@ pub fn choose(manifest: &mut Manifest, application: &Application) -> Result<()> 
         program.clone_into(&mut manifest.entries[index].name);
         manifest.entries[index].file = file(program);
     }
-    manifest.entries[index].args.extend(application.arguments.iter().cloned());
+    let given = &application.arguments;
+    if given.len() > STRINGS {
+        return Err(Failure::new(
+            format!("pass {} arguments", given.len()),
+            format!("a program takes {STRINGS} at most"),
+            "leave some out, or have the program read them from a file or the terminal",
+        ));
+    }
+    if !given.is_empty() {
+        manifest.entries[index].args.clone_from(given);
+    }
     manifest.entries[index].essential = true;
     let mut position = 0;
     manifest.entries.retain(|entry| {
@@ -104,6 +116,22 @@ pub fn check_memory(manifest: &Manifest, mib: u32) -> Result<()> {
         format!("use --mem {needed} or more"),
     ))
 }
+
+/// The devices that drivers of the manifest serve and the machine of `models` has not, as `--device` names them, each with the
+/// entry that misses it.
+pub fn missing_devices<'a>(manifest: &'a Manifest, models: &[&str]) -> Vec<(&'a str, &'static str)> {
+    let mut missing = Vec::new();
+    for (program, device) in DEVICES {
+        let drivers = manifest.entries.iter().filter(|entry| entry.file == file(program));
+        let there = models.iter().filter(|model| **model == device).count();
+        missing.extend(drivers.skip(there).map(|entry| (entry.name.as_str(), device)));
+    }
+    missing
+}
+
+/// Drivers' programs, and QEMU's name for the device that each serves.
+const DEVICES: [(&str, &str); 3] =
+    [("net", "virtio-net-pci"), ("block", "virtio-blk-pci"), ("random", "virtio-rng-pci")];
 
 /// Where the archive has a program.
 pub fn file(program: &str) -> String {
@@ -169,6 +197,20 @@ mod tests {
     }
 
     #[test]
+    fn arguments_take_the_place_of_the_entry_s() {
+        let mut manifest = parse(TEXT).unwrap();
+        manifest.entries[1].args = vec!["/dev/lamp".to_owned()];
+        choose(&mut manifest, &Application::default()).unwrap();
+        assert_eq!(manifest.entries[1].args, ["/dev/lamp"]);
+        choose(&mut manifest, &application("")).unwrap();
+        assert_eq!(manifest.entries[1].args, ["-v"]);
+        let many = |count| Application { arguments: vec!["x".to_owned(); count], ..Application::default() };
+        choose(&mut manifest, &many(64)).unwrap();
+        let failure = choose(&mut manifest, &many(65)).unwrap_err().to_string();
+        assert!(failure.contains("pass 65 arguments: a program takes 64 at most"), "{failure}");
+    }
+
+    #[test]
     fn too_little_memory_is_told_with_what_is_enough() {
         let mut manifest = parse(TEXT).unwrap();
         manifest.entries[0].quota = (3 << 20) + 1;
@@ -178,6 +220,14 @@ mod tests {
         assert!(failure.contains("with 95 MiB") && failure.ends_with("use --mem 96 or more"), "{failure}");
         manifest.entries[1].quota = u64::MAX;
         assert!(check_memory(&manifest, u32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_driver_without_its_device_is_told_of() {
+        let manifest = parse(&TEXT.replace("bin/tty", "bin/net")).unwrap();
+        assert_eq!(missing_devices(&manifest, &["virtio-rng-pci"]), [("tty", "virtio-net-pci")]);
+        assert_eq!(missing_devices(&manifest, &["virtio-net-pci"]), []);
+        assert_eq!(missing_devices(&parse(TEXT).unwrap(), &[]), []);
     }
 
     #[test]

@@ -37,8 +37,11 @@ const GUEST_LINTS: &[&str] = &[
     "warnings",
 ];
 
+const FORMAT: &str = "check/format";
+
 const CHECKS: &[Check] = &[
-    Check { name: "check/format", arguments: &["fmt", "--all", "--check"], warnings: None },
+    // In the log and at the report's end are no colours.
+    Check { name: FORMAT, arguments: &["fmt", "--all", "--check", "--", "--color", "never"], warnings: None },
     Check {
         name: "check/lints_host",
         arguments: &["clippy", "--keep-going", "--all-targets", "--", "-D", "warnings"],
@@ -89,6 +92,9 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
         }
         match cargo.run(Output::Log(&log)) {
             Ok(()) => report.passed(check.name, begin.elapsed()),
+            Err(failure) if check.name == FORMAT => {
+                report.failed(check.name, &format!("{}; `cargo fmt --all` puts it right", failure.found()));
+            }
             Err(failure) => report.failed(check.name, failure.found()),
         }
     }

@@ -24,10 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int tests, failures;
-
-/* The first thing that was wrong in a test. */
-static const char *flaw;
+#include "check.h"
 
 /* The call fails with this error. */
 #define REFUSED(error, call)                          \
@@ -43,18 +40,6 @@ static const char *flaw;
 		if ((call) != (number) && flaw == NULL) \
 			flaw = #call " " #number;   \
 	} while (0)
-
-static void tell(const char *name)
-{
-	tests++;
-	if (flaw == NULL) {
-		printf("test %s ok\n", name);
-	} else {
-		failures++;
-		printf("test %s FAILED %s\n", name, flaw);
-	}
-	flaw = NULL;
-}
 
 #define CLOSED 999
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/event.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static int wrong;
@@ -99,6 +100,64 @@ static void connection(void)
 	close(client);
 }
 
+/* Who closes first remembers the connection, and a first segment of the same two ends reopens it. */
+static void again(void)
+{
+	struct sockaddr_in to = at(4001), from = at(4002), name;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), round;
+	socklen_t length;
+
+	expect("bind", bind(listener, (struct sockaddr *)&to, sizeof(to)), 0);
+	expect("listen", listen(listener, 5), 0);
+	for (round = 0; round < 4; round++) {
+		int client = socket(AF_INET, SOCK_STREAM, 0), server;
+		char byte;
+
+		length = sizeof(name);
+		expect("getsockname of none", getsockname(client, (struct sockaddr *)&name, &length), 0);
+		expect("its length", length, sizeof(name));
+		expect("no address", name.sin_family == AF_INET && !name.sin_port && !name.sin_addr.s_addr, 1);
+		expect("bind to a port", bind(client, (struct sockaddr *)&from, sizeof(from)), 0);
+		expect("connect again", connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+		server = accept(listener, NULL, NULL);
+		expect("accept again", server >= 0, 1);
+		expect("send", send(server, "x", 1, 0), 1);
+		memset(&name, 0x55, sizeof(name));
+		length = sizeof(name);
+		expect("recvfrom", recvfrom(client, &byte, 1, 0, (struct sockaddr *)&name, &length), 1);
+		expect("a stream tells no sender", length, 0);
+		expect("nothing in its place", name.sin_family, 0x5555);
+		close(server);
+		expect("the end", recv(client, &byte, 1, 0), 0);
+		close(client);
+	}
+	close(listener);
+}
+
+/* More than a message can have: of a stream a part goes. */
+static void large(void)
+{
+	static char bytes[40 << 10];
+	struct iovec pieces[2] = { { bytes, sizeof(bytes) }, { bytes, sizeof(bytes) } };
+	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 2 };
+	struct sockaddr_in to = at(4003);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int client = socket(AF_INET, SOCK_STREAM, 0), datagram = socket(AF_INET, SOCK_DGRAM, 0);
+	ssize_t sent;
+
+	expect("bind", bind(listener, (struct sockaddr *)&to, sizeof(to)), 0);
+	expect("listen", listen(listener, 5), 0);
+	expect("connect", connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+	sent = sendmsg(client, &message, MSG_DONTWAIT);
+	expect("a part", sent > 0 && sent <= 2 * (ssize_t)sizeof(bytes), 1);
+	expect("connect", connect(datagram, (struct sockaddr *)&to, sizeof(to)), 0);
+	expect("no whole", sendmsg(datagram, &message, MSG_DONTWAIT), -1);
+	expect("EMSGSIZE", errno, EMSGSIZE);
+	close(datagram);
+	close(client);
+	close(listener);
+}
+
 static void datagrams(void)
 {
 	struct sockaddr_in address = at(5000), from;
@@ -124,6 +183,8 @@ int main(void)
 {
 	text();
 	connection();
+	again();
+	large();
 	datagrams();
 	printf("inet: %d wrong\n", wrong);
 	return wrong != 0;

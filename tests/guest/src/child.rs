@@ -20,6 +20,23 @@ pub fn role(start: &Start) -> Option<&str> {
     (start.arg(1) == ROLE).then(|| start.arg(2))
 }
 
+/// Plays the part, if there is one: the status with which the process ends.
+pub fn played(start: &Start, play: impl FnOnce(&str) -> Outcome) -> Option<i32> {
+    let role = role(start)?;
+    Some(status(role, play(role)))
+}
+
+/// The status of a part that has been played: 0, or 1 when it failed, which the log is told.
+pub fn status(part: &str, played: Outcome) -> i32 {
+    match played {
+        Ok(()) => 0,
+        Err(failure) => {
+            rt::log!("{part}: {failure}");
+            1
+        }
+    }
+}
+
 /// How to start the program's own file again.
 #[derive(Clone, Debug)]
 pub struct Role {

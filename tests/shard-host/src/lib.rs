@@ -4,7 +4,7 @@
 
 extern crate alloc;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -34,16 +34,35 @@ pub struct Kernel {
     honest: bool,
     /// Pages of cells by their handles.
     pub pages: BTreeMap<Handle, Memory>,
+    /// Descriptors that the shard has.
+    pub descriptors: BTreeSet<Handle>,
     /// Notifications that were signalled.
     pub signalled: Vec<Handle>,
     /// Sessions that were ended.
     pub lies: Vec<(Liar, Fault)>,
+    /// The CPU that the shard runs on.
+    pub cpu: u32,
+    /// CPUs that have nothing to run: a bit for each.
+    pub idle: u32,
+    /// The shard's CPU has nothing else to run.
+    pub quiet: bool,
+    /// Monotonic ns.
+    pub now: u64,
 }
 
 impl Kernel {
     /// One among peers that do not lie: it panics when a session is ended.
     pub fn of_honest_peers() -> Kernel {
         Kernel { honest: true, ..Kernel::default() }
+    }
+}
+
+impl Kernel {
+    /// A descriptor for the shard.
+    pub fn descriptor(&mut self) -> Handle {
+        self.next += 1;
+        self.descriptors.insert(Handle(self.next));
+        Handle(self.next)
     }
 }
 
@@ -58,7 +77,28 @@ impl Host for Kernel {
     }
 
     fn close(&mut self, handle: Handle) {
-        assert!(self.pages.remove(&handle).is_some(), "a page is given back twice");
+        let known = self.descriptors.remove(&handle) || self.pages.remove(&handle).is_some();
+        assert!(known, "a page or descriptor is given back twice");
+    }
+
+    fn cpu(&self) -> u32 {
+        self.cpu
+    }
+
+    fn cpus(&self) -> u32 {
+        4
+    }
+
+    fn is_idle(&self, cpu: u32) -> bool {
+        self.idle & 1 << (cpu & 31) != 0
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    fn now(&self) -> u64 {
+        self.now
     }
 
     fn signal(&mut self, notification: Handle) {

@@ -4,13 +4,13 @@ use super::{Id, MAX_BACKLOG, Sockets};
 use crate::address::from_endpoint;
 use crate::port::Card;
 use crate::ports::overlap;
-use crate::socket::{Kind, Ready, Role, Socket, is_made};
+use crate::socket::{Kind, Role, Socket, is_made};
 use abi::error::{
     EAGAIN, EALREADY, ECONNABORTED, EDESTADDRREQ, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, Error,
     Result,
 };
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::mem;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 impl<C: Card> Sockets<C> {
@@ -34,11 +34,15 @@ impl<C: Card> Sockets<C> {
     }
 
     fn choose_port(&mut self, kind: Kind, wanted: SocketAddrV4) -> Result<SocketAddrV4> {
-        let Sockets { ports, sockets, .. } = self;
-        ports.choose(wanted, |address| {
-            let same = sockets.values().filter(|socket| socket.kind == kind);
-            same.filter_map(|socket| socket.bound).any(|bound| overlap(bound, address))
-        })
+        let mut ports = mem::take(&mut self.ports);
+        let chosen = ports.choose(wanted, |address| {
+            let mut same = self.sockets.values().filter(|socket| socket.kind == kind);
+            let is_had = same.any(|socket| socket.bound.is_some_and(|bound| overlap(bound, address)));
+            // Who asks for a port gets it; who leaves the choice gets one without a past.
+            is_had || wanted.port() == 0 && kind == Kind::Stream && self.lingers(address)
+        });
+        self.ports = ports;
+        chosen
     }
 
     /// The stack's side of a datagram socket, whose address is any if it has none.
@@ -111,12 +115,12 @@ impl<C: Card> Sockets<C> {
         }
         let address = address.ok_or(Error::new(EINVAL))?;
         let (client, options, bound) = (socket.client, socket.options, socket.bound);
-        let source = self.stack.source_for(*address.ip())?;
+        let source = self.stack.source_for(*address.ip(), bound.map(|bound| *bound.ip()))?;
         let local = match bound {
-            Some(bound) if !bound.ip().is_unspecified() => bound,
             Some(bound) => SocketAddrV4::new(source, bound.port()),
             None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0))?,
         };
+        self.forget(local, address)?;
         let handle = self.acquire(client, options)?;
         if let Err(error) = self.stack.connect(handle, local, address) {
             self.release(client, handle);
@@ -131,7 +135,8 @@ impl<C: Card> Sockets<C> {
 
     fn connect_datagrams(&mut self, id: Id, address: Option<SocketAddrV4>) -> Result<()> {
         if let Some(address) = address {
-            self.stack.source_for(*address.ip())?;
+            let bound = self.get(id)?.bound.map(|bound| *bound.ip());
+            self.stack.source_for(*address.ip(), bound)?;
         }
         self.open_datagrams(id)?;
         let socket = self.get_mut(id)?;
@@ -169,27 +174,16 @@ impl<C: Card> Sockets<C> {
         };
         let handle = waiting.remove(at);
         let state = self.stack.tcp(handle).state();
-        let accepted = Socket {
-            kind: Kind::Stream,
-            client,
-            role: Role::Connected { handle, state },
-            bound: None,
-            read_shut: false,
-            write_shut: false,
-            error: 0,
-            returned: VecDeque::new(),
-            inbox: VecDeque::new(),
-            options,
-            shown: [Ready::default(); 2],
-        };
-        Ok(self.insert(accepted))
+        let role = Role::Connected { handle, state };
+        Ok(self.insert(Socket::new(Kind::Stream, client, role, options)))
     }
 
-    /// A socket's own address. Of a connection it is the one that the other side speaks to.
-    pub fn name(&self, id: Id) -> Result<Option<SocketAddrV4>> {
+    /// A socket's own address, no address in particular when it has none. Of a connection it is the one that the other side speaks to.
+    pub fn name(&self, id: Id) -> Result<SocketAddrV4> {
         let socket = self.get(id)?;
         let local = socket.connection().and_then(|handle| self.stack.tcp(handle).local_endpoint());
-        Ok(local.map(from_endpoint).or(socket.bound))
+        let own = local.map(from_endpoint).or(socket.bound);
+        Ok(own.unwrap_or(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)))
     }
 
     /// The address of a socket's other side. ENOTCONN.

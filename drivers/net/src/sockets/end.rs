@@ -1,11 +1,14 @@
 //! Half a connection ends, or all of it.
 
 use super::{Id, Sockets};
+use crate::address::from_endpoint;
 use crate::port::Card;
+use crate::ports::overlap;
 use crate::socket::{Role, Socket};
 use crate::stack::PATIENCE;
-use abi::error::{ENOTCONN, Error, Result};
+use abi::error::{EADDRINUSE, ENOTCONN, Error, Result};
 use abi::limits::FOREVER;
+use core::net::SocketAddrV4;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Instant;
@@ -108,6 +111,48 @@ impl<C: Card> Sockets<C> {
                 self.lingering.push_back(one);
             }
         }
+    }
+
+    /// The ended connection between two addresses, seen from the first one.
+    fn lingering_at(&self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<usize> {
+        self.lingering.iter().position(|one| {
+            let tcp = self.stack.tcp(one.handle);
+            tcp.local_endpoint().map(from_endpoint) == Some(local)
+                && tcp.remote_endpoint().map(from_endpoint) == Some(remote)
+        })
+    }
+
+    /// Two addresses are to be connected anew: what is only remembered of their last connection (TIME_WAIT) is forgotten.
+    /// EADDRINUSE: that one is still ending.
+    pub(super) fn forget(&mut self, local: SocketAddrV4, remote: SocketAddrV4) -> Result<()> {
+        let Some(at) = self.lingering_at(local, remote) else { return Ok(()) };
+        if self.stack.tcp(self.lingering[at].handle).state() != State::TimeWait {
+            return Err(Error::new(EADDRINUSE));
+        }
+        if let Some(one) = self.lingering.remove(at) {
+            self.release(one.client, one.handle);
+        }
+        Ok(())
+    }
+
+    /// A first segment for a listener reopens a connection that is only remembered (RFC 1122, 4.2.2.13); it would take the
+    /// segment for a stray one of its own.
+    pub(super) fn reopen(&mut self) {
+        let Some((remote, local)) = self.stack.port().begins() else { return };
+        let listens = |socket: &Socket| {
+            matches!(socket.role, Role::Listening { .. })
+                && socket.bound.is_some_and(|bound| overlap(bound, local))
+        };
+        if !self.lingering.is_empty() && self.sockets.values().any(listens) {
+            // What is still ending is not forgotten: it answers, and the other side tries again.
+            _ = self.forget(local, remote);
+        }
+    }
+
+    /// Whether a connection that ends, or has ended, was that of an address.
+    pub(super) fn lingers(&self, local: SocketAddrV4) -> bool {
+        let locals = self.lingering.iter().filter_map(|one| self.stack.tcp(one.handle).local_endpoint());
+        locals.map(from_endpoint).any(|ended| overlap(ended, local))
     }
 
     /// The oldest ended connection of a client makes room for another.

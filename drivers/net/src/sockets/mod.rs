@@ -8,22 +8,22 @@ mod transfer;
 
 use crate::port::Card;
 use crate::ports::Ports;
-use crate::socket::{Kind, Options, Ready, Role, Socket, is_made};
+use crate::socket::{Kind, Options, Role, Socket, is_made};
 use crate::stack::{PATIENCE, Stack};
 use abi::error::{EBADF, ECONNREFUSED, ECONNRESET, ETIMEDOUT, Error, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::mem;
+use driver_sdk::sockets::{Change, LowWater, Ready};
 use end::Lingering;
 use shares::Shares;
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
+use smoltcp::time::Duration;
 
+pub use driver_sdk::sockets::Id;
 pub use shares::{MOST, MOST_OF_CLIENT};
 pub use transfer::{Received, Undo};
-
-/// A socket's number, never used again.
-pub type Id = u64;
 
 /// Bytes of each buffer of a socket, unless it is told otherwise.
 pub const BUFFER: usize = 32 * 1024;
@@ -33,19 +33,10 @@ pub const BUFFERS: core::ops::RangeInclusive<usize> = 4096..=BUFFER;
 pub const SEND_LOW: u32 = 2048;
 /// Connections to one listener that wait to be accepted, at most.
 pub const MAX_BACKLOG: usize = 64;
+/// Who begins a connection and does not go on takes a place of the backlog for so long.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Frames that are looked at before others have their turn.
 const FRAMES: usize = 128;
-
-/// A socket whose readiness changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// Which.
-    pub socket: Id,
-    /// How ready reading and writing are now.
-    pub ready: [Ready; 2],
-    /// Whether something came, for each.
-    pub news: [bool; 2],
-}
 
 /// Sockets, and the stack that they use.
 pub struct Sockets<C> {
@@ -59,6 +50,7 @@ pub struct Sockets<C> {
     /// There are frames that were not looked at yet.
     more: bool,
     deadline: u64,
+    pub(crate) interrupts: u64,
 }
 
 impl<C: Card> Sockets<C> {
@@ -74,6 +66,7 @@ impl<C: Card> Sockets<C> {
             changes: Vec::new(),
             more: false,
             deadline: 0,
+            interrupts: 0,
         }
     }
 
@@ -92,24 +85,11 @@ impl<C: Card> Sockets<C> {
         let options = Options {
             receive_buffer: BUFFER,
             send_buffer: BUFFER,
-            receive_low: 1,
-            send_low: SEND_LOW,
+            low_water: LowWater { receive: 1, send: SEND_LOW },
             no_delay: false,
             keep_alive: false,
         };
-        self.insert(Socket {
-            kind,
-            client,
-            role: Role::Idle,
-            bound: None,
-            read_shut: false,
-            write_shut: false,
-            error: 0,
-            returned: VecDeque::new(),
-            inbox: VecDeque::new(),
-            options,
-            shown: [Ready::default(); 2],
-        })
+        self.insert(Socket::new(kind, client, Role::Idle, options))
     }
 
     fn insert(&mut self, socket: Socket) -> Id {
@@ -161,14 +141,16 @@ impl<C: Card> Sockets<C> {
             let mut any = false;
             while left > 0 {
                 self.refill();
-                if !self.stack.take_in() {
+                if !self.stack.hear() {
                     break;
                 }
+                self.reopen();
+                self.stack.take_in();
                 any = true;
                 left -= 1;
             }
             any |= self.stack.send_out();
-            // A question about an address, which was asked instead of what was to be sent, is no change of a socket.
+            // What this machine sent itself is heard.
             any |= self.stack.port().has_turned() && self.stack.port().card.has_room();
             if !any || left == 0 {
                 break;
@@ -182,7 +164,7 @@ impl<C: Card> Sockets<C> {
         self.deadline = self.stack.deadline().min(self.lingering_deadline());
     }
 
-    /// Every listener that has room has one socket that waits for the next connection; the ports of the others are full.
+    /// Every listener that has room has one socket that waits for the next connection; the others are full.
     fn refill(&mut self) {
         let listeners: Vec<Id> = self
             .sockets
@@ -194,9 +176,9 @@ impl<C: Card> Sockets<C> {
         full.clear();
         for id in listeners {
             if !self.refill_one(id)
-                && let Some(port) = self.sockets.get(&id).and_then(|socket| socket.bound)
+                && let Some(address) = self.sockets.get(&id).and_then(|socket| socket.bound)
             {
-                full.insert(port.port());
+                full.push(address);
             }
         }
         self.stack.port_mut().full = full;
@@ -214,7 +196,11 @@ impl<C: Card> Sockets<C> {
             let keep = match stack.tcp(handle).state() {
                 State::Listen => !mem::replace(&mut listens, true),
                 State::Closed => false,
-                _ => true,
+                State::SynReceived => true,
+                _ => {
+                    stack.tcp_mut(handle).set_timeout(None);
+                    true
+                }
             };
             if !keep {
                 stack.remove(handle);
@@ -237,6 +223,7 @@ impl<C: Card> Sockets<C> {
             self.release(client, handle);
             return false;
         }
+        self.stack.tcp_mut(handle).set_timeout(Some(HANDSHAKE));
         if let Some(Socket { role: Role::Listening { waiting, .. }, .. }) = self.sockets.get_mut(&id) {
             waiting.push(handle);
         }
@@ -293,7 +280,12 @@ impl<C: Card> Sockets<C> {
                 }
             }
             Role::Connected { handle, state } => {
-                let is = self.stack.tcp(*handle).state();
+                let tcp = self.stack.tcp_mut(*handle);
+                // Only who has something to say, or wants to know, notices that nobody answers. An idle connection lives: the
+                // stack counts from what was heard last, however long ago.
+                let is_waiting = tcp.send_queue() > 0 || socket.options.keep_alive;
+                tcp.set_timeout(is_waiting.then_some(PATIENCE));
+                let is = tcp.state();
                 let was = mem::replace(state, is);
                 let was_ending =
                     matches!(was, State::LastAck | State::TimeWait | State::Closing | State::Closed);
@@ -316,7 +308,7 @@ impl<C: Card> Sockets<C> {
         let before = mem::replace(&mut socket.shown, ready);
         if ready != before {
             let news = [ready[0].is_news(&before[0]), ready[1].is_news(&before[1])];
-            self.changes.push(Change { socket: id, ready, news });
+            self.changes.push(Change { socket: id, ready: ready.map(Some), news });
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{BUFFERS, Id, Sockets};
 use crate::port::Card;
 use crate::socket::{Kind, Options, Role};
 use abi::error::{EINVAL, Error, Result};
+use driver_sdk::sockets::buffer_size;
 use smoltcp::socket::tcp;
 use smoltcp::time::Duration;
 
@@ -34,27 +35,19 @@ impl<C: Card> Sockets<C> {
 
     /// Bytes that it holds for its receiver: of connections that begin later. What is out of range is brought into it.
     pub fn set_receive_buffer(&mut self, id: Id, bytes: i64) -> Result<()> {
-        self.get_mut(id)?.options.receive_buffer = in_range(bytes)?;
+        self.get_mut(id)?.options.receive_buffer = buffer_size(bytes, &BUFFERS)?;
         Ok(())
     }
 
     /// Bytes that it has to send: of connections that begin later.
     pub fn set_send_buffer(&mut self, id: Id, bytes: i64) -> Result<()> {
-        self.get_mut(id)?.options.send_buffer = in_range(bytes)?;
+        self.get_mut(id)?.options.send_buffer = buffer_size(bytes, &BUFFERS)?;
         Ok(())
     }
 
     /// Least bytes to receive and least space to send. EINVAL for less than one.
     pub fn set_low_water(&mut self, id: Id, receive: Option<i64>, send: Option<i64>) -> Result<()> {
-        let mark = |bytes: i64| match bytes {
-            1.. => Ok(u32::try_from(bytes).unwrap_or(u32::MAX)),
-            _ => Err(Error::new(EINVAL)),
-        };
-        let (receive, send) = (receive.map(mark).transpose()?, send.map(mark).transpose()?);
-        let options = &mut self.get_mut(id)?.options;
-        options.receive_low = receive.unwrap_or(options.receive_low);
-        options.send_low = send.unwrap_or(options.send_low);
-        Ok(())
+        self.get_mut(id)?.options.low_water.set(receive, send)
     }
 
     /// Whether small segments go at once, and whether an idle connection is looked after. EINVAL for datagrams.
@@ -72,9 +65,4 @@ impl<C: Card> Sockets<C> {
         }
         Ok(())
     }
-}
-
-fn in_range(bytes: i64) -> Result<usize> {
-    let bytes = usize::try_from(bytes).map_err(|_| Error::new(EINVAL))?;
-    Ok(bytes.clamp(*BUFFERS.start(), *BUFFERS.end()))
 }

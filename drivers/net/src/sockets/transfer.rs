@@ -35,8 +35,6 @@ pub enum Undo {
     Bytes,
     /// A datagram.
     Datagram(Datagram),
-    /// The pending error.
-    Error(i32),
 }
 
 /// Takes datagrams over from the stack, as far as there is room; the others are lost, as on their way.
@@ -96,13 +94,12 @@ impl<C: Card> Sockets<C> {
             (Some(_), Some(_)) => return Err(Error::new(EISCONN)),
             (to, peer) => to.or(peer).ok_or(Error::new(EDESTADDRREQ))?,
         };
-        let source = self.stack.source_for(*to.ip())?;
+        let bound = self.get(id)?.bound.map(|bound| *bound.ip());
+        let source = self.stack.source_for(*to.ip(), bound)?;
         self.open_datagrams(id)?;
-        let socket = self.get(id)?;
-        let Role::Datagrams { handle, .. } = socket.role else { return Err(Error::new(EINVAL)) };
-        let own = socket.bound.map(|bound| *bound.ip()).filter(|ip| !ip.is_unspecified());
+        let Role::Datagrams { handle, .. } = self.get(id)?.role else { return Err(Error::new(EINVAL)) };
         let mut metadata = UdpMetadata::from(endpoint(to));
-        metadata.local_address = Some(IpAddress::Ipv4(own.unwrap_or(source)));
+        metadata.local_address = Some(IpAddress::Ipv4(source));
         match self.stack.udp_mut(handle).send_slice(bytes, metadata) {
             Ok(()) => Ok(bytes.len()),
             Err(SendError::BufferFull) => Err(Error::new(EAGAIN)),
@@ -179,7 +176,13 @@ impl<C: Card> Sockets<C> {
             Undo::Nothing => {}
             Undo::Bytes => bytes.iter().rev().for_each(|&byte| socket.returned.push_front(byte)),
             Undo::Datagram(datagram) => socket.inbox.push_front(datagram),
-            Undo::Error(error) => socket.error = error,
+        }
+    }
+
+    /// The error that a receive told last did not arrive.
+    pub fn put_back_error(&mut self, id: Id, error: i32) {
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.error = error;
         }
     }
 }

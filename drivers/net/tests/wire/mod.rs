@@ -8,8 +8,9 @@ use net::sockets::Sockets;
 use net::stack::Stack;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, IpProtocol,
-    Ipv4Address, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
+    ArpOperation, ArpPacket, ArpRepr, DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress, EthernetFrame,
+    EthernetProtocol, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr,
+    TcpSeqNumber, UdpPacket, UdpRepr,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,7 +18,8 @@ use std::rc::Rc;
 use virtio::Fault;
 
 pub const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
-const ROUTER: [u8; 6] = [0x52, 0x55, 10, 0, 2, 2];
+/// Who speaks from outside.
+pub const ROUTER: [u8; 6] = [0x52, 0x55, 10, 0, 2, 2];
 
 /// What is on the wire.
 #[derive(Default)]
@@ -158,6 +160,24 @@ fn offer(message_type: DhcpMessageType, transaction_id: u32) -> Vec<u8> {
     packet([10, 0, 2, 2], [10, 0, 2, 15], 67, 68, &bytes)
 }
 
+/// Somebody says where it is.
+pub fn neighbor(who: [u8; 4]) -> Vec<u8> {
+    let repr = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Reply,
+        source_hardware_addr: EthernetAddress(ROUTER),
+        source_protocol_addr: who.into(),
+        target_hardware_addr: EthernetAddress(MAC),
+        target_protocol_addr: [10, 0, 2, 15].into(),
+    };
+    let mut frame = vec![0; 14 + repr.buffer_len()];
+    let mut ethernet = EthernetFrame::new_unchecked(&mut frame);
+    ethernet.set_dst_addr(EthernetAddress(MAC));
+    ethernet.set_src_addr(EthernetAddress(ROUTER));
+    ethernet.set_ethertype(EthernetProtocol::Arp);
+    repr.emit(&mut ArpPacket::new_unchecked(ethernet.payload_mut()));
+    frame
+}
+
 /// A datagram from port 9 of somebody.
 pub fn datagram(from: [u8; 4], to: [u8; 4], port: u16, bytes: &[u8]) -> Vec<u8> {
     packet(from, to, 9, port, bytes)
@@ -189,5 +209,42 @@ fn packet(from: [u8; 4], to: [u8; 4], src_port: u16, dst_port: u16, bytes: &[u8]
         |room| room.copy_from_slice(bytes),
         &checksums,
     );
+    frame
+}
+
+/// The first segment of a connection to a port, from somebody's port 4000.
+pub fn first_segment(from: [u8; 4], to: [u8; 4], port: u16) -> Vec<u8> {
+    let (from, to) = (Ipv4Address::from(from), Ipv4Address::from(to));
+    let tcp = TcpRepr {
+        src_port: 4000,
+        dst_port: port,
+        control: TcpControl::Syn,
+        seq_number: TcpSeqNumber(1),
+        ack_number: None,
+        window_len: 1024,
+        window_scale: None,
+        max_seg_size: None,
+        sack_permitted: false,
+        sack_ranges: [None; 3],
+        timestamp: None,
+        payload: &[],
+    };
+    let ip = Ipv4Repr {
+        src_addr: from,
+        dst_addr: to,
+        next_header: IpProtocol::Tcp,
+        payload_len: tcp.buffer_len(),
+        hop_limit: 64,
+    };
+    let mut frame = vec![0; 14 + ip.buffer_len() + ip.payload_len];
+    let mut ethernet = EthernetFrame::new_unchecked(&mut frame);
+    ethernet.set_dst_addr(EthernetAddress(MAC));
+    ethernet.set_src_addr(EthernetAddress(ROUTER));
+    ethernet.set_ethertype(EthernetProtocol::Ipv4);
+    let checksums = ChecksumCapabilities::default();
+    let mut packet = Ipv4Packet::new_unchecked(ethernet.payload_mut());
+    ip.emit(&mut packet, &checksums);
+    let mut segment = TcpPacket::new_unchecked(packet.payload_mut());
+    tcp.emit(&mut segment, &from.into(), &to.into(), &checksums);
     frame
 }

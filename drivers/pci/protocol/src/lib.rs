@@ -27,6 +27,8 @@ pub const LISTED: usize = 64;
 pub const LENT: usize = 64;
 /// Drivers that may wait for functions.
 pub const AWAITED: usize = 64;
+/// Interrupts that one claim of a function is given, those included that it gave up: a machine has some two hundred for all.
+pub const INTERRUPTS: usize = 16;
 
 /// Labels of requests; replies have that of their request.
 pub mod label {
@@ -108,7 +110,7 @@ pub enum Request {
         /// The last one of the answer before.
         after: Option<Address>,
     },
-    /// Takes a function: → [`Reply::Claimed`]. ENODEV: there is none like that; EBUSY: it is another's; EIO: its
+    /// Takes a function: → [`Reply::Claimed`]. EPERM: the caller is no server or driver of the manifest itself; ENODEV: there is none like that; EBUSY: it is another's; EIO: its
     /// configuration space makes no sense. Waits while a function is being reset after its last driver.
     Claim(Wanted),
     /// After ENODEV: has the notification in slot 0 signalled once such a function can be claimed. → [`Reply::Waiting`] with
@@ -176,7 +178,8 @@ pub enum FunctionRequest {
         length: u32,
     },
     /// Gets an interrupt: → [`FunctionReply::Interrupt`] with it in slot 0. A message of MSI-X where the function has it,
-    /// otherwise its line, which has entry 0 only. EINVAL: no such entry; ENODEV: it cannot interrupt.
+    /// otherwise its line, which has entry 0 only. EINVAL: no such entry; ENODEV: it cannot interrupt; ENOSPC:
+    /// this claim was given [`INTERRUPTS`].
     Interrupt {
         /// Entry of the function's table.
         entry: u16,

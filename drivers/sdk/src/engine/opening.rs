@@ -5,11 +5,11 @@ use crate::driver::{Asked, Driver};
 use crate::files::{File, FileId};
 use crate::link::{Carried, Link};
 use crate::pending::{Task, Waiting};
-use abi::error::{EAGAIN, EBADF, EINVAL, ENAMETOOLONG, Error, Result};
+use abi::error::{EAGAIN, EBADF, EINVAL, ENAMETOOLONG, EOPNOTSUPP, Error, Result};
 use abi::flag::{O_RDONLY, O_WRONLY};
 use alloc::vec::Vec;
 use event_protocol::cell::Direction;
-use event_protocol::descriptor::{MAX_PATH, Open, Opened, words};
+use event_protocol::descriptor::{DURABLE, MAX_PATH, Open, Opened, words};
 
 /// So many may wait without being asked whether they live: to ask is a call of the event server.
 const UNLOOKED: usize = 8;
@@ -20,6 +20,9 @@ impl<D: Driver, L: Link> Engine<D, L> {
         let open: Open = decode(request.bytes)?;
         if open.path.len() > MAX_PATH {
             return Err(Error::new(ENAMETOOLONG));
+        }
+        if open.flags & DURABLE != 0 && (beside.is_some() || !D::DURABLE || self.link.lineage().is_none()) {
+            return Err(Error::new(EOPNOTSUPP));
         }
         let client = self.link.identity(&ticket)?;
         let file = self.files.insert(File {
@@ -53,7 +56,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
         self.client = 0;
         match result {
             Ok(opening) => {
-                self.watches.begin(file, opening);
+                let record = self.record(file, &open, waiting.client);
+                let durable = record.is_some();
+                self.watches.begin(file, opening, record);
+                if durable && opening.filters.is_empty() {
+                    // Its client would have nothing to go on with.
+                    self.end(file);
+                    return Progress::Refused(Error::new(EOPNOTSUPP));
+                }
                 let descriptor = self.connect_file(file, waiting.client, ticket).and_then(|source| {
                     let descriptor = self.link.mint(file)?;
                     self.files.handle_made(file);

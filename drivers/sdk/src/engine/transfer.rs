@@ -6,7 +6,7 @@ use crate::files::{File, FileId};
 use crate::link::Link;
 use crate::pending::{Task, Waiting};
 use crate::trace::Event;
-use abi::error::{EAGAIN, EBADF, EINVAL, ENOTTY, Error, Result};
+use abi::error::{EAGAIN, EBADF, EINVAL, ENOTTY, ESPIPE, Error, Result};
 use abi::message::WORDS;
 use alloc::vec;
 use event_protocol::cell::Direction;
@@ -29,7 +29,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
             // Nothing wanted is nothing taken, least of all an end of file.
             return Ok(Answer::Words([0; WORDS]));
         }
-        let offset = position(request.words[words::OFFSET]);
+        let offset = self.offset(id, request)?;
         let queue = self.driver.queue_at(id, Asked::Read, offset);
         let waiting = self.waiting(id, file, request.token, queue, Task::Read { offset, length });
         let flags = request.words[words::FLAGS];
@@ -51,7 +51,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         if request.bytes.is_empty() {
             return Ok(Answer::Words([0; WORDS]));
         }
-        let (flags, offset) = (request.words[words::FLAGS], position(request.words[words::OFFSET]));
+        let (flags, offset) = (request.words[words::FLAGS], self.offset(id, request)?);
         let queue = self.driver.queue_at(id, Asked::Write, offset);
         let mut done = 0;
         if !self.pending.has(queue) {
@@ -82,9 +82,27 @@ impl<D: Driver, L: Link> Engine<D, L> {
             let kind = self.watches.opening(id).ok_or(Error::new(EBADF))?.kind;
             return self.reply_document(request.token, &ControlReply::Described { kind, flags: file.flags });
         }
+        if matches!(control, Control::Seek { .. }) {
+            self.check_seekable(id)?;
+        }
         let queue = (Direction::Read, 0);
         let waiting = self.waiting(id, file, request.token, queue, Task::Control(control));
         self.begin(waiting, request.words[words::FLAGS])
+    }
+
+    /// Where a request reads or writes; `None`: where the file stands. ESPIPE.
+    fn offset(&self, id: FileId, request: &Request<'_, L::Handle>) -> Result<Option<u64>> {
+        match request.words[words::OFFSET] {
+            CURRENT => Ok(None),
+            offset => self.check_seekable(id).map(|()| Some(offset)),
+        }
+    }
+
+    fn check_seekable(&self, id: FileId) -> Result<()> {
+        match self.watches.opening(id) {
+            Some(opening) if opening.seekable => Ok(()),
+            _ => Err(Error::new(ESPIPE)),
+        }
     }
 
     pub(super) fn waiting(
@@ -99,7 +117,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
     }
 
     /// Reads and answers. The data is taken only if its reader got it.
-    pub(super) fn try_read(&mut self, waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
+    pub(super) fn try_read(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
         let Task::Read { offset, length } = waiting.task else { return Progress::Wait(waiting) };
         let Waiting { token, file, .. } = waiting;
         let mut buffer = core::mem::take(&mut self.buffer);
@@ -115,7 +133,11 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 }
                 Progress::Answered
             }
-            Err(error) if error.errno == EAGAIN => Progress::Wait(waiting),
+            Err(error) if error.errno == EAGAIN => {
+                // Where the file stands may have changed.
+                waiting.queue = self.driver.queue_at(file, Asked::Read, offset);
+                Progress::Wait(waiting)
+            }
             Err(error) => {
                 if self.link.reply(token, failure(error), &[]).is_err() {
                     self.call(|driver, context| driver.unread(context, file, &[]));
@@ -130,7 +152,8 @@ impl<D: Driver, L: Link> Engine<D, L> {
     pub(super) fn try_write(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
         let file = waiting.file;
         let Task::Write { offset, done, rest } = &mut waiting.task else { return Progress::Wait(waiting) };
-        let at = offset.map(|offset| offset.saturating_add(*done as u64));
+        let place = |done: usize| offset.map(|offset| offset.saturating_add(done as u64));
+        let at = place(*done);
         match self.call(|driver, context| driver.write(context, file, rest, at)) {
             Ok(count) => {
                 let count = count.min(rest.len());
@@ -139,13 +162,15 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 if rest.is_empty() {
                     return Progress::Words(success(*done as u64, 0));
                 }
-                Progress::Wait(waiting)
             }
-            Err(error) if error.errno == EAGAIN => Progress::Wait(waiting),
+            Err(error) if error.errno == EAGAIN => {}
             // What was taken before the error counts: the next write is told the error.
-            Err(_) if *done > 0 => Progress::Words(success(*done as u64, 0)),
-            Err(error) => Progress::Refused(error),
+            Err(_) if *done > 0 => return Progress::Words(success(*done as u64, 0)),
+            Err(error) => return Progress::Refused(error),
         }
+        // As for reads.
+        waiting.queue = self.driver.queue_at(file, Asked::Write, place(*done));
+        Progress::Wait(waiting)
     }
 
     pub(super) fn try_control(&mut self, mut waiting: Waiting<L::Handle>) -> Progress<L::Handle> {
@@ -195,8 +220,4 @@ impl<D: Driver, L: Link> Engine<D, L> {
             changed: 0,
         })
     }
-}
-
-fn position(word: u64) -> Option<u64> {
-    (word != CURRENT).then_some(word)
 }

@@ -23,6 +23,7 @@ use alloc::vec;
 use event_protocol::descriptor::label;
 use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::filter::Filters;
+use init_protocol::request::KEPT;
 use init_protocol::status::AGAIN;
 use pci::Function;
 use pci_protocol::Wanted;
@@ -35,14 +36,16 @@ use session::Session;
 
 /// The bit of the bound notification that the interrupt line signals.
 const INTERRUPT: u64 = 1;
-/// The bit that init signals before the machine is powered off; those between are the driver's ([`Driver::connect`]).
+/// The bit that init signals before the machine is powered off; bits 1 to 60 are the driver's ([`Driver::connect`]).
 const POWER_OFF: u64 = 1 << 63;
 /// The bit that says that the bus driver is gone.
 const BUS_GONE: u64 = 1 << 62;
+/// The bit by which init asks whether the loop comes round.
+const WATCHDOG: u64 = 1 << 61;
 /// The bit that says that the function is unplugged, or is to be.
-const UNPLUGGED: u64 = 1 << 61;
+const UNPLUGGED: u64 = 1 << 60;
 /// The bit that says that there is a function to claim.
-const ARRIVED: u64 = 1 << 60;
+const ARRIVED: u64 = 1 << 59;
 /// How long what is buffered may take to be written to a device that is to be unplugged.
 const PATIENCE_NS: u64 = 5_000_000_000;
 
@@ -65,7 +68,8 @@ pub struct Setup<'a> {
 /// Runs a driver on the CPU that it was started on. Returns the exit status, which is never success: a driver whose
 /// device or event server is gone ends, and init decides what comes next.
 pub fn run<D: Driver>(start: &Start, setup: Setup<'_>, driver: Result<D>) -> i32 {
-    serve(setup, driver.and_then(|driver| Running::new(start, setup, driver, Place::new()?, None)))
+    let running = || Running::new(start, setup, driver?, Place::new()?, None, stay(start)?);
+    serve(setup, running())
 }
 
 /// The same for a driver of a PCI function, which `make` makes of it; entry 0 of its interrupts is the driver's. While the machine
@@ -79,12 +83,19 @@ pub fn run_on<D: Driver>(
 ) -> i32 {
     let running = || -> Result<Running<D>> {
         // Interrupts go to the CPU that the driver stays on.
-        rt::sys::set_affinity(1 << rt::clock::cpu())?;
+        let mut lineage = stay(start)?;
         let mut place = Place::new()?;
         let function = loop {
             match Function::claim(wanted.clone()) {
                 Err(error) if error.errno == ENODEV => {
-                    rt::log!("{}: the machine has no such device", setup.service);
+                    tell_absent(setup.service, &wanted);
+                    // What was left to it had the device that is gone: it does not wait for another.
+                    if let Some(lineage) = lineage.take().filter(|_| D::DURABLE) {
+                        let minting = place.endpoint.restricted(MINT)?;
+                        Session::attach(setup.service, setup.filters, setup.sources, minting, Some(&lineage))
+                            .and_then(|mut session| session.settled())
+                            .inspect_err(|error| rt::log!("{}: what was left: {error}", setup.service))?;
+                    }
                     place.await_function::<D>(setup.service, &wanted)?;
                 }
                 claimed => break claimed?,
@@ -93,15 +104,35 @@ pub fn run_on<D: Driver>(
         function.watch(place.notice(UNPLUGGED)?)?;
         let driver = make(&function)
             .inspect_err(|error| rt::log!("{}: {}: {error}", setup.service, function.address()))?;
-        Running::new(start, setup, driver, place, Some(function))
+        Running::new(start, setup, driver, place, Some(function), lineage)
     };
     serve(setup, running())
+}
+
+fn tell_absent(service: &str, wanted: &Wanted) {
+    let (vendor, device) = (wanted.vendor, wanted.devices.first().copied().unwrap_or_default());
+    rt::log!(
+        "{service}: the machine has no such device (PCI {vendor:04x}:{device:04x}): --device of `cargo xtask run` adds one"
+    );
 }
 
 /// Why a driver ends.
 enum End {
     Failed(Error),
     Unplugged,
+}
+
+/// Chooses the CPU that the driver stays on, whose shard is the sources' home: this one, or that on which the driver before it was,
+/// of which it has the lineage then.
+fn stay(start: &Start) -> Result<Option<Endpoint>> {
+    if let Some(lineage) = start.object::<Endpoint>(KEPT)
+        && let Some(home) = Session::home(&lineage)
+        && rt::sys::set_affinity(1 << home).is_ok()
+    {
+        return Ok(Some(lineage));
+    }
+    rt::sys::set_affinity(1 << rt::clock::cpu())?;
+    Ok(None)
 }
 
 fn serve<D: Driver>(setup: Setup<'_>, running: Result<Running<D>>) -> i32 {
@@ -152,11 +183,21 @@ impl<D: Driver> Running<D> {
         driver: D,
         mut place: Place,
         function: Option<Function>,
+        lineage: Option<Endpoint>,
     ) -> Result<Running<D>> {
-        // The shard of this CPU is the sources' home: the driver stays beside it.
-        rt::sys::set_affinity(1 << rt::clock::cpu())?;
-        let session =
-            Session::attach(setup.service, setup.filters, setup.sources, place.endpoint.restricted(MINT)?)?;
+        let attach = |lineage| {
+            let minting = place.endpoint.restricted(MINT)?;
+            Session::attach(setup.service, setup.filters, setup.sources, minting, lineage)
+        };
+        let follow = lineage.as_ref().filter(|_| D::DURABLE);
+        let (mut session, follows) = match follow.map(|lineage| attach(Some(lineage))) {
+            Some(Ok(session)) => (session, true),
+            // What was left to it is not to be had: it begins anew, and with what init keeps of it that ends.
+            _ => (attach(None)?, false),
+        };
+        if D::DURABLE && !follows {
+            session.bequeath()?;
+        }
         let bound = &place.bound;
         let mut engine = Engine::new(driver, session, setup.sources as usize);
         let mut again = false;
@@ -177,9 +218,16 @@ impl<D: Driver> Running<D> {
                 Some(irq)
             }
         };
+        // EPERM: the manifest does not say that it is watched.
+        _ = rt::init::watched(place.notice(WATCHDOG)?);
         engine.set_time(now_ns());
         engine.connect(bound)?;
         engine.start();
+        if follows {
+            let left = engine.link().left()?;
+            engine.restore(left);
+            engine.link().settled()?;
+        }
         if engine.driver().has_buffers()
             && let Err(error) = rt::init::on_power_off(place.notice(POWER_OFF)?)
         {
@@ -254,6 +302,10 @@ impl<D: Driver> Running<D> {
                 if received.words[0] & POWER_OFF != 0 {
                     self.awaited = true;
                     self.engine.power_off();
+                }
+                if received.words[0] & WATCHDOG != 0 {
+                    // Without init nobody asks.
+                    _ = rt::init::alive();
                 }
                 self.bus_gone |= received.words[0] & BUS_GONE != 0;
                 if received.words[0] & UNPLUGGED != 0 {

@@ -3,9 +3,10 @@
 use super::cells::{Cells, OwnCell};
 use super::mapped::Shared;
 use crate::driver::Opening;
+use crate::engine::Left;
 use crate::files::FileId;
 use crate::link::{Link, SourceKey, Sources};
-use abi::error::{EBADMSG, EINVAL, EMFILE, ENOBUFS, ENOMEM, EPIPE, Error, Result};
+use abi::error::{EBADMSG, EINVAL, EMFILE, ENOBUFS, ENODEV, ENOMEM, EPIPE, Error, Result};
 use abi::limits::FOREVER;
 use abi::message::WORDS;
 use abi::{Message, Rights, Tag};
@@ -14,9 +15,10 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
-use event_protocol::badge::{Badge, SourceId};
+use event_protocol::badge::{Badge, DriverId, SourceId};
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Changed, Publisher, Told, memory_size};
+use event_protocol::control::driver::Orphan;
 use event_protocol::control::{self, SERVICE, VERSION, driver, lobby};
 use event_protocol::descriptor::{self, Opened};
 use event_protocol::fault::Fault;
@@ -43,6 +45,14 @@ struct Created {
     cell: u32,
 }
 
+fn ask_lobby(
+    on: &Endpoint,
+    request: &lobby::Request,
+    send: Vec<Transfer>,
+) -> Result<(lobby::Reply, ipc::Arrivals)> {
+    call_postcard(on, control::label::LOBBY, request, send, FOREVER)
+}
+
 /// A session with the shard of this CPU.
 pub struct Session {
     server: Endpoint,
@@ -57,24 +67,34 @@ pub struct Session {
     /// The driver's own endpoint, of which descriptors are badged handles.
     endpoint: Endpoint,
     lost: Option<Error>,
+    id: DriverId,
+    /// Whether somebody goes on with what is durable when this session is over.
+    has_heirs: bool,
 }
 
 impl Session {
-    /// Attaches to the event server's shard of this CPU.
-    pub fn attach(name: &str, filters: Filters, cells: u32, endpoint: Endpoint) -> Result<Session> {
+    /// Attaches to the event server's shard of this CPU. With a lineage's handle the session is the next of that, if it can be.
+    pub fn attach(
+        name: &str,
+        filters: Filters,
+        cells: u32,
+        endpoint: Endpoint,
+        lineage: Option<&Endpoint>,
+    ) -> Result<Session> {
         let size = memory_size(cells).ok_or(Error::new(EINVAL))?;
         let any = rt::init::connect(SERVICE)?;
-        let ask = |on: &Endpoint, request: &lobby::Request, send| {
-            call_postcard::<_, lobby::Reply>(on, control::label::LOBBY, request, send, FOREVER)
-        };
         let shard = rt::clock::cpu() as u32;
-        let (_, mut handles) = ask(&any, &lobby::Request::Shard { shard }, vec![])?;
+        let (_, mut handles) = ask_lobby(&any, &lobby::Request::Shard { shard }, vec![])?;
         let lobby: Endpoint = handles.object(0)?;
         let memory = Memory::create(size)?;
         let ring = Arc::new(Shared::map(&memory)?).keep_changed(cells)?;
         let attach = lobby::Request::Attach { version: VERSION, name: String::from(name), filters, cells };
-        let (reply, mut handles) = ask(&lobby, &attach, vec![Transfer::moved(memory)])?;
-        let lobby::Reply::Attached { doorbell_bits, .. } = reply else { return Err(Error::new(EBADMSG)) };
+        let follow = lineage.map(Transfer::copy);
+        let send = [Transfer::moved(memory)].into_iter().chain(follow).collect();
+        let (reply, mut handles) = ask_lobby(&lobby, &attach, send)?;
+        let lobby::Reply::Attached { driver: id, doorbell_bits, .. } = reply else {
+            return Err(Error::new(EBADMSG));
+        };
         Ok(Session {
             server: handles.object(0)?,
             doorbell: handles.object(1)?,
@@ -86,7 +106,49 @@ impl Session {
             sources: vec![],
             endpoint,
             lost: None,
+            id,
+            has_heirs: lineage.is_some(),
         })
+    }
+
+    /// The shard in which a lineage is at home; `None`: it is none any more.
+    pub fn home(lineage: &Endpoint) -> Option<u32> {
+        let any = rt::init::connect(SERVICE).ok()?;
+        match ask_lobby(&any, &lobby::Request::Home, vec![Transfer::copy(lineage)]) {
+            Ok((lobby::Reply::Home { shard }, _)) => Some(shard),
+            _ => None,
+        }
+    }
+
+    /// Has init keep the right to go on with what this session leaves. Where it does not, nothing is durable.
+    pub fn bequeath(&mut self) -> Result<()> {
+        let (_, mut handles) = self.ask(&driver::Request::Bequeath, vec![])?;
+        let lineage: Endpoint = handles.object(0)?;
+        self.has_heirs = rt::init::keep(lineage).is_ok();
+        Ok(())
+    }
+
+    /// What the sessions before this one left.
+    pub fn left(&mut self) -> Result<Vec<Left>> {
+        let mut left = vec![];
+        let mut after = None;
+        loop {
+            let driver::Reply::Orphans(some) = self.ask(&driver::Request::Orphans { after }, vec![])?.0
+            else {
+                return Err(Error::new(EBADMSG));
+            };
+            let Some(last) = some.last() else { return Ok(left) };
+            after = Some(last.source.index() as u32);
+            left.extend(some.into_iter().map(|Orphan { source, kept, word, levels }| {
+                let levels = levels.map(Level::unpack);
+                Left { source, kept, word, levels }
+            }));
+        }
+    }
+
+    /// What was not claimed ends.
+    pub fn settled(&mut self) -> Result<()> {
+        self.ask(&driver::Request::Settled, vec![]).map(drop)
     }
 
     /// Why there is no event server any more, if there is none: the driver cannot do without.
@@ -113,14 +175,26 @@ impl Session {
         filters: Filters,
         low_water: (u32, u32),
         ticket: Option<Transfer>,
+        kept: Option<&[u8]>,
     ) -> Result<(Created, ipc::Arrivals)> {
-        let request = driver::Request::CreateSource { filters, shared: ticket.is_none(), low_water };
+        let shared = ticket.is_none();
+        let request = match kept {
+            None => driver::Request::CreateSource { filters, shared, low_water },
+            Some(kept) => driver::Request::CreateDurable { filters, shared, low_water, kept: kept.into() },
+        };
         match self.ask(&request, ticket.into_iter().collect())? {
             (driver::Reply::Created { source, page, cell }, handles) => {
                 Ok((Created { source, page, cell }, handles))
             }
             _ => Err(Error::new(EBADMSG)),
         }
+    }
+
+    fn place(&mut self, key: SourceKey, source: Source) {
+        if self.sources.len() <= key.index() {
+            self.sources.resize_with(key.index() + 1, || None);
+        }
+        self.sources[key.index()] = Some(source);
     }
 
     fn destroy(&mut self, source: SourceId, errno: i32) {
@@ -132,7 +206,7 @@ impl Session {
 
     /// Has the event server look at a ticket, which it does when it makes a source of the client's own.
     fn prove(&mut self, ticket: &AnyHandle) -> Result<()> {
-        let (proof, _) = self.create_source(self.filters, (1, 1), Some(Transfer::copy(ticket)))?;
+        let (proof, _) = self.create_source(self.filters, (1, 1), Some(Transfer::copy(ticket)), None)?;
         self.destroy(proof.source, 0);
         Ok(())
     }
@@ -174,6 +248,12 @@ impl Sources for Session {
 
     fn note(&mut self, source: SourceKey, bits: u32, data: u32) {
         self.tell(source, |publisher, changed, cell, id| publisher.note(changed, cell, id, bits, data));
+    }
+
+    fn keep(&mut self, source: SourceKey, word: u64) {
+        if let Some(Some(source)) = self.sources.get(source.index()) {
+            source.cell.keep(word);
+        }
     }
 
     fn set_error(&mut self, source: SourceKey, errno: u32) {
@@ -228,7 +308,13 @@ impl Link for Session {
         handle.info().is_ok_and(|info| Rights::from_bits_truncate(info.rights).contains(needed))
     }
 
-    fn create(&mut self, source: SourceKey, opening: &Opening, ticket: AnyHandle) -> Result<()> {
+    fn create(
+        &mut self,
+        source: SourceKey,
+        opening: &Opening,
+        ticket: AnyHandle,
+        kept: Option<&[u8]>,
+    ) -> Result<()> {
         let Opening { filters, low_water, .. } = *opening;
         let ticket = if opening.shared {
             // Only a source of the client's own has its ticket looked at. A forged one would let a client use up the
@@ -239,16 +325,29 @@ impl Link for Session {
             Some(Transfer::moved(ticket))
         };
         let (Created { source: id, page, cell }, mut handles) =
-            self.create_source(filters, low_water, ticket)?;
+            self.create_source(filters, low_water, ticket, kept)?;
         let mut own = || -> Result<(OwnCell, AnyHandle)> {
             let memory: Memory = handles.object(0)?;
             Ok((self.cells.open(page, &memory, cell)?, handles.object(1)?))
         };
         let (cell, watch) = own().inspect_err(|_| self.destroy(id, 0))?;
-        if self.sources.len() <= source.index() {
-            self.sources.resize_with(source.index() + 1, || None);
-        }
-        self.sources[source.index()] = Some(Source { id, cell, watch: Some(watch) });
+        self.place(source, Source { id, cell, watch: Some(watch) });
+        Ok(())
+    }
+
+    fn lineage(&self) -> Option<u64> {
+        self.has_heirs.then_some(self.id.0)
+    }
+
+    fn claim(&mut self, source: SourceKey, left: SourceId, descriptor: AnyHandle) -> Result<()> {
+        let request = driver::Request::Claim { source: left };
+        let (reply, mut handles) = self.ask(&request, vec![Transfer::moved(descriptor)])?;
+        let driver::Reply::Created { source: id, page, cell } = reply else {
+            return Err(Error::new(EBADMSG));
+        };
+        let mut own = || -> Result<OwnCell> { self.cells.open(page, &handles.object(0)?, cell) };
+        let cell = own().inspect_err(|_| self.destroy(id, ENODEV))?;
+        self.place(source, Source { id, cell, watch: None });
         Ok(())
     }
 

@@ -3,9 +3,10 @@
 use super::{FILES, Fake, Got, Source, Thing};
 use abi::error::{EBADF, Error, Result};
 use abi::message::WORDS;
-use driver_sdk::engine::{Answer, Engine, Request};
+use driver_sdk::engine::{Answer, Engine, Left, Request};
 use driver_sdk::link::Carried;
 use driver_sdk::{Driver, FileId, MessageFlags};
+use event_protocol::badge::SourceId;
 use event_protocol::descriptor::{
     CURRENT, Control, ControlReply, NONBLOCK, Open, PathReply, PathRequest, label,
 };
@@ -25,6 +26,38 @@ impl<D: Driver> Bench<D> {
 
     pub fn link(&mut self) -> &mut Fake {
         self.engine.link()
+    }
+
+    /// Somebody comes after the driver: its session has this name.
+    pub fn lasting(mut self, session: u64) -> Bench<D> {
+        self.link().session = Some(session);
+        self
+    }
+
+    /// What the driver leaves when it dies: its durable sources that did not end.
+    pub fn left(&mut self) -> Vec<Left> {
+        let made = self.engine.link().made.clone();
+        let left = made.iter().enumerate().filter(|(_, source)| source.errno.is_none());
+        let left = left.filter_map(|(number, source)| {
+            let name = source.left.unwrap_or(SourceId::new(0, number as u32, 1));
+            let (kept, levels) = (source.kept.clone()?, [source.read, source.write]);
+            Some(Left { source: name, kept, word: source.word, levels })
+        });
+        left.collect()
+    }
+
+    /// The files that clients have descriptors of.
+    pub fn files(&mut self) -> Vec<FileId> {
+        self.engine.link().held.iter().filter_map(|handle| handle.descriptor()).collect()
+    }
+
+    /// Goes on with the one file that was left: the file.
+    pub fn go_on_with(&mut self, left: Vec<Left>) -> FileId {
+        self.engine.restore(left);
+        let files = self.files();
+        assert_eq!(files.len(), 1);
+        self.engine.link().first.insert(files[0], 0);
+        files[0]
     }
 
     /// The source that was made when the file was opened.

@@ -7,6 +7,7 @@ use abi::error::{EINVAL, EMFILE, ESRCH, Error, Result};
 use abi::message::WORDS;
 use driver_sdk::link::{Link, SourceKey, Sources};
 use driver_sdk::{Direction, FileId, Level, MessageFlags, Opening};
+use event_protocol::badge::SourceId;
 use event_protocol::descriptor::message::unpack;
 use event_protocol::descriptor::{ControlReply, Opened, PathReply, label};
 use std::cell::{Cell, RefCell};
@@ -30,6 +31,12 @@ pub struct Source {
     pub notes: u32,
     pub error: u32,
     pub errno: Option<i32>,
+    /// The word that is kept.
+    pub word: u64,
+    /// What is kept of a durable one.
+    pub kept: Option<Vec<u8>>,
+    /// The event server's name for one that was left.
+    pub left: Option<SourceId>,
 }
 
 /// What a caller got.
@@ -68,6 +75,16 @@ pub enum Thing {
 #[derive(Clone, Debug)]
 pub struct Handle(Rc<Record>);
 
+impl Handle {
+    /// The file, of a descriptor.
+    pub fn descriptor(&self) -> Option<FileId> {
+        match self.0.thing {
+            Thing::Descriptor(file) => Some(file),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Record {
     thing: Thing,
@@ -89,6 +106,8 @@ pub struct Fake {
     pub first: BTreeMap<FileId, usize>,
     /// Sources whose watch handles are closed.
     pub abandoned: BTreeSet<usize>,
+    /// Name of the session, if somebody comes after it.
+    pub session: Option<u64>,
     /// Clients that are dead.
     pub dead_clients: BTreeSet<u64>,
     /// Callers that are dead or gave up.
@@ -171,6 +190,10 @@ impl Sources for Fake {
         self.with(source, |source| source.notes |= bits);
     }
 
+    fn keep(&mut self, source: SourceKey, word: u64) {
+        self.with(source, |source| source.word = word);
+    }
+
     fn set_error(&mut self, source: SourceKey, errno: u32) {
         self.with(source, |source| source.error = errno);
     }
@@ -211,12 +234,27 @@ impl Link for Fake {
         handle.0.thing != Thing::Object(0)
     }
 
-    fn create(&mut self, source: SourceKey, _: &Opening, _: Handle) -> Result<()> {
+    fn create(&mut self, source: SourceKey, _: &Opening, _: Handle, kept: Option<&[u8]>) -> Result<()> {
         if self.refuse_source {
             return Err(Error::new(EMFILE));
         }
-        self.made.push(Source::default());
+        self.made.push(Source { kept: kept.map(<[u8]>::to_vec), ..Source::default() });
         assert!(self.keys.insert(source, self.made.len() - 1).is_none());
+        Ok(())
+    }
+
+    fn lineage(&self) -> Option<u64> {
+        self.session
+    }
+
+    fn claim(&mut self, source: SourceKey, left: SourceId, descriptor: Handle) -> Result<()> {
+        if self.refuse_source {
+            return Err(Error::new(EMFILE));
+        }
+        self.made.push(Source { left: Some(left), ..Source::default() });
+        assert!(self.keys.insert(source, self.made.len() - 1).is_none());
+        // What clients go on with.
+        self.held.push(descriptor);
         Ok(())
     }
 

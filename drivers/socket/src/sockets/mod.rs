@@ -7,15 +7,14 @@ mod transfer;
 
 use crate::inbox::Inbox;
 use crate::names::Names;
-use crate::socket::{Kind, Options, Ready, Role, Socket};
+use crate::socket::{Kind, Options, Role, Socket};
 use abi::error::{EBADF, EINVAL, ENOBUFS, Error, Result};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use driver_sdk::sockets::{LowWater, Ready};
 
+pub use driver_sdk::sockets::Id;
 pub use transfer::{Sent, Take};
-
-/// A socket's number, never used again.
-pub type Id = u64;
 
 /// Bytes of an address.
 pub const MAX_ADDRESS: usize = 107;
@@ -94,7 +93,12 @@ impl<H> Sockets<H> {
             read_shut: false,
             write_shut: false,
             error: 0,
-            options: Options { receive_low: 1, send_low: SEND_LOW, send_buffer: BUFFER, inline: false },
+            options: Options {
+                low_water: LowWater { receive: 1, send: SEND_LOW },
+                send_buffer: BUFFER,
+                inline: false,
+                reuse: false,
+            },
             client,
             unaccepted: None,
             process,
@@ -118,7 +122,7 @@ impl<H> Sockets<H> {
     /// How ready a socket is to be written to (R20, R22).
     pub fn writable(&self, id: Id) -> Ready {
         let Some(socket) = self.sockets.get(&id) else { return Ready::default() };
-        let error = socket.error != 0;
+        let error = socket.error;
         let amount = match (&socket.role, socket.kind) {
             (Role::Listening { .. }, _) => return Ready::default(),
             // Another message may have room where that one had none; but who waits is not to be told to go on.

@@ -3,6 +3,7 @@
 use super::{BUFFERS, Id, Sockets};
 use crate::socket::Kind;
 use abi::error::{EINVAL, Error, Result};
+use driver_sdk::sockets::buffer_size;
 
 impl<H> Sockets<H> {
     /// The pending error, which is none afterwards (SO_ERROR).
@@ -29,7 +30,7 @@ impl<H> Sockets<H> {
 
     /// Bytes that the socket holds for its receiver; what is out of range is brought into it.
     pub fn set_receive_buffer(&mut self, id: Id, bytes: i64) -> Result<()> {
-        let bytes = in_range(bytes)?;
+        let bytes = buffer_size(bytes, &BUFFERS)?;
         self.get_mut(id)?.inbox.set_capacity(bytes);
         self.tell_senders(id, true);
         Ok(())
@@ -37,21 +38,19 @@ impl<H> Sockets<H> {
 
     /// Bytes that it has sent and that are not received yet, at most.
     pub fn set_send_buffer(&mut self, id: Id, bytes: i64) -> Result<()> {
-        self.get_mut(id)?.options.send_buffer = in_range(bytes)?;
+        self.get_mut(id)?.options.send_buffer = buffer_size(bytes, &BUFFERS)?;
         self.tell_write(id, true);
         Ok(())
     }
 
     /// Least bytes to receive and least space to send. EINVAL for less than one.
     pub fn set_low_water(&mut self, id: Id, receive: Option<i64>, send: Option<i64>) -> Result<()> {
-        let mark = |bytes: i64| match bytes {
-            1.. => Ok(u32::try_from(bytes).unwrap_or(u32::MAX)),
-            _ => Err(Error::new(EINVAL)),
-        };
-        let (receive, send) = (receive.map(mark).transpose()?, send.map(mark).transpose()?);
-        let options = &mut self.get_mut(id)?.options;
-        options.receive_low = receive.unwrap_or(options.receive_low);
-        options.send_low = send.unwrap_or(options.send_low);
+        self.get_mut(id)?.options.low_water.set(receive, send)
+    }
+
+    /// `SO_REUSEADDR`.
+    pub fn set_reuse(&mut self, id: Id, reuse: bool) -> Result<()> {
+        self.get_mut(id)?.options.reuse = reuse;
         Ok(())
     }
 
@@ -61,9 +60,4 @@ impl<H> Sockets<H> {
         self.tell_read(id, true);
         Ok(())
     }
-}
-
-fn in_range(bytes: i64) -> Result<usize> {
-    let bytes = usize::try_from(bytes).map_err(|_| Error::new(EINVAL))?;
-    Ok(bytes.clamp(*BUFFERS.start(), *BUFFERS.end()))
 }

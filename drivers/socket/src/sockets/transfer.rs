@@ -157,7 +157,7 @@ impl<H> Sockets<H> {
                 || ready.amount >= wanted
                 || is_full()
                 || ready.end
-                || ready.error
+                || ready.error != 0
                 || socket.inbox.stops_within(wanted);
             return if enough { Ok(()) } else { Err(Error::new(EAGAIN)) };
         }

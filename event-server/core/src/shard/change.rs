@@ -21,16 +21,17 @@ impl<M: Mapped> Shard<M> {
         host: &mut H,
     ) -> Result<()> {
         let note = match change {
-            Change::Add { source, bank, slot, generation, filters, view } => {
+            Change::Add { source, bank, slot, generation, filters, view, exclusive } => {
                 let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
                 if !self.adoptions.has(client, index) {
                     return Err(Error::new(ENOENT));
                 }
                 check_filters(filters, found.filters)?;
+                check_exclusive(exclusive, filters)?;
                 if generation == 0 {
                     return Err(Error::new(EINVAL));
                 }
-                if found.driver.is_none() {
+                if found.driver.is_none() && !self.is_orphan(index) {
                     return Err(Error::new(ENODEV));
                 }
                 match self.graph.queues.get(queue).and_then(|queue| queue.note_in(bank, slot)) {
@@ -46,26 +47,41 @@ impl<M: Mapped> Shard<M> {
                     // What has happened by now is not for this note.
                     self.graph.activate_all(index, host);
                 }
-                self.graph.add_note(queue, index, |knote| Note {
-                    knote,
-                    next: NONE,
-                    bank,
-                    slot,
-                    generation,
-                    filters,
-                    view,
-                })
+                let note = Note { knote: NONE, next: NONE, bank, slot, generation, filters, view, exclusive };
+                self.graph.add_note(queue, index, note)
             }
-            Change::Modify { bank, slot, generation, filters } => {
+            Change::Modify { bank, slot, generation, filters, exclusive } => {
                 let note = self.find(queue, bank, slot, generation)?;
                 let knote = self.graph.notes.get(note).map_or(NONE, |note| note.knote);
                 let source = self.graph.knotes.get(knote).map_or(NONE, |knote| knote.source);
                 let served = self.graph.sources.get(source).ok_or(Error::new(ENOENT))?.filters;
                 check_filters(filters, served)?;
+                check_exclusive(exclusive, filters)?;
                 let before = self.graph.notes.get_mut(note).ok_or(Error::new(ENOENT))?;
-                let unwanted = core::mem::replace(&mut before.filters, filters);
-                self.graph.change_interest(source, filters, unwanted);
-                note
+                if before.exclusive != exclusive {
+                    let changed = Note { filters, exclusive, ..*before };
+                    self.graph.reserve_note(queue)?;
+                    self.graph.remove_note(note);
+                    self.graph.add_note(queue, source, changed)
+                } else {
+                    let unwanted = core::mem::replace(&mut before.filters, filters);
+                    self.graph.change_interest(source, filters, unwanted);
+                    note
+                }
+            }
+            Change::Prefer { bank, slot, generation, policy } => {
+                let note = self.find(queue, bank, slot, generation)?;
+                return if self.graph.prefer(note, policy) { Ok(()) } else { Err(Error::new(EINVAL)) };
+            }
+            Change::PreferAll { source, policy } => {
+                let (index, _) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
+                if !self.adoptions.has(client, index) {
+                    return Err(Error::new(ENOENT));
+                }
+                if let Some(source) = self.graph.sources.get_mut(index) {
+                    source.exclusive.policy = policy;
+                }
+                return Ok(());
             }
             Change::Delete { bank, slot, generation } => {
                 let note = self.find(queue, bank, slot, generation)?;
@@ -89,6 +105,14 @@ impl<M: Mapped> Shard<M> {
         let note = self.graph.queues.get(queue).and_then(|queue| queue.note_in(bank, slot)).unwrap_or(NONE);
         let found = self.graph.notes.get(note).filter(|note| note.generation == generation);
         found.map(|_| note).ok_or(Error::new(ENOENT))
+    }
+}
+
+/// Only what is a level can be looked at by whoever comes: occurrences and note bits are told to each note.
+fn check_exclusive(exclusive: bool, filters: Filters) -> Result<()> {
+    match exclusive && filters.intersects(Filters::COUNTED | Filters::NOTED) {
+        true => Err(Error::new(EINVAL)),
+        false => Ok(()),
     }
 }
 

@@ -32,7 +32,7 @@ impl<M: Mapped> Shard<M> {
         Ok(())
     }
 
-    fn client_slot(&self, id: ClientId) -> Result<u32> {
+    pub(super) fn client_slot(&self, id: ClientId) -> Result<u32> {
         self.client_slots.get(&id).copied().ok_or(Error::new(ENOTCONN))
     }
 
@@ -59,11 +59,17 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// R31: a client gives a source up; its notes go in all of its queues.
-    pub fn release(&mut self, client: ClientId, source: SourceId) -> Result<()> {
+    pub fn release<H: Host<Memory = M>>(
+        &mut self,
+        client: ClientId,
+        source: SourceId,
+        host: &mut H,
+    ) -> Result<()> {
         let slot = self.client_slot(client)?;
         let Some((index, _)) = self.graph.source(source) else { return Ok(()) };
         self.graph.remove_notes_of_source(index, |queue| queue.client == slot);
         self.adoptions.remove(slot, index);
+        self.graph.settle(host);
         Ok(())
     }
 
@@ -93,6 +99,7 @@ impl<M: Mapped> Shard<M> {
                 }
             }
         }
+        self.graph.settle(host);
         if !self.graph.liars.is_empty() {
             self.end_liars(host);
         }
@@ -134,17 +141,37 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// Drops a client's queue and its notes here.
-    pub fn close_queue(&mut self, client: ClientId, number: u32) -> Result<()> {
+    pub fn close_queue<H: Host<Memory = M>>(
+        &mut self,
+        client: ClientId,
+        number: u32,
+        host: &mut H,
+    ) -> Result<()> {
         let slot = self.client_slot(client)?;
         if let Some(index) = self.find_queue(slot, number) {
             self.drop_queue(slot, index);
+            self.graph.settle(host);
+        }
+        Ok(())
+    }
+
+    /// A waiter of a client that was chosen on a queue is not for it.
+    pub fn hand_back<H: Host<Memory = M>>(
+        &mut self,
+        client: ClientId,
+        number: u32,
+        host: &mut H,
+    ) -> Result<()> {
+        let slot = self.client_slot(client)?;
+        if let Some(index) = self.find_queue(slot, number) {
+            self.graph.hand_back(index, host);
         }
         Ok(())
     }
 
     /// A client's session handle of this shard is closed, or it lied: all that it has here goes, and its session is over
     /// for the other shards too.
-    pub fn client_closed(&mut self, id: ClientId) {
+    pub fn client_closed<H: Host<Memory = M>>(&mut self, id: ClientId, host: &mut H) {
         if let Some(client) = self.client_slots.get(&id).and_then(|&slot| self.clients.get(slot)) {
             client.session.end();
         }
@@ -155,5 +182,7 @@ impl<M: Mapped> Shard<M> {
         }
         self.clients.remove(slot);
         self.adoptions.remove_client(slot);
+        // Not before: none of its own waiters comes any more.
+        self.graph.settle(host);
     }
 }

@@ -3,6 +3,7 @@
 use abi::Handle;
 use abi::error::{EINVAL, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTCONN, Error, Result};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use event_protocol::badge::{ClientId, DriverId, GENERATION_MAX, SourceId};
 use event_protocol::changed::{Drain, memory_size};
 use event_protocol::control::limits::{DRIVERS_OF_MANIFEST, MAX_DRIVERS_OF_PROCESS, MAX_SOURCES};
@@ -58,6 +59,7 @@ impl<M: Mapped> Shard<M> {
             cells,
             sources: 0,
             account,
+            lineage: None,
             _charge: charge,
             changed,
             drain: Drain::new(),
@@ -78,7 +80,7 @@ impl<M: Mapped> Shard<M> {
         self.drivers.iter().position(Option::is_none)
     }
 
-    fn driver_slot(&self, id: DriverId) -> Result<u32> {
+    pub(super) fn driver_slot(&self, id: DriverId) -> Result<u32> {
         match self.drivers.get(id.index()) {
             Some(Some(driver)) if driver.id == id => Ok(id.index() as u32),
             _ => Err(Error::new(ENOTCONN)),
@@ -96,7 +98,22 @@ impl<M: Mapped> Shard<M> {
         low_water: (u32, u32),
         host: &mut H,
     ) -> Result<Created> {
+        self.make_source(id, filters, session, low_water, None, host)
+    }
+
+    /// The same of an ordinary source, or of a durable one of which something is kept.
+    pub(super) fn make_source<H: Host<Memory = M>>(
+        &mut self,
+        id: DriverId,
+        filters: Filters,
+        session: Option<&Session<M>>,
+        low_water: (u32, u32),
+        kept: Option<Vec<u8>>,
+        host: &mut H,
+    ) -> Result<Created> {
         let (slot, client) = (self.driver_slot(id)?, session.map(Session::id));
+        // Who makes new ones has had the time for the old ones.
+        self.settle(slot, host);
         // What the ring still holds of sources that are no more makes room for the new one's entry.
         if let Err(fault) = self.drain(slot, host) {
             self.driver_lied(slot, fault, host);
@@ -111,13 +128,14 @@ impl<M: Mapped> Shard<M> {
         if self.made_for.get(&client).is_some_and(|&made| made >= MAX_SOURCES) {
             return Err(Error::new(EMFILE));
         }
+        let account = session.map_or(&driver.account, Session::account).clone();
+        let durable = kept.map(|kept| self.keep(slot, &account, kept)).transpose()?;
         self.graph.sources.reserve()?;
         self.graph.pages.reserve()?;
         for table in [self.made_for.try_reserve(1), self.roomy.try_reserve(1)] {
             table.map_err(|_| Error::new(ENOMEM))?;
         }
-        let owners = Owners { driver: slot, generation: id.generation(), client };
-        let account = session.map_or(&driver.account, Session::account).clone();
+        let owners = Owners { driver: slot, generation: id.generation(), client, durable: durable.is_some() };
         let place = self.place(owners, &account, host)?;
         let (page, cell, shard) = (place.page, place.number, self.graph.shard);
         let index = self.graph.sources.insert(|index, generation| {
@@ -125,6 +143,9 @@ impl<M: Mapped> Shard<M> {
             let source = SourceId::new(shard, index, generation);
             Source::new(source, slot, client, place, filters, low_water)
         });
+        if let Some(durable) = durable {
+            self.durable.insert(index, durable);
+        }
         *self.made_for.entry(client).or_insert(0) += 1;
         if let Some(driver) = self.drivers[slot as usize].as_mut() {
             driver.sources += 1;
@@ -201,7 +222,8 @@ impl<M: Mapped> Shard<M> {
         Ok(())
     }
 
-    fn end_source<H: Host<Memory = M>>(&mut self, index: u32, errno: u32, host: &mut H) {
+    pub(super) fn end_source<H: Host<Memory = M>>(&mut self, index: u32, errno: u32, host: &mut H) {
+        self.keep_no_longer(index, host);
         if let Some(source) = self.graph.sources.get(index) {
             source.cell.end(errno);
         }
@@ -213,14 +235,16 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// The last handle of a driver's session is closed, or it lied: its sources are no more, and their users see
-    /// ENODEV.
+    /// ENODEV. Durable ones are orphans then.
     pub fn driver_closed<H: Host<Memory = M>>(&mut self, id: DriverId, host: &mut H) {
         let Ok(slot) = self.driver_slot(id) else { return };
         for index in 0..self.graph.sources.end() {
-            if self.graph.sources.get(index).is_some_and(|source| source.driver == Some(slot)) {
+            let is_its = self.graph.sources.get(index).is_some_and(|source| source.driver == Some(slot));
+            if is_its && !self.orphan(slot, index, host) {
                 self.end_source(index, ENODEV as u32, host);
             }
         }
+        self.leave_lineage(slot);
         self.drivers[slot as usize] = None;
         if !self.graph.liars.is_empty() {
             self.end_liars(host);
@@ -230,6 +254,8 @@ impl<M: Mapped> Shard<M> {
     /// The last watch handle of a source is closed: nobody can be told of it any more.
     pub fn watch_closed<H: Host<Memory = M>>(&mut self, id: SourceId, host: &mut H) {
         let Some((index, _)) = self.graph.source(id) else { return };
+        // Nor can anybody go on with it: a descriptor that nobody has taken is closed, or its file would stay open.
+        self.keep_no_longer(index, host);
         self.graph.remove_notes_of_source(index, |_| true);
         self.adoptions.remove_source(index);
         if let Some(source) = self.graph.sources.get_mut(index) {
@@ -245,6 +271,8 @@ impl<M: Mapped> Shard<M> {
         if !self.graph.sources.get(index).is_some_and(unused) {
             return;
         }
+        self.graph.settle(host);
+        self.keep_no_longer(index, host);
         let Some(source) = self.graph.sources.remove(index) else { return };
         self.unmake(source.client);
         let Some(page) = self.graph.pages.get_mut(source.page) else { return };

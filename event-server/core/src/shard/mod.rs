@@ -3,6 +3,7 @@
 mod change;
 mod clients;
 mod drivers;
+mod durable;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,12 +11,14 @@ use event_protocol::badge::{ClientId, DriverId};
 use event_protocol::changed::Drain;
 use event_protocol::control::limits::{MAX_DRIVERS, MAX_NAME};
 use event_protocol::control::lobby::Stats;
+use event_protocol::control::policy::Policy;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
 use event_protocol::shared::{KeptChanged, Mapped};
 use hashbrown::HashMap;
 
 pub use drivers::Created;
+use durable::{Durable, Lineage};
 
 use crate::account::{Account, Charge};
 use crate::adoptions::Adoptions;
@@ -46,6 +49,11 @@ pub struct Shard<M> {
     made_for: HashMap<Option<ClientId>, u32>,
     /// A page that may have a free cell.
     roomy: HashMap<Owners, u32>,
+    lineages: Arena<Lineage>,
+    /// What is kept of durable sources, by their indices.
+    durable: HashMap<u32, Durable>,
+    /// How many of them wait for their driver.
+    orphans: u64,
 }
 
 #[derive(Debug)]
@@ -56,6 +64,8 @@ struct Driver<M> {
     cells: u32,
     sources: u32,
     account: Arc<Account>,
+    /// What outlives its session belongs to this.
+    lineage: Option<u32>,
     _charge: Charge,
     changed: KeptChanged<M>,
     drain: Drain,
@@ -81,6 +91,9 @@ impl<M: Mapped> Shard<M> {
             adoptions: Adoptions::default(),
             made_for: HashMap::new(),
             roomy: HashMap::new(),
+            lineages: Arena::default(),
+            durable: HashMap::new(),
+            orphans: 0,
         }
     }
 
@@ -90,12 +103,30 @@ impl<M: Mapped> Shard<M> {
             clients: self.clients.len() as u64,
             drivers: self.drivers.iter().flatten().count() as u64,
             sources: self.graph.sources.len() as u64,
+            orphans: self.orphans,
             pages: self.graph.pages.len() as u64,
             knotes: self.graph.knotes.len() as u64,
             notes: self.graph.notes.len() as u64,
             queues: self.graph.queues.len() as u64,
             ..self.graph.stats
         }
+    }
+
+    /// Whom arrivals wake that exclusive notes wait for, where neither note nor source says it.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.graph.policy = policy;
+    }
+
+    /// When [`Shard::expired`] has something to do: monotonic ns.
+    #[inline(always)]
+    pub fn deadline(&self) -> u64 {
+        self.graph.leases.deadline()
+    }
+
+    /// Waiters that were chosen and have not come back by now are given up, and others are woken.
+    #[cold]
+    pub fn expired<H: Host<Memory = M>>(&mut self, host: &mut H) {
+        self.graph.expire(host.now(), host);
     }
 
     /// Counts a request.
@@ -148,6 +179,8 @@ impl<M: Mapped> Shard<M> {
             let id = driver.id;
             self.graph.stats.lies += 1;
             host.ended(Peer::Driver(id, &driver.name), fault);
+            // What it wrote is not to be told from what is true: nobody goes on with it.
+            self.leave_lineage(slot);
             self.driver_closed(id, host);
         }
     }
@@ -159,7 +192,7 @@ impl<M: Mapped> Shard<M> {
             if let Some(id) = self.clients.get(client).map(|client| client.session.id()) {
                 self.graph.stats.lies += 1;
                 host.ended(Peer::Client(id), fault);
-                self.client_closed(id);
+                self.client_closed(id, host);
             }
         }
     }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::world::{World, drain, expected, notification};
+use init_protocol::caller::Caller;
+
+use crate::world::{DRIVERS, World, drain, expected, notification};
 
 impl World {
     /// With every doorbell answered: what should be active is in a ready list, once, and who could be woken was.
     pub fn check(&mut self) {
         self.doorbell();
         assert!(self.kernel.lies.is_empty(), "nobody lied: {:?}", self.kernel.lies);
+        self.check_sources();
         for (number, member) in self.clients.iter_mut().enumerate() {
             let Some(member) = member else { continue };
             let words = member.memory.waiters().unwrap();
@@ -44,12 +47,19 @@ impl World {
         for driver in 0..self.drivers.len() {
             self.driver_dies(driver);
         }
+        for lineage in 0..self.lineages.len() {
+            self.lineage_closes(lineage);
+        }
+        self.check_sources();
         for source in 0..self.sources.len() {
             self.close_watch(source);
         }
         let stats = self.shard.stats();
         let left = [stats.clients, stats.drivers, stats.sources, stats.pages, stats.knotes, stats.notes];
         assert_eq!((left, stats.queues), ([0; 6], 0), "leak");
-        assert!(self.kernel.pages.is_empty() && self.directory.is_empty());
+        assert!(self.kernel.pages.is_empty() && self.kernel.descriptors.is_empty());
+        assert!(self.directory.is_empty());
+        let drivers = Caller { pid: DRIVERS, provider: true };
+        assert_eq!(self.directory.account(drivers).used(), 0, "all that was paid has come back");
     }
 }

@@ -2,6 +2,7 @@
 //! should be active is, nothing else is, and nothing is left when all have gone.
 
 mod check;
+mod lasting;
 mod steps;
 mod world;
 

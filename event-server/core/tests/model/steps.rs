@@ -1,6 +1,7 @@
 //! What may happen to the world.
 
 use event_protocol::badge::Badge;
+use event_protocol::control::limits::MAX_DRIVERS_OF_PROCESS;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -10,7 +11,13 @@ use crate::world::{QUEUES, WAITERS, World};
 pub enum Step {
     Attach,
     Open,
-    Create { driver: Index, client: Option<Index> },
+    Create { driver: Index, client: Option<Index>, durable: bool },
+    Bequeath { driver: Index },
+    Follow { lineage: Index },
+    Claim { driver: Index, source: Index, amount: u8 },
+    Settle { driver: Index },
+    LineageCloses { lineage: Index },
+    Reopen { client: Index, source: Index },
     Adopt { client: Index, source: Index },
     Release { client: Index, source: Index },
     Publish { source: Index, amount: u8, arrived: bool },
@@ -33,7 +40,15 @@ pub fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => Just(Attach),
         1 => Just(Open),
-        3 => (index(), any::<Option<Index>>()).prop_map(|(driver, client)| Create { driver, client }),
+        3 => (index(), any::<Option<Index>>(), any::<bool>())
+            .prop_map(|(driver, client, durable)| Create { driver, client, durable }),
+        2 => index().prop_map(|driver| Bequeath { driver }),
+        3 => index().prop_map(|lineage| Follow { lineage }),
+        4 => (index(), index(), 0u8..3)
+            .prop_map(|(driver, source, amount)| Claim { driver, source, amount }),
+        1 => index().prop_map(|driver| Settle { driver }),
+        1 => index().prop_map(|lineage| LineageCloses { lineage }),
+        2 => (index(), index()).prop_map(|(client, source)| Reopen { client, source }),
         4 => (index(), index()).prop_map(|(client, source)| Adopt { client, source }),
         1 => (index(), index()).prop_map(|(client, source)| Release { client, source }),
         12 => (index(), 0u8..3, any::<bool>())
@@ -61,13 +76,50 @@ fn pick<T>(of: &[T], index: Index) -> Option<usize> {
 impl World {
     pub fn step(&mut self, step: Step) {
         match step {
-            Step::Attach if self.drivers.len() < 4 => self.attach(),
+            Step::Attach if self.drivers.len() < MAX_DRIVERS_OF_PROCESS => self.attach(),
             Step::Open if self.clients.len() < 4 => self.open(),
             Step::Attach | Step::Open => {}
-            Step::Create { driver, client } => {
+            Step::Create { driver, client, durable } => {
                 let client = client.and_then(|client| pick(&self.clients, client));
                 if let Some(driver) = pick(&self.drivers, driver) {
-                    self.create(driver, client);
+                    self.create(driver, client, durable);
+                }
+            }
+            Step::Bequeath { driver } => {
+                if let Some(driver) = pick(&self.drivers, driver) {
+                    self.bequeath(driver);
+                }
+            }
+            Step::Follow { lineage } => {
+                let alive = self.drivers.iter().flatten().count();
+                if let Some(lineage) = pick(&self.lineages, lineage)
+                    && alive < MAX_DRIVERS_OF_PROCESS
+                {
+                    self.follow(lineage);
+                }
+            }
+            Step::Claim { driver, source, amount } => {
+                if let (Some(driver), Some(source)) =
+                    (pick(&self.drivers, driver), pick(&self.sources, source))
+                {
+                    self.claim(driver, source, i64::from(amount));
+                }
+            }
+            Step::Settle { driver } => {
+                if let Some(driver) = pick(&self.drivers, driver) {
+                    self.settle(driver);
+                }
+            }
+            Step::LineageCloses { lineage } => {
+                if let Some(lineage) = pick(&self.lineages, lineage) {
+                    self.lineage_closes(lineage);
+                }
+            }
+            Step::Reopen { client, source } => {
+                if let (Some(client), Some(source)) =
+                    (pick(&self.clients, client), pick(&self.sources, source))
+                {
+                    self.reopen(client, source);
                 }
             }
             Step::Adopt { client, source } => {
@@ -94,7 +146,7 @@ impl World {
                     return;
                 };
                 let Some(member) = &self.clients[client] else { return };
-                self.shard.release(member.id, self.sources[source].id).unwrap();
+                self.shard.release(member.id, self.sources[source].id, &mut self.kernel).unwrap();
                 self.sources[source].adopters.remove(&client);
                 self.forget_notes(source, Some(client));
             }

@@ -8,7 +8,7 @@ use event_core::directory::Directory;
 use event_core::session::Session;
 use event_core::shard::Shard;
 use event_protocol::activation::{BankLayout, take};
-use event_protocol::badge::{ClientId, DriverId, SourceId};
+use event_protocol::badge::{ClientId, DriverId, LineageId, SourceId};
 use event_protocol::cell::Direction;
 use event_protocol::changed::{Publisher, Told, memory_size};
 use event_protocol::control::client::{Change, View};
@@ -33,6 +33,14 @@ pub struct Driver {
     pub memory: Region<Memory>,
     pub publisher: Publisher,
     pub rung: bool,
+    pub lineage: Option<usize>,
+}
+
+/// Drivers that follow one another.
+pub struct Lineage {
+    pub id: LineageId,
+    pub driver: Option<usize>,
+    pub closed: bool,
 }
 
 pub struct Source {
@@ -45,6 +53,13 @@ pub struct Source {
     pub ended: bool,
     pub watched: bool,
     pub adopters: BTreeSet<usize>,
+    pub page: u64,
+    /// The lineage that it belongs to.
+    pub durable: Option<usize>,
+    /// What it had when its driver died.
+    pub away: Option<i64>,
+    /// What its client can go on with.
+    pub descriptor: Option<Handle>,
 }
 
 #[derive(Clone, Copy)]
@@ -80,6 +95,7 @@ pub struct World {
     pub drivers: Vec<Option<Driver>>,
     pub clients: Vec<Option<Client>>,
     pub sources: Vec<Source>,
+    pub lineages: Vec<Lineage>,
 }
 
 pub fn notification(client: usize, waiter: u32) -> Handle {
@@ -95,6 +111,7 @@ impl World {
             drivers: Vec::new(),
             clients: Vec::new(),
             sources: Vec::new(),
+            lineages: Vec::new(),
         }
     }
 
@@ -103,7 +120,8 @@ impl World {
         let account = self.directory.account(Caller { pid: DRIVERS, provider: true });
         let id =
             self.shard.attach(account, Default::default(), memory.clone(), Filters::READ, CELLS).unwrap();
-        let driver = Driver { id, memory: Region::new(memory), publisher: Publisher::new(), rung: false };
+        let (memory, publisher) = (Region::new(memory), Publisher::new());
+        let driver = Driver { id, memory, publisher, rung: false, lineage: None };
         self.drivers.push(Some(driver));
     }
 
@@ -133,7 +151,7 @@ impl World {
         Queue { bank: Region::new(memory), layout, consumer, notes, ready }
     }
 
-    pub fn create(&mut self, driver: usize, client: Option<usize>) {
+    pub fn create(&mut self, driver: usize, client: Option<usize>, durable: bool) {
         let Some(Some(of)) = self.drivers.get(driver) else { return };
         let owner = match client.map(|number| (number, &self.clients[number])) {
             Some((number, Some(client))) => Some((number, client.session.clone())),
@@ -142,8 +160,15 @@ impl World {
         };
         let live = self.sources.iter().filter(|source| source.driver == Some(driver)).count();
         let session = owner.as_ref().map(|(_, session)| &**session);
-        let made = self.shard.create_source(of.id, Filters::READ, session, (1, 1), &mut self.kernel);
-        assert_eq!(made.is_ok(), live < CELLS as usize, "quota of cells");
+        let (id, lineage, kernel) = (of.id, of.lineage, &mut self.kernel);
+        let made = match durable {
+            true => self.shard.create_durable(id, Filters::READ, session, (1, 1), vec![7; 9], kernel),
+            false => self.shard.create_source(id, Filters::READ, session, (1, 1), kernel),
+        };
+        let allowed = live < CELLS as usize && (!durable || lineage.is_some());
+        assert_eq!(made.is_ok(), allowed, "quota of cells, and of whom it could outlive");
+        // Who makes new ones has had the time for the old ones, also if it cannot have it.
+        self.settled(driver);
         let Ok(made) = made else { return };
         let page = Region::new(self.kernel.pages[&made.handle].clone());
         self.sources.push(Source {
@@ -156,6 +181,10 @@ impl World {
             ended: false,
             watched: true,
             adopters: BTreeSet::new(),
+            page: made.page,
+            durable: lineage.filter(|_| durable),
+            away: None,
+            descriptor: None,
         });
     }
 
@@ -195,7 +224,15 @@ impl World {
             own.bank.slots(own.layout).unwrap()[slot as usize].begin(generation, terms, cell);
         }
         let filters = Filters::READ;
-        let change = Change::Add { source: found.id, bank: 0, slot, generation, filters, view: View::Kevent };
+        let change = Change::Add {
+            source: found.id,
+            bank: 0,
+            slot,
+            generation,
+            filters,
+            view: View::Kevent,
+            exclusive: false,
+        };
         let (processed, failures) =
             self.shard.change(member.id, queue, &memory, 1, &[change], &mut self.kernel).unwrap();
         assert_eq!(processed, 1);
@@ -302,7 +339,7 @@ impl World {
         member.queues.remove(&number);
         member.parked.retain(|_, on| *on != number);
         self.directory.close_queue(id, number).unwrap();
-        self.shard.close_queue(id, number).unwrap();
+        self.shard.close_queue(id, number, &mut self.kernel).unwrap();
         let queue = self.create_queue(id, number);
         self.clients[client].as_mut().unwrap().queues.insert(number, queue);
     }
@@ -312,12 +349,19 @@ impl World {
         source.driver = None;
         source.ended = true;
         source.arrivals += 1;
+        (source.durable, source.away, source.descriptor) = (None, None, None);
     }
 
     pub fn close_watch(&mut self, number: usize) {
         if std::mem::take(&mut self.sources[number].watched) {
             self.shard.watch_closed(self.sources[number].id, &mut self.kernel);
-            self.sources[number].adopters.clear();
+            let source = &mut self.sources[number];
+            source.adopters.clear();
+            // Nobody can go on with it.
+            if source.away.is_some() {
+                self.end_source(number);
+            }
+            (self.sources[number].durable, self.sources[number].descriptor) = (None, None);
             self.forget_notes(number, None);
         }
     }
@@ -326,9 +370,19 @@ impl World {
         let Some(driver) = self.drivers[number].take() else { return };
         self.shard.driver_closed(driver.id, &mut self.kernel);
         for source in 0..self.sources.len() {
-            if self.sources[source].driver == Some(number) {
-                self.end_source(source);
+            if self.sources[source].driver != Some(number) {
+                continue;
             }
+            let left = &mut self.sources[source];
+            if left.durable.is_none() || left.durable != driver.lineage {
+                self.end_source(source);
+                continue;
+            }
+            (left.driver, left.descriptor) = (None, None);
+            left.away = Some(std::mem::take(&mut left.amount));
+        }
+        if let Some(lineage) = driver.lineage {
+            self.lineages[lineage].driver = None;
         }
     }
 
@@ -336,7 +390,7 @@ impl World {
         let Some(client) = self.clients[number].take() else { return };
         assert_eq!(self.directory.end(client.id).len(), WAITERS as usize);
         assert!(client.session.is_ended());
-        self.shard.client_closed(client.id);
+        self.shard.client_closed(client.id, &mut self.kernel);
         for source in &mut self.sources {
             source.adopters.remove(&number);
         }

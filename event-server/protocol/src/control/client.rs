@@ -1,5 +1,6 @@
 //! What a client asks on its session handle.
 
+use super::policy::Policy;
 use crate::badge::SourceId;
 use crate::filter::Filters;
 use alloc::vec::Vec;
@@ -71,8 +72,20 @@ pub enum Request {
         /// Up to [`MAX_CHANGES`](super::limits::MAX_CHANGES).
         changes: Vec<Change>,
     },
+    /// A waiter that was chosen on this queue is not for it: it is gone, or was told of something else. If an exclusive note of
+    /// the queue is true in this shard, somebody else who sleeps for its source is woken. → [`Reply::Done`].
+    HandBack {
+        /// Which queue.
+        queue: QueueNumber,
+    },
     /// The shard's counters. → [`Reply::Stats`].
     Stats,
+    /// The descriptor of a durable source that a driver has gone on with. → [`Reply::Done`], handle 0 = it; it comes once. EAGAIN:
+    /// no driver has yet; ENODEV: none will; ENOENT: the client has the last one already, or no such source.
+    Reopen {
+        /// Which source.
+        source: SourceId,
+    },
 }
 
 /// One change.
@@ -95,6 +108,8 @@ pub enum Change {
         filters: Filters,
         /// Which interface made it.
         view: View,
+        /// It is one of those of which an arrival wakes one: see [`Slot::keep`](crate::slot::Slot::keep).
+        exclusive: bool,
     },
     /// Widens or narrows the filters of a note, and activates it when it is true. ENOENT: no such note.
     Modify {
@@ -106,6 +121,28 @@ pub enum Change {
         generation: u32,
         /// The filters it is interested in from now on.
         filters: Filters,
+        /// As for [`Change::Add`].
+        exclusive: bool,
+    },
+    /// Says whom an arrival wakes, as far as this note's queue is concerned: the policy of all exclusive notes that the queue has
+    /// on the note's source; [`None`]: the source's. ENOENT: no such note; EINVAL: it is not exclusive.
+    Prefer {
+        /// Bank of the queue.
+        bank: u8,
+        /// Slot of the bank.
+        slot: u32,
+        /// Generation of the slot.
+        generation: u32,
+        /// The policy.
+        policy: Option<Policy>,
+    },
+    /// Says the same for a source, and all queues that do not say it themselves; [`None`]: the server's. ENOENT: no such source,
+    /// or not adopted.
+    PreferAll {
+        /// The source.
+        source: SourceId,
+        /// The policy.
+        policy: Option<Policy>,
     },
     /// Deletes a note: after the reply the server never touches its slot again. ENOENT: no such note (its source was
     /// released, or its driver's session ended and nothing was left).

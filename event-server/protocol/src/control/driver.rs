@@ -2,6 +2,7 @@
 
 use crate::badge::SourceId;
 use crate::filter::Filters;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// A request on a driver session handle.
@@ -29,6 +30,50 @@ pub enum Request {
         /// What its users see: 0 for a plain close, ENODEV for a device that is gone.
         errno: u32,
     },
+    /// Makes a durable source, which outlives the session: as [`Request::CreateSource`]. EOPNOTSUPP: the session has no lineage
+    /// (any more); EINVAL: too much to keep.
+    CreateDurable {
+        /// As of another source.
+        filters: Filters,
+        /// As of another source.
+        shared: bool,
+        /// As of another source.
+        low_water: (u32, u32),
+        /// What who is started in the driver's place is told of it, up to [`MAX_KEPT`](super::limits::MAX_KEPT) bytes.
+        kept: Vec<u8>,
+    },
+    /// Begins a lineage: the durable sources of this session outlive it for as long as somebody has the handle, which is
+    /// meant for who starts the driver again (init). → [`Reply::Done`], handle 0 = the right to go on with them. EEXIST: the
+    /// session has one.
+    Bequeath,
+    /// The sources that a driver before this one left, those with an index above `after`. → [`Reply::Orphans`]; none is the end
+    /// of them. EPERM: the session has no lineage.
+    Orphans {
+        /// Index of the last source of the answer before; none at first.
+        after: Option<u32>,
+    },
+    /// Goes on with one of them. Handle 0 = the descriptor, for the client to go on with in place of the dead one. The next thing
+    /// to do is to publish its levels. → [`Reply::Created`], handle 0 = the page of cells. ENOENT: no such orphan; EINVAL: filters that
+    /// the session was not attached for; EMFILE.
+    Claim {
+        /// Which.
+        source: SourceId,
+    },
+    /// The session has claimed what it can: the others end with ENODEV. Who makes a source has, too. → [`Reply::Done`].
+    Settled,
+}
+
+/// A source whose driver is gone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Orphan {
+    /// Its name, as before.
+    pub source: SourceId,
+    /// What its driver said of it.
+    pub kept: Vec<u8>,
+    /// The word that its driver [kept](crate::cell::Cell::keep) in the cell.
+    pub word: u64,
+    /// The levels of reading and writing that were there last, packed: what is no rise from them is no news.
+    pub levels: [u64; 2],
 }
 
 /// Answers to [`Request`].
@@ -45,4 +90,6 @@ pub enum Reply {
     },
     /// It is done.
     Done,
+    /// Answer to [`Request::Orphans`].
+    Orphans(Vec<Orphan>),
 }

@@ -30,10 +30,14 @@ pub const MAX_DRIVERS: u32 = 63;
 pub const MAX_DRIVERS_OF_PROCESS: usize = 4;
 /// Driver sessions of one shard that are for servers and drivers of the manifest: when one is started again there is a place.
 pub const DRIVERS_OF_MANIFEST: usize = 32;
-/// So many processes at least share the server's memory: none may have it remember more than this part of its quota.
-pub const LEAST_PROCESSES: u64 = 2;
+/// Bytes that the server remembers for a process whatever others took: a session with what a small program watches.
+pub const LEAST_OF_PROCESS: u64 = 64 << 10;
 /// Bytes of a driver's name.
 pub const MAX_NAME: usize = 32;
+/// Bytes that are kept of a durable source.
+pub const MAX_KEPT: usize = 256;
+/// Orphans in one answer: so many fit into a message, however large.
+pub const ORPHANS: usize = 12;
 /// Changes in one [`Request::Change`](super::client::Request::Change): so many fit into a message, however large.
 pub const MAX_CHANGES: usize = 96;
 /// Bytes of an encoded request or reply.

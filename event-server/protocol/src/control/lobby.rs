@@ -30,6 +30,9 @@ pub enum Request {
     /// Closing the driver session handle detaches. EPROTONOSUPPORT: another version; EMFILE: the process has
     /// [`MAX_DRIVERS_OF_PROCESS`](super::limits::MAX_DRIVERS_OF_PROCESS), or no place is left but what is kept for
     /// [the manifest's](super::limits::DRIVERS_OF_MANIFEST); ENOMEM as above.
+    ///
+    /// With handle 1 = a lineage's, of this shard, the session is the next of that lineage. EINVAL: it is none; EPERM: the process
+    /// is none of the manifest's; EBUSY: one of its sessions is alive.
     Attach {
         /// The [`VERSION`](super::VERSION) that the driver was built with.
         version: u32,
@@ -42,6 +45,8 @@ pub enum Request {
     },
     /// The shard's counters. → [`Reply::Stats`].
     Stats,
+    /// Where a lineage is at home. Handle 0 = its handle. → [`Reply::Home`]. EINVAL: it is none.
+    Home,
 }
 
 /// Answers to [`Request`].
@@ -72,6 +77,11 @@ pub enum Reply {
     },
     /// Answer to [`Request::Stats`].
     Stats(Stats),
+    /// Answer to [`Request::Home`].
+    Home {
+        /// The shard.
+        shard: u32,
+    },
 }
 
 /// Books of one shard. What lives must return to 0 when all sessions have ended; events count up.
@@ -83,6 +93,8 @@ pub struct Stats {
     pub drivers: u64,
     /// Sources.
     pub sources: u64,
+    /// Of these, such as wait for their driver to come back.
+    pub orphans: u64,
     /// Pages of cells.
     pub pages: u64,
     /// Knotes: (queue, source) pairs.
@@ -99,6 +111,10 @@ pub struct Stats {
     pub activations: u64,
     /// Waiters chosen and signalled.
     pub wakes: u64,
+    /// Of these, for exclusive notes.
+    pub leases: u64,
+    /// Of these again, those that went to another since the first did not come, or gave it back.
+    pub handed_on: u64,
     /// Requests served.
     pub requests: u64,
     /// Sessions ended for lying.

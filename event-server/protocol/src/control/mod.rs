@@ -16,12 +16,13 @@ pub mod client;
 pub mod driver;
 pub mod limits;
 pub mod lobby;
+pub mod policy;
 
 /// Name of the service with init.
 pub const SERVICE: &str = "event";
 
 /// Version of the filter protocol (docs/filter-protocol.md): of layouts, encodings and meanings.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Labels of requests.
 pub mod label {

@@ -12,6 +12,7 @@ use abi::error::{EINVAL, EMFILE, ENOENT, ENOMEM, ESRCH, Error, Result};
 use init::{
     Init, System, check,
     system::{Failure, Plan},
+    watchdog::Doing,
 };
 use init_protocol::{
     VERSION,
@@ -33,6 +34,7 @@ pub struct Body {
     pub handles: Vec<String>,
     pub data: Vec<u8>,
     pub ended: Option<ExitStatus>,
+    pub doing: Doing,
 }
 
 /// An answer that somebody got.
@@ -65,6 +67,8 @@ pub struct State {
     pub log: Vec<String>,
     pub open: usize,
     pub signalled: Vec<u32>,
+    /// How many had been when the last answer went out.
+    pub signalled_before: usize,
     /// Handles made that say who has them: init pays for each.
     pub minted: usize,
     pub off: Option<u8>,
@@ -152,6 +156,7 @@ impl System for World {
             handles: handles.iter().map(|(name, _)| name.clone()).collect(),
             data: plan.data.to_vec(),
             ended: None,
+            doing: Doing::Listens,
         });
         drop(state);
         Ok(self.handle(process))
@@ -166,6 +171,18 @@ impl System for World {
     fn status(&mut self, process: &Handle) -> Option<ExitStatus> {
         let What::Process(index) = process.what else { panic!("no process") };
         self.0.borrow().bodies[index].ended
+    }
+
+    fn doing(&mut self, process: &Handle) -> Doing {
+        let What::Process(index) = process.what else { panic!("no process") };
+        self.0.borrow().bodies[index].doing
+    }
+
+    fn duplicate(&mut self, handle: &Handle) -> Result<Handle> {
+        if handle.what == What::Junk {
+            return Err(Error::new(abi::error::EPERM));
+        }
+        Ok(self.handle(handle.what))
     }
 
     fn share_process(&mut self, process: &Handle, control: bool) -> Result<Handle> {
@@ -219,6 +236,7 @@ impl System for World {
             Ok((reply, handle)) => Ok((reply.clone(), handle.as_ref().map(|handle| handle.what))),
             Err(error) => Err(*error),
         };
+        state.signalled_before = state.signalled.len();
         let before = state.answers.insert(token, told);
         assert!(before.is_none(), "token {token} was answered twice: {before:?}");
         drop(state);
@@ -354,6 +372,7 @@ pub fn entry(name: &str, kind: Kind) -> Entry {
         quota: 1 << 20,
         children_quota: 0,
         restart: Restart::Never,
+        watchdog_ms: 0,
         essential: false,
         operator: false,
     }

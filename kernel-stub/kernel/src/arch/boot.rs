@@ -223,6 +223,8 @@ fn read_firmware(start_info: u64) -> Result<(StartInfo, Topology), firmware::Err
         Err(firmware::Error::Missing { .. }) => {}
         Err(error) => log!("PCI: {error}"),
     }
-    log!("memory: {} regions, {} processors", info.regions.len(), topology.processors.len());
+    let processors = topology.processors.len();
+    let s = if processors == 1 { "" } else { "s" };
+    log!("memory: {} regions, {processors} processor{s}", info.regions.len());
     Ok((info, topology))
 }

@@ -39,7 +39,7 @@ pub extern "C" fn info(mut call: Call<'_>) -> Outcome {
     simple(call, |call, objects| {
         let entry = objects.lookup(call.process(), Handle(call.frame.rdi))?;
         let (badge, detail) = match entry.object {
-            Object::Endpoint { badge, .. } => (badge, 0),
+            Object::Endpoint { id, badge, .. } => (badge, u64::from(objects.receiver(id).is_err())),
             Object::Notification { mask, .. } => (mask, 0),
             Object::Memory(id) => (0, objects.memories.get(id).map_or(0, |memory| memory.size)),
             Object::Process(id) => (0, u64::from(id.index())),

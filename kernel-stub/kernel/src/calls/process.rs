@@ -1,7 +1,7 @@
 //! Processes.
 
 use super::{Call, Outcome, simple};
-use crate::{objects, pages, space::ProcessBlock, user};
+use crate::{objects, pages, sched, space::ProcessBlock, user};
 use abi::{
     Handle, Rights,
     error::{EINVAL, ENOMEM, ESRCH, Error, Result},
@@ -92,7 +92,12 @@ pub extern "C" fn status(mut call: Call<'_>) -> Outcome {
                 let thread = objects.threads.get(id).filter(|thread| !thread.ended);
                 let state = if thread.is_none() { State::Exited } else { State::Alive };
                 let threads = u64::from(thread.is_some());
-                let waits = thread.map_or(Waits::Not, |thread| thread.wait.told()) as u64;
+                let waits = match thread.map_or(Waits::Not, |thread| thread.wait.told()) {
+                    Waits::Not if thread.is_some() && sched::is_outranked(id.index(), objects.token()) => {
+                        Waits::Turn
+                    }
+                    waits => waits,
+                } as u64;
                 ProcessStatus { state: state as u32, threads, waits, ..ProcessStatus::default() }
             }
             _ => return Err(Error::new(EINVAL)),

@@ -183,6 +183,23 @@ pub fn dequeue(
     }
 }
 
+/// Whether a thread that waits nowhere is kept from running by better ones: a hint, which may be old by now. The thread that asks
+/// is none of them, or whoever looks would always find it kept by the look.
+pub fn is_outranked(index: u32, mut token: LockToken<'_, Ipc>) -> bool {
+    let thread = schedulable(index);
+    let cpu = arch::cpu::cpu(u32::from(thread.cpu()));
+    let priority = thread.priority();
+    let queue = cpu.local.run_queue.lock(&mut token);
+    if !thread.is_queued() {
+        return false;
+    }
+    let here = cpu.number == arch::cpu::this_cpu().number;
+    let hint = cpu.hint();
+    let outranks = hint.running.load(Ordering::Relaxed) != 0
+        && hint.priority.load(Ordering::Relaxed) > u32::from(priority);
+    queue.has_above(priority) || !here && outranks
+}
+
 /// Changes priority or affinity of a thread and lets it move where it belongs now. The objects lock is held.
 pub fn reschedule(index: u32, mut token: LockToken<'_, Ipc>, change: impl Fn(&Schedulable)) {
     let thread = schedulable(index);

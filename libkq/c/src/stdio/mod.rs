@@ -5,7 +5,7 @@ mod stream;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 
-use abi::error::{EFAULT, Error};
+use abi::error::{EFAULT, EINVAL, Error};
 
 use crate::answer::answer;
 use crate::given::{slice, slice_mut};
@@ -34,14 +34,15 @@ static stdout: File = File(&STDOUT);
 static stderr: File = File(&STDERR);
 
 /// Writes out what is buffered.
-pub fn flush_all() {
-    STDOUT.flush();
+pub fn flush_all() -> bool {
+    // Both, whatever becomes of the first.
+    STDOUT.flush() & STDERR.flush()
 }
 
 /// `fflush(3)`.
 #[unsafe(no_mangle)]
 extern "C" fn fflush(file: Option<&Stream>) -> c_int {
-    if file.unwrap_or(&STDOUT).flush() { 0 } else { EOF }
+    if file.map_or_else(flush_all, Stream::flush) { 0 } else { EOF }
 }
 
 /// `fwrite(3)`.
@@ -99,10 +100,67 @@ extern "C" fn putchar(byte: c_int) -> c_int {
     fputc(byte, &STDOUT)
 }
 
+/// What was printed is seen before somebody is waited for: a question that ends without a newline, mostly.
+fn about_to_read(file: &Stream) {
+    if file.is_empty() {
+        STDOUT.flush();
+    }
+}
+
+/// `fread(3)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fread(memory: *mut c_void, size: usize, count: usize, file: &Stream) -> usize {
+    // SAFETY: the C program's pointer.
+    let bytes = unsafe { slice_mut::<u8>(memory.cast(), size.saturating_mul(count)) };
+    match bytes {
+        Ok([]) => 0,
+        Ok(bytes) => {
+            about_to_read(file);
+            file.read(bytes, |_| false) / size
+        }
+        Err(error) => {
+            crate::own::set_errno(error.errno);
+            0
+        }
+    }
+}
+
+/// `ungetc(3)`.
+#[unsafe(no_mangle)]
+extern "C" fn ungetc(byte: c_int, file: &Stream) -> c_int {
+    if byte != EOF && file.put_back(byte as u8) { c_int::from(byte as u8) } else { EOF }
+}
+
+/// `clearerr(3)`.
+#[unsafe(no_mangle)]
+extern "C" fn clearerr(file: &Stream) {
+    file.clear();
+}
+
+/// `setvbuf(3)`: when it writes. It has memory of its own.
+#[unsafe(no_mangle)]
+extern "C" fn setvbuf(file: &Stream, _memory: *mut c_char, mode: c_int, _length: usize) -> c_int {
+    let buffering = match mode {
+        0 => Buffering::Full,
+        1 => Buffering::Line,
+        2 => Buffering::None,
+        _ => return answer(Err(Error::new(EINVAL))),
+    };
+    file.set_buffering(buffering);
+    0
+}
+
+/// `setbuf(3)`.
+#[unsafe(no_mangle)]
+extern "C" fn setbuf(file: &Stream, memory: *mut c_char) {
+    file.set_buffering(if memory.is_null() { Buffering::None } else { Buffering::Full });
+}
+
 /// `fgetc(3)`.
 #[unsafe(no_mangle)]
 extern "C" fn fgetc(file: &Stream) -> c_int {
     let mut byte = [0];
+    about_to_read(file);
     if file.read(&mut byte, |_| true) == 1 { c_int::from(byte[0]) } else { EOF }
 }
 
@@ -127,9 +185,14 @@ unsafe extern "C" fn fgets(line: *mut c_char, length: c_int, file: &Stream) -> *
         return ptr::null_mut();
     };
     let room = buffer.len() - 1;
+    about_to_read(file);
     let count = file.read(&mut buffer[..room], |byte| byte == b'\n');
+    // At the end the line stays as it was.
+    if count == 0 && room > 0 {
+        return ptr::null_mut();
+    }
     buffer[count] = 0;
-    if count == 0 && room > 0 { ptr::null_mut() } else { line }
+    line
 }
 
 /// `feof(3)`.

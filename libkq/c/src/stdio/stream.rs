@@ -9,10 +9,14 @@ use crate::own::set_errno;
 
 /// Bytes that a stream keeps.
 const BUFFER: usize = 1024;
+/// Room before what was read, so that a byte can be put back when no more of it was taken.
+const PUT_BACK: usize = 1;
 
 /// When a stream writes out what it has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Buffering {
+    /// When its buffer is full.
+    Full,
     /// At the end of each line.
     Line,
     /// At once.
@@ -23,7 +27,6 @@ pub enum Buffering {
 #[derive(Debug)]
 pub struct Stream {
     descriptor: c_int,
-    buffering: Buffering,
     state: Mutex<State>,
 }
 
@@ -33,15 +36,17 @@ struct State {
     /// What is buffered is `bytes[begin..end]`.
     begin: usize,
     end: usize,
+    buffering: Buffering,
     failed: bool,
+    /// Until that is cleared, nothing more is asked for: C11, 7.21.7.1.
     ended: bool,
 }
 
 impl Stream {
     /// A stream of a descriptor.
     pub const fn new(descriptor: c_int, buffering: Buffering) -> Stream {
-        let state = State { bytes: [0; BUFFER], begin: 0, end: 0, failed: false, ended: false };
-        Stream { descriptor, buffering, state: Mutex::new(state) }
+        let state = State { bytes: [0; BUFFER], begin: 0, end: 0, buffering, failed: false, ended: false };
+        Stream { descriptor, state: Mutex::new(state) }
     }
 
     /// Its descriptor.
@@ -57,6 +62,36 @@ impl Stream {
     /// Whether a read met the end.
     pub fn ended(&self) -> bool {
         self.state.lock().ended
+    }
+
+    /// Forgets that a read met the end and that anything failed.
+    pub fn clear(&self) {
+        let mut state = self.state.lock();
+        (state.failed, state.ended) = (false, false);
+    }
+
+    /// From here on it writes out what it has at other times.
+    pub fn set_buffering(&self, buffering: Buffering) {
+        self.state.lock().buffering = buffering;
+    }
+
+    /// Whether the next byte has to be read from the descriptor.
+    pub fn is_empty(&self) -> bool {
+        let state = self.state.lock();
+        state.begin == state.end
+    }
+
+    /// Puts a byte before those that will be read; whether there is room, which there is for one at least.
+    pub fn put_back(&self, byte: u8) -> bool {
+        let mut state = self.state.lock();
+        if state.begin == state.end {
+            (state.begin, state.end) = (BUFFER, BUFFER);
+        }
+        let Some(begin) = state.begin.checked_sub(1) else { return false };
+        state.begin = begin;
+        state.bytes[begin] = byte;
+        state.ended = false;
+        true
     }
 
     /// Writes out what is buffered; whether all went well.
@@ -80,11 +115,11 @@ impl Stream {
             let end = state.end;
             state.bytes[end] = *byte;
             state.end += 1;
-            if self.buffering == Buffering::Line && *byte == b'\n' {
+            if state.buffering == Buffering::Line && *byte == b'\n' {
                 well &= self.drain(&mut state);
             }
         }
-        if self.buffering == Buffering::None {
+        if state.buffering == Buffering::None {
             well &= self.drain(&mut state);
         }
         well
@@ -131,15 +166,18 @@ impl Stream {
     }
 
     fn refill(&self, state: &mut State) -> bool {
-        (state.begin, state.end) = (0, 0);
-        match libkq::read(self.descriptor, &mut state.bytes) {
+        if state.ended {
+            return false;
+        }
+        (state.begin, state.end) = (PUT_BACK, PUT_BACK);
+        match libkq::read(self.descriptor, &mut state.bytes[PUT_BACK..]) {
             Ok(0) => state.ended = true,
-            Ok(count) => state.end = count,
+            Ok(count) => state.end += count,
             Err(error) => {
                 set_errno(error.errno);
                 state.failed = true;
             }
         }
-        state.end > 0
+        state.begin < state.end
     }
 }

@@ -9,6 +9,7 @@ use event_protocol::shared::Mapped;
 use event_protocol::slot::Slot;
 
 use super::{Entry, Note, Queue};
+use crate::engine::ready::ReadyList;
 
 /// Where events go.
 pub trait Sink {
@@ -34,7 +35,8 @@ pub trait Sink {
 pub enum After {
     /// Not true: off the list until it is (R11).
     Drop,
-    /// Told, and true still as far as anybody knows: to the tail of the list (R12).
+    /// Told, and true still as far as anybody knows: to the tail of the list (R12), and another waiter may be told. An exclusive
+    /// note is told so by [`After::Settle`] instead.
     Stay,
     /// Not true, and only to be found out by looking: to the tail of the list, for nobody to be woken by.
     Quiet,
@@ -66,6 +68,10 @@ pub struct Left {
     pub more: bool,
     /// A note that [needs a call](After::Call).
     pub call: bool,
+    /// An exclusive note may be true and was not looked at: who was woken for it is not for it.
+    pub exclusive: bool,
+    /// One was told that has been told before, and nobody has done anything about it.
+    pub declined: bool,
 }
 
 /// A harvest that is not at its end.
@@ -78,6 +84,23 @@ pub struct Unfinished {
 impl Unfinished {
     /// Nothing was looked at yet, and there is news.
     pub const FROM_NEWS: Unfinished = Unfinished { last: None };
+}
+
+/// Whether an exclusive note is among those of the ready list from `first` to `last`.
+#[cold]
+fn has_exclusive<M, V>(entries: &[Entry<M, V>], ready: &ReadyList, first: u32, last: u32) -> bool {
+    let mut at = Some(first);
+    while let Some(index) = at {
+        if entries
+            .get(index as usize)
+            .and_then(|entry| entry.note.as_ref())
+            .is_some_and(|note| note.exclusive)
+        {
+            return true;
+        }
+        at = ready.next(index).filter(|_| index != last);
+    }
+    false
 }
 
 impl<M: Mapped, V> Queue<M, V> {
@@ -133,20 +156,21 @@ impl<M: Mapped, V> Queue<M, V> {
                 last
             }
         };
-        let Queue { entries, ready, .. } = self;
+        let Queue { entries, ready, exclusive: notes, .. } = self;
         let mut looked_again = None;
         // What an earlier part of the harvest told stands behind the last.
-        let mut left = Left { more: !sink.is_empty(), call: false };
+        let mut left = Left { more: !sink.is_empty(), ..Left::default() };
         while let Some(index) = ready.first() {
             if sink.is_full() {
                 left.more = true;
+                left.exclusive = *notes > 0 && has_exclusive(entries, ready, index, last);
                 break;
             }
             let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else {
                 ready.remove(index);
                 continue;
             };
-            let Note { cell, view, slot, .. } = note;
+            let Note { cell, view, slot, exclusive, .. } = note;
             let settle = || cell.as_ref().is_some_and(|cell| slot.settle(cell));
             match view.deliver(slot, cell.as_deref(), sink) {
                 After::Stay => {
@@ -157,6 +181,11 @@ impl<M: Mapped, V> Queue<M, V> {
                 After::Call => {
                     left.call = true;
                     ready.rotate(index);
+                }
+                // It stays, and wakes nobody: whom what comes is for, the server chooses.
+                after @ (After::Drop | After::Settle) if *exclusive => {
+                    ready.rotate(index);
+                    left.declined |= note.is_left(after == After::Settle);
                 }
                 After::Drop if settle() => {
                     // True since the look: a caller that does not wait must see it (R12). Once: a driver that goes on

@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 
 use abi::error::{ENOMEM, Error, Result};
 use event_protocol::activation::{BankLayout, QueueHeader};
-use event_protocol::cell::Cell;
+use event_protocol::cell::{Cell, Direction};
+use event_protocol::level::Level;
 use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::{Arrivals, Slot, Terms};
 
@@ -26,9 +27,16 @@ pub struct Note<M, V> {
     slot: Kept<M, Slot>,
     listed: bool,
     retired: bool,
+    /// It stays on the ready list, whether true or not.
+    exclusive: bool,
+    /// Of an exclusive one: what was in the cell when it was told last.
+    told: Option<Shown>,
     /// What had arrived at it when the queue was asked for its arrivals last.
     heard: Heard,
 }
+
+/// What there was to read: arrivals and level.
+type Shown = (u32, Level);
 
 /// What a queue knows of a note's arrivals.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +64,18 @@ impl<M, V> Note<M, V> {
         &self.slot
     }
 
+    /// An exclusive note was told, or found untrue. Whether it was told last of the very same that can be taken: who was told
+    /// has left it all. Of an end, and of room, everybody is told, and takes nothing.
+    #[cold]
+    fn is_left(&mut self, told: bool) -> bool {
+        let shown = self.cell.as_ref().filter(|_| told).and_then(|cell| {
+            let (arrivals, level) = (cell.activity().0, cell.level(Direction::Read));
+            (level.amount > 0 && level.flags.is_empty()).then_some((arrivals, level))
+        });
+        let before = core::mem::replace(&mut self.told, shown);
+        shown.is_some() && shown == before
+    }
+
     /// Delivered for the last time, and only waiting to be freed or revived.
     pub fn is_retired(&self) -> bool {
         self.retired
@@ -79,6 +99,8 @@ pub struct Queue<M, V> {
     free: Vec<u32>,
     ready: ReadyList,
     live: usize,
+    /// Exclusive notes.
+    exclusive: usize,
     /// How often something came, at least: what edge-triggered sets around this one tell by.
     arrivals: u64,
 }
@@ -95,6 +117,7 @@ impl<M: Mapped, V> Queue<M, V> {
             free: Vec::new(),
             ready: ReadyList::new(),
             live: 0,
+            exclusive: 0,
             arrivals: 0,
         };
         queue.ready.reserve(bank.end() as usize)?;
@@ -144,7 +167,15 @@ impl<M: Mapped, V> Queue<M, V> {
 
     /// A new note in a slot of its own, whose terms are written before anybody else knows of it: at a cell of a source
     /// that this shard has, or the program's own. `ENOMEM` without [room](Queue::has_room).
-    pub fn insert(&mut self, source: Option<(u32, Kept<M, Cell>)>, terms: Terms, view: V) -> Result<u32> {
+    ///
+    /// An exclusive one of a source, which no shard ever activates, is to be [shown](Queue::show) when the server knows it.
+    pub fn insert(
+        &mut self,
+        source: Option<(u32, Kept<M, Cell>)>,
+        terms: Terms,
+        view: V,
+        exclusive: bool,
+    ) -> Result<u32> {
         let index = self.free_entry()?;
         let (shard, cell) = source.unzip();
         let Queue { entries, banks, .. } = self;
@@ -155,9 +186,14 @@ impl<M: Mapped, V> Queue<M, V> {
         entry.shard = shard.and_then(|shard| u8::try_from(shard).ok()).unwrap_or(u8::MAX);
         if let Some(cell) = &cell {
             slot.begin(entry.generation, terms, cell);
+            if exclusive {
+                slot.keep();
+            }
         }
-        entry.note = Some(Note { cell, view, slot, listed: false, retired: false, heard: Heard::Set(0) });
+        let (listed, retired, heard) = (false, false, Heard::Set(0));
+        entry.note = Some(Note { cell, view, slot, listed, retired, exclusive, told: None, heard });
         self.live += 1;
+        self.exclusive += usize::from(exclusive);
         Ok(index)
     }
 
@@ -185,8 +221,9 @@ impl<M: Mapped, V> Queue<M, V> {
         self.drain_ring_of(index)?;
         let Some(entry) = self.entries.get_mut(index as usize) else { return Ok(None) };
         let note = entry.note.take();
-        if note.is_some() {
+        if let Some(note) = &note {
             self.live -= 1;
+            self.exclusive -= usize::from(note.exclusive);
             self.free.push(index);
         }
         Ok(note.map(|note| note.view))
@@ -202,6 +239,7 @@ impl<M: Mapped, V> Queue<M, V> {
         let note = note.as_mut()?;
         *generation = generation.wrapping_add(1).max(1);
         (note.cell, note.retired, note.heard) = (None, false, Heard::Set(0));
+        self.exclusive -= usize::from(core::mem::take(&mut note.exclusive));
         Some(core::mem::replace(&mut note.view, view))
     }
 
@@ -226,7 +264,50 @@ impl<M: Mapped, V> Queue<M, V> {
         note.retired = false;
         if let Some(cell) = &note.cell {
             note.slot.begin(*generation, terms, cell);
+            if note.exclusive {
+                note.slot.keep();
+            }
         }
+    }
+
+    /// Makes a note of a source exclusive, or no longer. The server is to be told next.
+    pub fn set_exclusive(&mut self, index: u32, exclusive: bool) {
+        let Some(Entry { note: Some(note), .. }) = self.entries.get_mut(index as usize) else { return };
+        if note.exclusive != exclusive {
+            note.exclusive = exclusive;
+            self.exclusive = if exclusive { self.exclusive + 1 } else { self.exclusive - 1 };
+            if exclusive {
+                note.slot.keep();
+            }
+        }
+        if !exclusive && !note.listed {
+            // It was on the list for good, or comes to it as others do.
+            self.look(index);
+        }
+    }
+
+    /// Puts an exclusive note on the ready list for good. Whether it is true.
+    pub fn show(&mut self, index: u32) -> bool {
+        let Some(Entry { note: Some(note), .. }) = self.entries.get(index as usize) else { return false };
+        let is_true = note.cell.as_ref().is_some_and(|cell| !note.slot.active(cell).is_empty());
+        if note.exclusive {
+            self.look(index);
+        }
+        is_true
+    }
+
+    /// Whether an exclusive note is true.
+    pub fn has_exclusive(&self) -> bool {
+        let is_true = |note: &Note<M, V>| {
+            let cell = note.cell.as_ref().filter(|_| note.exclusive && !note.retired);
+            cell.is_some_and(|cell| !note.slot.active(cell).is_empty())
+        };
+        self.exclusive > 0 && self.listed(self.ready.first()).any(is_true)
+    }
+
+    /// Notes of the ready list from one on.
+    fn listed(&self, first: Option<u32>) -> impl Iterator<Item = &Note<M, V>> {
+        core::iter::successors(first, |&index| self.ready.next(index)).filter_map(|index| self.note(index))
     }
 
     /// A note.
@@ -257,7 +338,7 @@ impl<M: Mapped, V> Queue<M, V> {
             self.arrivals += u64::from(note.cell.is_none());
             return;
         }
-        if note.cell.as_ref().is_none_or(|cell| note.slot.requeue_if_active(cell)) {
+        if note.exclusive || note.cell.as_ref().is_none_or(|cell| note.slot.requeue_if_active(cell)) {
             note.listed = true;
             self.arrivals += 1;
             ready.push(index);
@@ -281,7 +362,7 @@ impl<M: Mapped, V> Queue<M, V> {
                     // Read before the level: an arrival in between shows as a further one, not as none.
                     let heard = Heard::Cell(note.slot.arrivals(cell));
                     let is_true = !note.slot.active(cell).is_empty();
-                    (is_true, is_true || note.slot.settle(cell), heard)
+                    (is_true, is_true || note.exclusive || note.slot.settle(cell), heard)
                 }
                 None => {
                     let Own { due, stays, arrivals } = own(&note.view);

@@ -109,7 +109,7 @@ impl<P: Platform> KNote<P> {
     #[inline]
     fn told(&mut self, slot: &Slot) -> After {
         let flags = self.event.flags;
-        if !flags.intersects(CHANGED_BY_DELIVERY) {
+        if !flags.intersects(CHANGED_BY_DELIVERY.union(EventFlags::WAKEONE)) {
             return After::Stay;
         }
         if flags.contains(EventFlags::ONESHOT) {
@@ -119,7 +119,11 @@ impl<P: Platform> KNote<P> {
             self.enabled = false;
             slot.set_enabled(false);
         }
-        After::Settle
+        match flags.intersects(CHANGED_BY_DELIVERY) || self.is_exclusive() {
+            true => After::Settle,
+            // Nothing but a level has sleepers to choose from.
+            false => After::Stay,
+        }
     }
 
     #[inline]

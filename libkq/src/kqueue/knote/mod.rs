@@ -143,7 +143,7 @@ impl<P: Platform> KNote<P> {
             _ => None,
         };
         let changed = self.event.flags & CHANGED_BY_DELIVERY;
-        self.plain = direction.filter(|_| changed.is_empty());
+        self.plain = direction.filter(|_| changed.is_empty() && !self.is_exclusive());
         self.edge = direction.filter(|_| changed == EventFlags::CLEAR);
         Ok(())
     }
@@ -202,6 +202,12 @@ impl<P: Platform> KNote<P> {
         })
     }
 
+    /// What [`Member::is_exclusive`] says after an `EV_ADD` like this.
+    pub fn would_be_exclusive(&self, change: &KEvent) -> bool {
+        change.flags.contains(EventFlags::WAKEONE)
+            && matches!(self.watched, Watched::Direction(_) | Watched::Except)
+    }
+
     /// Whether the slot's edge rule applies; a timer's count is an edge by itself.
     #[inline]
     fn is_edge(&self) -> bool {
@@ -223,6 +229,12 @@ impl<P: Platform> Member for KNote<P> {
 
     fn is_due(&self) -> bool {
         KNote::is_due(self)
+    }
+
+    /// `EV_WAKEONE`, of what is a level: occurrences are told to every note.
+    fn is_exclusive(&self) -> bool {
+        self.event.flags.contains(EventFlags::WAKEONE)
+            && matches!(self.watched, Watched::Direction(_) | Watched::Except)
     }
 
     fn inner(&self) -> Option<&Arc<dyn Inner>> {

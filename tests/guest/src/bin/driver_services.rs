@@ -36,14 +36,8 @@ const SHOW: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSF
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
-    if let Some(role) = child::role(start) {
-        return match play(role) {
-            Ok(()) => 0,
-            Err(failure) => {
-                rt::log!("{role}: {failure}");
-                1
-            }
-        };
+    if let Some(status) = child::played(start, play) {
+        return status;
     }
     let mut suite = Suite::new(start);
     let seed = Random::seed(start.arg(2));

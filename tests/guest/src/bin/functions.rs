@@ -1,5 +1,6 @@
 //! Functions of the PCI bus on the machine: who has one, what the owner gets, and what becomes of it. Runs with the manifest
-//! `devices` and three virtio entropy sources, of which the first is its driver's.
+//! `functions`, where it is a driver, and four virtio entropy sources, of which the first is its
+//! driver's and the last another part's of this program.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -14,12 +15,16 @@ use driver_sdk::{Function, Registers, SharedMemory, Wanted};
 use guest_tests::child::{self, Role};
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::random::Random;
-use guest_tests::{Failure, Outcome, Suite, a_moment, soon};
+use guest_tests::{Failure, Outcome, Suite, a_moment, operator, soon};
 use libkq::Descriptor;
 use libkq::flag::O_RDONLY;
-use pci_protocol::{Address, FunctionReply, LENT, Listed, Reply, Request, SERVICE, State, label};
+use pci_protocol::{
+    Address, FunctionReply, FunctionRequest, LENT, Listed, Reply, Request, SERVICE, State, label,
+};
+use rt::clock;
 use rt::init;
 use rt::ipc::{self, Transfer, call_postcard};
+use rt::sys::Endpoint;
 
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
 /// Reaching memory, in the command register.
@@ -28,20 +33,15 @@ const MASTER: u8 = 4;
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
-    if let Some(role) = child::role(start) {
-        return match play(role) {
-            Ok(()) => 0,
-            Err(failure) => {
-                rt::log!("{role}: {failure}");
-                1
-            }
-        };
+    if let Some(status) = child::played(start, play) {
+        return status;
     }
     let mut suite = Suite::new(start);
     let seed = Random::seed(start.arg(2));
     suite.table(&[
         ("every_function_is_listed_once", every_function_is_listed_once),
         ("a_function_has_one_owner", a_function_has_one_owner),
+        ("who_is_no_driver_of_the_manifest_gets_no_function", who_is_no_driver),
         ("what_is_not_there_is_refused", what_is_not_there),
         ("registers_are_within_their_bar", registers_are_within_their_bar),
         ("the_interrupt_table_is_the_buses", the_interrupt_table),
@@ -86,9 +86,9 @@ fn every_function_is_listed_once() -> Outcome {
     equal(all[0].address, Address::new(0, 0, 0))?;
     equal((all[0].identity.vendor, all[0].identity.class >> 16, all[0].state), (0x8086, 6, State::Unusable))?;
     let sources: Vec<&Listed> = all.iter().filter(|listed| listed.identity.vendor == 0x1af4).collect();
-    equal(sources.len(), 3)?;
+    equal(sources.len(), 4)?;
     let states: Vec<State> = sources.iter().map(|listed| listed.state).collect();
-    equal(states, vec![State::Claimed, State::Free, State::Free])?;
+    equal(states, vec![State::Claimed, State::Free, State::Free, State::Claimed])?;
     // Behind ports of their own.
     ensure(sources.iter().all(|listed| listed.address.bus() > 0), "the bus looks behind bridges")
 }
@@ -107,7 +107,7 @@ fn a_function_has_one_owner() -> Outcome {
 }
 
 fn what_is_not_there() -> Outcome {
-    refused(Function::claim(source(3)), ENODEV)?;
+    refused(Function::claim(source(4)), ENODEV)?;
     refused(Function::claim(Wanted { vendor: 1, devices: vec![1], skip: 0 }), ENODEV)?;
     refused(Function::claim(Wanted { vendor: 0x1af4, devices: vec![], skip: 0 }), ENODEV)?;
     // A bridge is nobody's.
@@ -184,8 +184,10 @@ fn a_returned_function_is_stopped() -> Outcome {
 
 fn play(role: &str) -> Outcome {
     match role {
+        // A driver of the manifest.
         "owns" => {
-            let function = Function::claim(source(1))?;
+            let function = Function::claim(source(3))?;
+            assert!(!is_master(&function)?, "the owner before was not stopped");
             function.set_master(true)?;
             let _memory = function.dma(4096)?;
             // Until it is killed.
@@ -193,23 +195,32 @@ fn play(role: &str) -> Outcome {
                 rt::thread::sleep(1_000_000_000);
             }
         }
+        // A free one, others', and one that is not there.
+        "asks" => (0..5).try_for_each(|skip| refused(Function::claim(source(skip)), EPERM)),
         _ => Err(Failure::new("no such part")),
     }
 }
 
+fn who_is_no_driver() -> Outcome {
+    child::ends_well(&Role::new(PROGRAM, "asks").spawn(Vec::new())?)
+}
+
 fn a_dead_owner() -> Outcome {
-    let address = list()?.into_iter().filter(|listed| listed.identity.vendor == 0x1af4).nth(1);
-    let address = address.ok_or(Failure::new("no second source"))?.address;
+    let address = list()?.into_iter().filter(|listed| listed.identity.vendor == 0x1af4).nth(3);
+    let address = address.ok_or(Failure::new("no fourth source"))?.address;
+    let deadline = soon();
     for _ in 0..3 {
-        let child = Role::new(PROGRAM, "owns").spawn(Vec::new())?;
-        let deadline = soon();
+        // It has mastered when it is asked again for its function, or begins to.
         while state(address)? != State::Claimed {
-            ensure(rt::clock::now_ns() < deadline, "the child claims it")?;
+            ensure(clock::now_ns() < deadline, "its driver claims it")?;
             a_moment();
         }
-        init::kill(child.pid, 9)?;
-        init::wait_until(child.pid, soon())?;
-        ensure(!is_master(&Function::claim(source(1))?)?, "it was stopped")?;
+        let owner = operator::find("owner")?.ok_or(Failure::new("no owner"))?;
+        init::kill(owner.pid, 9)?;
+        while operator::find("owner")?.is_none_or(|now| now.pid == owner.pid) {
+            ensure(clock::now_ns() < deadline, "init starts it again")?;
+            a_moment();
+        }
     }
     Ok(())
 }
@@ -223,14 +234,14 @@ fn lent_memory_has_a_limit() -> Outcome {
 
 fn nonsense(seed: u64) -> Outcome {
     let mut random = Random::new(seed);
-    let bus = init::connect(SERVICE)?;
+    let (bus, endpoint) = (init::connect(SERVICE)?, Endpoint::create()?);
     let before = list()?;
     for _ in 0..500 {
         let length = *random.pick(&[0, 1, 2, 3, 8, 100, 3968]);
         let bytes: Vec<u8> = (0..length).map(|_| *random.pick(&[0, 1, 2, 3, 255, 0x44])).collect();
         ipc::write_bytes(&bytes)?;
         let label = *random.pick(&[label::BUS, label::FUNCTION, 0, 1, 0x7fff_ffff]);
-        let send = if random.below(4) == 0 { vec![Transfer::copy(&bus)] } else { vec![] };
+        let send = if random.below(4) == 0 { vec![Transfer::copy(&endpoint)] } else { vec![] };
         match ipc::call(&bus, label, [random.draw(); 4], bytes.len(), send, soon()) {
             Err(error) if [EBADMSG, ENOSYS, ENODEV].contains(&error.errno) => {}
             // What means something by chance is a list of functions.
@@ -238,7 +249,7 @@ fn nonsense(seed: u64) -> Outcome {
             Err(error) => return Err(error.into()),
         }
     }
-    let request = pci_protocol::FunctionRequest::Master(true);
+    let request = FunctionRequest::Master(true);
     refused(call_postcard::<_, FunctionReply>(&bus, label::FUNCTION, &request, vec![], soon()), ENOSYS)?;
     equal(list()?.len(), before.len())
 }

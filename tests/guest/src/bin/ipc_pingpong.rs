@@ -47,14 +47,8 @@ impl Rounds {
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
-    if child::role(start).is_some() {
-        return match foreign_client(start) {
-            Ok(()) => 0,
-            Err(failure) => {
-                rt::log!("{PROGRAM} client: {failure}");
-                1
-            }
-        };
+    if let Some(status) = child::played(start, |_| foreign_client(start)) {
+        return status;
     }
     let mut suite = Suite::new(start);
     suite.test("words_on_one_cpu", || between_threads(1, 1, Load::Words));

@@ -25,14 +25,8 @@ const MANY: usize = 10_000;
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
-    if child::role(start).is_some() {
-        return match small_quota() {
-            Ok(()) => 0,
-            Err(failure) => {
-                rt::log!("{PROGRAM}: {failure}");
-                1
-            }
-        };
+    if let Some(status) = child::played(start, |_| small_quota()) {
+        return status;
     }
     let mut suite = Suite::of_lookers(start);
     suite.table(&[

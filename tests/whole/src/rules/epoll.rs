@@ -42,6 +42,11 @@ impl Item {
         self.news[usize::from(direction == Direction::Write)] = true;
     }
 
+    /// Whether what comes for it need not wake everybody.
+    pub fn is_exclusive(&self) -> bool {
+        self.flags.contains(EpollFlags::EXCLUSIVE)
+    }
+
     /// What it tells now.
     pub fn told(&self, (description, _): Key, process: &Process, files: &Files) -> Told {
         let wanted = self.flags.conditions();

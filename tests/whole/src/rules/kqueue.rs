@@ -74,6 +74,16 @@ impl Note {
         }
     }
 
+    /// The file and direction that it watches, if what comes for it need not wake everybody.
+    pub fn exclusive(&self) -> Option<(usize, usize)> {
+        match self.watched {
+            _ if !self.flags.contains(EventFlags::WAKEONE) => None,
+            Watched::Side(file, direction, _) => Some((file, usize::from(direction == Direction::Write))),
+            Watched::Except(file) => Some((file, 0)),
+            _ => None,
+        }
+    }
+
     /// Something arrived in a direction of its file.
     pub fn arrived(&mut self, direction: Direction) {
         self.news |= match self.watched {

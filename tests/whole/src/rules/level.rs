@@ -33,6 +33,10 @@ pub struct File {
     pub error: i32,
     /// It is no more (R57).
     pub gone: bool,
+    /// How often there was reason to wake somebody, for reading and for writing.
+    pub reasons: [u64; 2],
+    /// Of these, how many there had been when a thread came that was woken for an exclusive note on it (R43).
+    pub served: [u64; 2],
 }
 
 /// From which amount on a direction is ready; `None`: whatever the amount (R23).
@@ -67,7 +71,8 @@ impl Told {
 impl File {
     /// One that was just made.
     pub fn new(kind: Kind, filters: Filters, low_water: (u32, u32)) -> File {
-        File { kind, filters, low_water, sides: [Side::default(); 2], error: 0, gone: false }
+        let (sides, reasons, served) = ([Side::default(); 2], [0; 2], [0; 2]);
+        File { kind, filters, low_water, sides, error: 0, gone: false, reasons, served }
     }
 
     /// A direction.

@@ -60,6 +60,7 @@ impl Rules {
     /// A file is no more: that is news for everybody (R57).
     pub fn gone(&mut self, file: usize) {
         self.files[file].gone = true;
+        self.files[file].reasons.iter_mut().for_each(|reasons| *reasons += 1);
         self.arrived(file, Direction::Read);
         self.arrived(file, Direction::Write);
     }

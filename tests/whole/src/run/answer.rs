@@ -7,7 +7,7 @@ use libkq::process::Process;
 use libkq::{Conditions, EpollEvent, EventFlags, FdSet, KEvent, PollFd};
 
 use super::parked::Resolved;
-use crate::rules::kqueue::key;
+use crate::rules::kqueue::{Watched, key};
 use crate::rules::process::{Process as Known, What};
 use crate::rules::{Files, Refusal, Rules};
 use crate::world::Client;
@@ -177,6 +177,103 @@ pub fn is_due(rules: &Rules, process: usize, call: &Resolved) -> bool {
         Resolved::Poll(questions) => polled(known, questions, &rules.files) > 0,
         Resolved::Select(questions) => {
             selected(known, questions, &rules.files).is_none_or(|left| left.iter().any(|set| !set.is_empty()))
+        }
+    }
+}
+
+/// What a call has to tell that need not wake everybody who sleeps for it (R43): files and directions.
+#[derive(Default)]
+pub struct Exclusive {
+    /// Those.
+    pub sides: Vec<(usize, usize)>,
+    /// There is something besides that wakes everybody.
+    pub besides: bool,
+}
+
+/// Which of what a call has to tell is exclusive.
+pub fn exclusive(rules: &Rules, process: usize, call: &Resolved) -> Exclusive {
+    let mut found = Exclusive::default();
+    let Some(known) = &rules.processes[process] else { return found };
+    match call {
+        Resolved::Kevent(_, own, _) | Resolved::Epoll(_, own, _) | Resolved::DevPoll(_, own, _) => {
+            found.of_set(known, *own, &rules.files);
+        }
+        Resolved::Poll(questions) => {
+            for &(fd, wanted) in questions {
+                if !known.polled(fd, wanted, &rules.files).is_nothing() {
+                    found.of_number(known, fd, &rules.files);
+                }
+            }
+        }
+        Resolved::Select(questions) => {
+            for (asked, kind) in sets_of(questions).iter().zip(KINDS) {
+                for fd in asked.iter() {
+                    match known.selected(fd, kind, &rules.files) {
+                        Some(told) if !told.contains(kind) => {}
+                        _ => found.of_number(known, fd, &rules.files),
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+impl Exclusive {
+    /// What is due of a descriptor.
+    fn of_number(&mut self, known: &Known, fd: i32, files: &Files) {
+        match known.table.get(&fd) {
+            Some(&own) if !matches!(known.what(own), What::File(_)) => self.of_set(known, own, files),
+            _ => self.besides = true,
+        }
+    }
+
+    fn of_set(&mut self, known: &Known, own: u64, files: &Files) {
+        if !known.is_open(own) {
+            self.besides = true;
+            return;
+        }
+        match known.what(own) {
+            What::Kqueue(queue) => {
+                for (&key, note) in &queue.notes {
+                    if note.event(key, known, files).is_none() {
+                        continue;
+                    }
+                    match (&note.watched, note.exclusive()) {
+                        (Watched::Set(inner), _) => self.of_set(known, *inner, files),
+                        (_, Some(side)) => self.sides.push(side),
+                        _ => self.besides = true,
+                    }
+                }
+            }
+            What::Epoll(set) => {
+                for (&key, item) in &set.items {
+                    let told = item.told(key, known, files);
+                    if told.is_nothing() {
+                        continue;
+                    }
+                    match known.what(key.0) {
+                        What::File(file) if item.is_exclusive() => {
+                            let writing = told.may.intersects(Conditions::OUT);
+                            let reading = told.may.intersects(Conditions::IN | Conditions::PRI);
+                            let of = |is: bool, at: usize| is.then_some((*file, at));
+                            self.sides.extend(of(reading, 0).into_iter().chain(of(writing, 1)));
+                            // An end is for everybody.
+                            self.besides |= !reading && !writing;
+                        }
+                        What::File(_) => self.besides = true,
+                        _ => self.of_set(known, key.0, files),
+                    }
+                }
+            }
+            What::DevPoll(set) => {
+                for &fd in set.entries.keys() {
+                    if !set.told(fd, known, files).is_nothing() {
+                        self.of_number(known, fd, files);
+                    }
+                }
+            }
+            What::File(_) => self.besides = true,
         }
     }
 }

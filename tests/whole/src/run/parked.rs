@@ -101,16 +101,27 @@ impl Parked {
             let late = self.until.is_some_and(|until| until <= rules.now);
             assert!(late, "{:?} woke for nothing: {told:?}", self.call);
         }
+        for (file, side) in answer::exclusive(rules, self.process, &self.call).sides {
+            let file = &mut rules.files[file];
+            file.served[side] = file.reasons[side];
+        }
         answer::check(rules, self.process, &self.call, told);
     }
 
     /// It sleeps: so there is nothing to tell it (R12, R13, R34, R44, R45, R50), and its time is not over (R48).
     pub fn must_sleep(&self, rules: &Rules) {
-        assert!(
-            !answer::is_due(rules, self.process, &self.call),
-            "slept through what {:?} has to tell",
-            self.call
-        );
+        if answer::is_due(rules, self.process, &self.call) {
+            // R43: of those who sleep for exclusive notes, one at least came since there was reason to.
+            let exclusive = answer::exclusive(rules, self.process, &self.call);
+            let served = |&(file, side): &(usize, usize)| {
+                rules.files[file].served[side] == rules.files[file].reasons[side]
+            };
+            assert!(
+                !exclusive.besides && exclusive.sides.iter().all(served),
+                "slept through what {:?} has to tell",
+                self.call
+            );
+        }
         assert!(self.until.is_none_or(|until| until > rules.now), "{:?} oversleeps", self.call);
     }
 }

@@ -20,7 +20,7 @@ use libkq::platform::{Bank, Changed, Platform, Read, Received, Source};
 use shard_host::Memory;
 
 use super::driver::{FileNumber, Nature};
-use super::server::notification;
+use super::server::{Server, notification};
 use super::turns::Turns;
 use super::{CLOCK_DRIVER, State, World};
 
@@ -105,7 +105,8 @@ impl State {
             self.close(file, description);
         }
         self.server.directory.end(id);
-        self.server.shards.iter_mut().for_each(|shard| shard.client_closed(id));
+        let Server { shards, kernel, .. } = &mut self.server;
+        shards.iter_mut().for_each(|shard| shard.client_closed(id, kernel));
         for (_, (description, file)) in second {
             self.close(file, description);
         }
@@ -270,7 +271,8 @@ impl Platform for Client {
         for shard in 0..state.server.shards.len() {
             if shards & 1 << shard != 0 {
                 state.server.directory.close_queue(self.id, queue).unwrap();
-                state.server.shards[shard].close_queue(self.id, queue).unwrap();
+                let Server { shards, kernel, .. } = &mut state.server;
+                shards[shard].close_queue(self.id, queue, kernel).unwrap();
             }
         }
         state.clients[self.number].queues[queue as usize] = false;
@@ -315,9 +317,20 @@ impl Platform for Client {
         })
     }
 
+    fn hand_back(&self, queue: QueueNumber, shards: u64) {
+        let Ok(mut state) = self.alive() else { return };
+        let Server { shards: all, kernel, .. } = &mut state.server;
+        for (number, shard) in all.iter_mut().enumerate() {
+            if shards & 1 << number != 0 {
+                shard.hand_back(self.id, queue, kernel).unwrap();
+            }
+        }
+    }
+
     fn release(&self, source: SourceId) {
         let Ok(mut state) = self.alive() else { return };
-        state.server.shards[source.shard() as usize].release(self.id, source).unwrap();
+        let Server { shards, kernel, .. } = &mut state.server;
+        shards[source.shard() as usize].release(self.id, source, kernel).unwrap();
     }
 
     fn open(&self, path: &str, _flags: u64) -> Result<OpenFile> {

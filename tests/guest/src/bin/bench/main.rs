@@ -26,13 +26,7 @@ fn main(start: &rt::Start) -> i32 {
         Some(role) => kernel::play(role, start),
         None => all(start.arg(1)),
     };
-    match result {
-        Ok(()) => 0,
-        Err(failure) => {
-            rt::log!("{PROGRAM}: {failure}");
-            1
-        }
-    }
+    child::status(PROGRAM, result)
 }
 
 /// Runs those whose name contains the filter.

@@ -13,13 +13,19 @@ use event_protocol::park::SESSION_SIZE;
 use guest_tests::child::{Role, ends_well};
 use guest_tests::failure::{ensure, equal};
 use guest_tests::ledger::Ledger;
-use guest_tests::{Outcome, soon};
+use guest_tests::{Failure, Outcome, PATIENCE, soon};
 use libkq::{Descriptor, KEvent, Queue};
 use rt::ipc::{Transfer, call_postcard};
-use rt::sys::{Endpoint, Memory};
+use rt::sys::{Endpoint, Memory, Notification};
+use rt::{clock, init};
 
 use crate::PROGRAM;
 use crate::peers::{Driver, lobby, shards};
+
+/// Processes that take all that they get.
+const GREEDY: usize = 4;
+/// What they say it with.
+const READY: &str = "ready";
 
 /// Another process needs what every process needs.
 pub fn others_work() -> Outcome {
@@ -90,8 +96,9 @@ pub fn drivers() -> Outcome {
     ends_well(&Role::new(PROGRAM, "attaches").spawn(Vec::new())?)
 }
 
-/// Sources for sharing have pages of the server's own.
-pub fn shared_sources() -> Outcome {
+/// Makes sources for sharing, which have pages of the server's own, until the server makes no more. What it has then is for
+/// the caller to keep.
+fn take_all() -> Outcome<(Endpoint, usize)> {
     const CELLS: u32 = 1 << 16;
     let (lobby, _) = lobby(0)?;
     let send = vec![Transfer::moved(Memory::create(memory_size(CELLS).unwrap_or(0))?)];
@@ -121,8 +128,40 @@ pub fn shared_sources() -> Outcome {
         }
     };
     rt::log!("{count} sources: {error}");
+    Ok((session, count))
+}
+
+pub fn shared_sources() -> Outcome {
+    let (_session, count) = take_all()?;
     for _ in 0..3 {
         others_work()?;
     }
     equal(count > 0, true)
+}
+
+/// Takes all that it gets, says so, and keeps it until it is killed.
+pub fn takes() -> Outcome {
+    let ready: Notification = rt::start::start().object(READY).ok_or(Failure::new("nobody to tell"))?;
+    let taken = take_all();
+    ready.signal(1)?;
+    let _kept = taken?;
+    loop {
+        rt::thread::sleep(1_000_000_000);
+    }
+}
+
+/// Neither does a process take with its children what it may not have itself.
+pub fn families() -> Outcome {
+    let ready = Notification::create()?;
+    let mut children = Vec::new();
+    for _ in 0..GREEDY {
+        children.push(Role::new(PROGRAM, "takes").spawn(vec![(READY, Transfer::copy(&ready))])?);
+        ready.wait(clock::after(5 * PATIENCE))?;
+    }
+    let others = (0..3).try_for_each(|_| others_work());
+    for child in children {
+        init::kill(child.pid, 9)?;
+        init::wait_until(child.pid, soon())?;
+    }
+    others
 }

@@ -39,14 +39,8 @@ const PROGRAM: &str = env!("CARGO_BIN_NAME");
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
-    if let Some(role) = child::role(start) {
-        return match play(role) {
-            Ok(()) => 0,
-            Err(failure) => {
-                rt::log!("{role}: {failure}");
-                1
-            }
-        };
+    if let Some(status) = child::played(start, play) {
+        return status;
     }
     let mut suite = Suite::new(start);
     let seed = Random::seed(start.arg(2));
@@ -71,6 +65,7 @@ fn main(start: &rt::Start) -> i32 {
         ("r55_drivers_of_one_process_leave_others_their_places", greed::drivers),
         ("r55_lobbies_go_with_their_process", greed::lobbies),
         ("r55_pages_for_sharing_leave_others_the_servers_memory", greed::shared_sources),
+        ("r55_many_processes_leave_others_the_servers_memory", greed::families),
     ]);
     suite.finish()
 }
@@ -182,6 +177,7 @@ fn play(role: &str) -> Outcome {
             a_life()?;
         },
         "works" => greed::works(),
+        "takes" => greed::takes(),
         "attaches" => greed::attaches(),
         "asks" => greed::asks(),
         _ => Err(Failure::new("no such part")),

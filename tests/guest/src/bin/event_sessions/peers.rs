@@ -135,7 +135,7 @@ impl Client {
 
     pub fn add(&self, source: SourceId, slot: u32) -> Result<()> {
         let (filters, view) = (Filters::READ, View::Kevent);
-        self.change(Change::Add { source, bank: 0, slot, generation: 1, filters, view })
+        self.change(Change::Add { source, bank: 0, slot, generation: 1, filters, view, exclusive: false })
     }
 
     pub fn change(&self, change: Change) -> Result<()> {

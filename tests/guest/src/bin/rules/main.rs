@@ -64,13 +64,7 @@ fn main(start: &rt::Start) -> i32 {
 fn play(role: &str) -> i32 {
     let families = [inheritance::play, ends::play, wake_ups::play];
     let played = families.iter().find_map(|play| play(role)).unwrap_or(Err(Failure::new("no such part")));
-    match played {
-        Ok(()) => 0,
-        Err(failure) => {
-            rt::log!("{role}: {failure}");
-            1
-        }
-    }
+    child::status(role, played)
 }
 
 /// Starts another process with these descriptors under these numbers.

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 
-use abi::error::EINVAL;
+use abi::error::{EBADF, EINVAL, ENOENT};
 use guest_tests::failure::{equal, refused};
 use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome, a_moment, soon};
-use libkq::{Descriptor, EpollEvent, EpollFlags, EpollSet, KEvent, Queue};
+use libkq::{Descriptor, EpollEvent, EpollFlags, EpollSet, EventFlags, Filter, KEvent, Queue, WakePolicy};
 use rt::init;
 
 use guest_tests::crew::{Crew, until};
@@ -20,6 +20,7 @@ pub const TESTS: &[Test] = &[
     ("r43_every_set_that_is_not_exclusive_is_told", every_set_is_told),
     ("r43_of_exclusive_sets_one_at_least_is_told", one_at_least),
     ("r43_exclusive_is_only_for_adding_and_goes_with_few", exclusive_goes_with_few),
+    ("r43_policies_are_for_what_is_exclusive", policies),
     ("r44_a_set_without_sleepers_takes_no_wake_up_away", no_sleeper),
     ("r44_a_sleeper_that_times_out_takes_no_wake_up_away", a_sleeper_times_out),
     ("r44_in_one_queue_the_hasty_and_the_patient_are_told_each_edge_once", hasty_and_patient_in_a_queue),
@@ -88,6 +89,11 @@ fn one_at_least() -> Outcome {
         }
     })?;
     for round in 1..=ROUNDS {
+        // Whoever is preferred, and whether the sets agree on it or not.
+        for (at, set) in sets.iter().enumerate() {
+            let policy = WakePolicy::from_number((round + at as u64 % (round % 3 + 1)) as u8 % 6);
+            set.wake_policy(number, policy)?;
+        }
         writer.write_all(b"x")?;
         until(|| done.load(Ordering::SeqCst) >= round)?;
     }
@@ -127,6 +133,39 @@ fn exclusive_goes_with_few() -> Outcome {
         refused(set.add(number, EXCLUSIVE, 1), EINVAL)?;
     }
     Ok(())
+}
+
+fn policies() -> Outcome {
+    let (reader, writer) = pipe()?;
+    let number = reader.number();
+    let (set, queue) = (EpollSet::new()?, Queue::new()?);
+    let policy = Some(WakePolicy::RoundRobin);
+    let of_queue = |policy| queue.wake_policy(number, Filter::READ, policy);
+    refused(set.wake_policy(number, policy), ENOENT)?;
+    refused(of_queue(policy), ENOENT)?;
+    refused(set.wake_policy(99, policy), EBADF)?;
+    set.add(number, EpollFlags::IN, 1)?;
+    queue.apply(&[KEvent::read(number).add()])?;
+    refused(set.wake_policy(number, policy), EINVAL)?;
+    refused(of_queue(policy), EINVAL)?;
+    set.remove(number)?;
+    set.add(number, EXCLUSIVE, 1)?;
+    queue.apply(&[KEvent::read(number).add().with(EventFlags::WAKEONE)])?;
+    for policy in WakePolicy::ALL.map(Some).into_iter().chain([None]) {
+        set.wake_policy(number, policy)?;
+        of_queue(policy)?;
+    }
+    writer.write_all(b"x")?;
+    // Whoever looks sees it, in whatever way the note is changed.
+    let looks = || Ok::<_, Failure>((told(&set)?.len(), queue.wait(&mut [KEvent::default(); 2], NOW)?.len()));
+    equal(looks()?, (1, 1))?;
+    queue.apply(&[KEvent::read(number).add()])?;
+    refused(of_queue(policy), EINVAL)?;
+    equal(looks()?, (1, 1))?;
+    queue.apply(&[KEvent::read(number).add().with(EventFlags::WAKEONE)])?;
+    equal(looks()?, (1, 1))?;
+    drain(&reader, 1)?;
+    equal(looks()?, (0, 0))
 }
 
 fn no_sleeper() -> Outcome {

@@ -36,20 +36,14 @@ const DURATION: u64 = 8000;
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
-    if let Some(role) = child::role(start) {
-        let number = |index| start.arg(index).parse().unwrap_or(0);
-        let played = match role {
-            "beginner" => beginning::run(),
-            "peer" => peer::run(number(3) as i32, number(4)),
-            _ => arena::run(number(3) as usize, number(4) * 1_000_000, number(5)),
-        };
-        return match played {
-            Ok(()) => 0,
-            Err(failure) => {
-                rt::log!("soak: {failure}");
-                1
-            }
-        };
+    let number = |index| start.arg(index).parse().unwrap_or(0);
+    let play = |role: &str| match role {
+        "beginner" => beginning::run(),
+        "peer" => peer::run(number(3) as i32, number(4)),
+        _ => arena::run(number(3) as usize, number(4) * 1_000_000, number(5)),
+    };
+    if let Some(status) = child::played(start, play) {
+        return status;
     }
     let duration = start.arg(2).parse().unwrap_or(DURATION);
     let seed = Random::seed(start.arg(3));

@@ -24,14 +24,8 @@ const PROGRAM: &str = env!("CARGO_BIN_NAME");
 rt::entry!(main);
 
 fn main(start: &rt::Start) -> i32 {
-    if let Some(role) = child::role(start) {
-        return match play(role) {
-            Ok(()) => 0,
-            Err(failure) => {
-                rt::log!("{role}: {failure}");
-                1
-            }
-        };
+    if let Some(status) = child::played(start, play) {
+        return status;
     }
     let mut suite = Suite::of_lookers(start);
     suite.table(streams::TESTS);

@@ -18,7 +18,7 @@ use super::{Condition, Ending, Source};
 use crate::told::What;
 
 /// Bytes of a datagram that a socket has room for when one was received.
-const PIECE: usize = 4000;
+const PIECE: usize = 3800;
 
 struct Socket {
     own: End,

@@ -1,0 +1,6 @@
+//! Who is told what of processes and signals.
+
+mod family;
+mod model;
+mod signals;
+mod watching;

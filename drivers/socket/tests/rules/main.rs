@@ -1,0 +1,8 @@
+//! Sockets as their owners see them.
+
+mod datagrams;
+mod ends;
+mod listeners;
+mod receivers;
+mod streams;
+mod world;
