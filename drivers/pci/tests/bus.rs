@@ -38,6 +38,8 @@ struct Board {
     acts: Rc<RefCell<Vec<Act>>>,
     registers: Rc<RefCell<BTreeMap<u64, u32>>>,
     vectors: Rc<RefCell<u32>>,
+    /// What happens at a port as soon as its events are cleared: bits of its slot that are set, and that are cleared.
+    meanwhile: Rc<RefCell<Option<(Address, u32, u32)>>>,
 }
 
 /// Memory that says when it is freed.
@@ -90,7 +92,13 @@ impl ConfigSpace for Board {
     }
 
     fn write_half(&mut self, address: Address, offset: u16, value: u16) {
-        self.space.borrow_mut().write_half(address, offset, value);
+        let mut space = self.space.borrow_mut();
+        space.write_half(address, offset, value);
+        if usize::from(offset) == SLOT + 2
+            && let Some((port, set, clear)) = self.meanwhile.take()
+        {
+            space.happens(port, set, clear);
+        }
     }
 }
 
@@ -419,14 +427,17 @@ const PORT: Address = Address::new(0, 1, 0);
 const EMPTY: Address = Address::new(0, 2, 0);
 const MS: u64 = 1_000_000;
 
+impl Space {
+    fn happens(&mut self, port: Address, set: u32, clear: u32) {
+        let port = self.functions.get_mut(&port).unwrap();
+        port.set(SLOT, port.get(SLOT) & !clear | set);
+    }
+}
+
 impl Bench {
     /// Something happens at a port, and it interrupts.
     fn happens(&mut self, port: Address, set: u32, clear: u32, now: u64) -> Vec<News> {
-        {
-            let mut space = self.board.space.borrow_mut();
-            let port = space.functions.get_mut(&port).unwrap();
-            port.set(SLOT, port.get(SLOT) & !clear | set);
-        }
+        self.board.space.borrow_mut().happens(port, set, clear);
         self.bus.interrupted(now);
         self.bus.news()
     }
@@ -587,6 +598,28 @@ fn what_is_plugged_in_gets_addresses_and_who_waits_is_told() {
     bench.bus.closed(claimed.badge, 200 * MS);
     bench.bus.expired(300 * MS);
     assert_eq!(bench.board.space.borrow().at(OTHER).get(0x14), 0xfec0_4000);
+}
+
+/// A port interrupts when the first event is there, and not for those that come before all are cleared.
+#[test]
+fn what_happens_while_a_port_is_looked_at_is_seen() {
+    let mut bench = sockets();
+    let source = bench.source();
+    bench.bus.watch(source.badge, 7).unwrap();
+    // Its button is pressed, and it is taken out.
+    *bench.board.meanwhile.borrow_mut() = Some((PORT, CHANGED, PRESENT));
+    assert_eq!(bench.happens(PORT, BUTTON, 0, 0), [News::Torn(SOURCE)]);
+    assert_eq!(bench.told(), [7]);
+    bench.bus.closed(source.badge, 0);
+    bench.expire(RESET_NS);
+    assert_eq!(bench.bus.deadline(), 1000 * MS, "until it may have power again");
+    bench.expire(1000 * MS);
+    // Somebody puts it in half, and then wholly.
+    bench.board.space.borrow_mut().functions.insert(SOURCE, fresh());
+    *bench.board.meanwhile.borrow_mut() = Some((PORT, CHANGED | PRESENT, 0));
+    bench.happens(PORT, CHANGED, 0, 2000 * MS);
+    assert!(matches!(bench.expire(2100 * MS)[..], [News::Came(Found { address: SOURCE, .. })]));
+    bench.source();
 }
 
 #[test]
