@@ -9,6 +9,7 @@ extern crate alloc;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use abi::error::{EAGAIN, EBADMSG, EINVAL, ENODEV, ESPIPE, Error};
 use guest_tests::bereavement::open_again;
@@ -36,6 +37,9 @@ const DISK: usize = 2;
 const SOURCE: usize = 3;
 const MOUSE: usize = 4;
 
+/// Long enough to sleep in, whatever is there already.
+const A_WHILE: Option<Duration> = Some(Duration::from_millis(1));
+
 rt::entry!(main);
 
 const PROGRAM: &str = env!("CARGO_BIN_NAME");
@@ -57,8 +61,8 @@ fn main(start: &rt::Start) -> i32 {
         ("r57_an_unplugged_disk_is_told_to_all_who_wait", || unplugged(&Kind::DISK, Act::Unplug)),
         ("r57_a_card_that_is_torn_out_is_told_to_all_who_wait", || unplugged(&Kind::CARD, Act::Tear)),
         ("r57_a_disk_that_is_torn_out_is_told_to_all_who_wait", || unplugged(&Kind::DISK, Act::Tear)),
-        ("r57_an_unplugged_mouse_is_told_to_all_who_wait", || round(&Kind::MOUSE, Act::Unplug)),
-        ("r57_a_mouse_that_is_torn_out_is_told_to_all_who_wait", || round(&Kind::MOUSE, Act::Tear)),
+        ("r57_an_unplugged_mouse_is_told_to_all_who_wait", || unplugged(&Kind::MOUSE, Act::Unplug)),
+        ("r57_a_mouse_that_is_torn_out_is_told_to_all_who_wait", || unplugged(&Kind::MOUSE, Act::Tear)),
         ("each_reader_hears_of_the_mouse", each_reader_hears),
         ("keys_and_places_are_told", keys_and_places),
         ("the_clock_tells_each_second", the_clock_tells),
@@ -199,12 +203,23 @@ fn in_devpoll(number: i32, never: Conditions) -> Outcome {
 /// Twice, of which the first time is for what keeps what it grew to.
 fn unplugged(kind: &Kind, act: Act) -> Outcome {
     round(kind, act)?;
+    sleep_once(kind)?;
     let ledger = Ledger::open()?;
     let left = || Ok::<_, Failure>([books::settled()?, books::sum(|stats| stats.sources)?]);
     let before = left()?;
     round(kind, act)?;
     until(|| left().is_ok_and(|left| left[0] <= before[0] && left[1] <= before[1]))?;
     ledger.balance()
+}
+
+/// What the library keeps for a thread that sleeps in poll it makes when one does so first in a program that had others. Who polls
+/// a mouse that has moved already does not sleep: so it comes here, and not when it happens to.
+fn sleep_once(kind: &Kind) -> Outcome {
+    let file = open_again(kind.path, kind.flags)?;
+    Builder::new().spawn(|| ())?.join()?;
+    equal(libkq::poll(&mut [PollFd::new(file.number(), kind.never)], A_WHILE, None)?, 0)?;
+    libkq::poll(&mut [], NOW, None)?;
+    Ok(())
 }
 
 fn round(kind: &Kind, act: Act) -> Outcome {
