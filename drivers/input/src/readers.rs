@@ -40,6 +40,11 @@ impl Readers {
         self.files.remove(&file);
     }
 
+    /// Whether it is one of them.
+    pub fn has(&self, file: FileId) -> bool {
+        self.files.contains_key(&file)
+    }
+
     /// The device tells something.
     pub fn push(&mut self, record: Record) {
         self.told += 1;

@@ -20,6 +20,7 @@ use abi::{Message, Rights, Tag};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 use event_protocol::descriptor::label;
 use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::filter::Filters;
@@ -34,7 +35,7 @@ use rt::ipc;
 use rt::sys::{Endpoint, Irq, Object, Received};
 use session::Session;
 
-/// The bit of the bound notification that the interrupt line signals.
+/// The bit of the bound notification that the interrupts signal.
 const INTERRUPT: u64 = 1;
 /// The bit that init signals before the machine is powered off; bits 1 to 60 are the driver's ([`Driver::connect`]).
 const POWER_OFF: u64 = 1 << 63;
@@ -61,7 +62,7 @@ pub struct Setup<'a> {
     pub filters: Filters,
     /// Files it may have open at once, each with its source: a power of two. One client may have a quarter of them.
     pub sources: u32,
-    /// Name of its interrupt line among the handles that it was started with.
+    /// Name of its interrupt line among the handles that it was started with. Has it more than one: [`Driver::LINES`].
     pub interrupt: Option<&'a str>,
 }
 
@@ -163,8 +164,8 @@ fn serve<D: Driver>(setup: Setup<'_>, running: Result<Running<D>>) -> i32 {
 struct Running<D> {
     engine: Engine<D, Session>,
     place: Place,
-    interrupt: Option<Irq>,
-    /// The interrupt was left with more to do.
+    interrupts: Vec<Irq>,
+    /// An interrupt was left with more to do.
     again: bool,
     /// init waits to hear that the driver is drained.
     awaited: bool,
@@ -201,23 +202,20 @@ impl<D: Driver> Running<D> {
         let bound = &place.bound;
         let mut engine = Engine::new(driver, session, setup.sources as usize);
         let mut again = false;
-        let interrupt = match (&function, setup.interrupt) {
-            (Some(function), _) => {
-                bound.watch_exit(function.bus(), BUS_GONE)?;
-                let (irq, _) = function.interrupt(0)?;
-                again = irq.bind(bound, INTERRUPT)?;
-                Some(irq)
-            }
-            (None, None) => None,
-            (None, Some(name)) => {
-                let irq: Irq = start.object(name).ok_or_else(|| {
-                    rt::log!("{}: was not given {name}: see its devices in the manifest", setup.service);
-                    Error::new(EIO)
-                })?;
-                again = irq.bind(bound, INTERRUPT)?;
-                Some(irq)
-            }
-        };
+        let mut interrupts = Vec::new();
+        if let Some(function) = &function {
+            bound.watch_exit(function.bus(), BUS_GONE)?;
+            interrupts.push(function.interrupt(0)?.0);
+        }
+        for &name in setup.interrupt.iter().filter(|_| function.is_none()).chain(D::LINES) {
+            interrupts.push(start.object(name).ok_or_else(|| {
+                rt::log!("{}: was not given {name}: see its devices in the manifest", setup.service);
+                Error::new(EIO)
+            })?);
+        }
+        for interrupt in &interrupts {
+            again |= interrupt.bind(bound, INTERRUPT)?;
+        }
         // EPERM: the manifest does not say that it is watched.
         _ = rt::init::watched(place.notice(WATCHDOG)?);
         engine.set_time(now_ns());
@@ -238,7 +236,7 @@ impl<D: Driver> Running<D> {
         Ok(Running {
             engine,
             place,
-            interrupt,
+            interrupts,
             again,
             awaited: false,
             function,
@@ -355,9 +353,11 @@ impl<D: Driver> Running<D> {
 
     fn interrupt(&mut self) {
         self.again = self.engine.interrupt();
-        if let Some(line) = &self.interrupt {
-            // An acknowledged line that fails would be a line taken away: nothing more would come, and nothing is lost.
-            _ = line.ack();
+        if !self.interrupts.is_empty() {
+            for interrupt in &self.interrupts {
+                // An acknowledged line that fails would be a line taken away: nothing more would come, and nothing is lost.
+                _ = interrupt.ack();
+            }
             // An edge that came while the line was masked is not repeated.
             self.again |= self.engine.interrupt();
         }

@@ -20,8 +20,9 @@ use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;
 use guest_tests::looks::{NOW, PATIENTLY, next, only_told, ready, told};
 use guest_tests::operator::find;
+use guest_tests::records::until_told;
 use guest_tests::{Failure, Outcome, Suite, soon};
-use input::record::{self, Record};
+use input::record;
 use libkq::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
 use libkq::process::SocketType;
 use libkq::{Conditions, Descriptor, EpollFlags, EpollSet, FdSet, KEvent, PollFd, Queue, process};
@@ -261,23 +262,6 @@ fn client(driver: &str) -> Outcome {
         waiter.join()?.map_err(|failure| Failure::new(format!("waiter {at}: {failure}")))?;
     }
     refused(file.read(&mut [0; 16]), ENODEV)
-}
-
-/// Reads records until this one; returns those before it.
-fn until_told(file: &Descriptor, wanted: (u16, u16, i32)) -> Outcome<Vec<Record>> {
-    let mut before = Vec::new();
-    let mut bytes = [0; record::SIZE];
-    loop {
-        let mut list = [PollFd::new(file.number(), Conditions::IN)];
-        equal(libkq::poll(&mut list, PATIENTLY, None)?, 1)?;
-        equal(file.read(&mut bytes)?, record::SIZE)?;
-        let told = Record::from_bytes(bytes);
-        ensure(told.time > 0 && told.time <= rt::clock::now_ns(), "it was told when it came")?;
-        if (told.kind, told.code, told.value) == wanted {
-            return Ok(before);
-        }
-        before.push(told);
-    }
 }
 
 fn each_reader_hears() -> Outcome {
