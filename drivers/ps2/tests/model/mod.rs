@@ -58,10 +58,6 @@ impl Machine {
         self.board.borrow_mut().out.extend(bytes.iter().map(|&byte| (bit, byte)));
     }
 
-    pub fn elapsed(&self) -> u64 {
-        self.now.get()
-    }
-
     fn command(&self, command: u8) {
         let mode = self.board.borrow().mode;
         let mut answer = None;
