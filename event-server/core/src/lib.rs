@@ -27,4 +27,5 @@ pub mod processes;
 pub mod queue;
 pub mod session;
 pub mod shard;
+mod sharing;
 pub mod source;

@@ -45,6 +45,18 @@ impl Shared {
         self.word(index).load(Ordering::Acquire)
     }
 
+    /// Takes a word and leaves 0.
+    #[inline]
+    pub fn take(&self, index: usize) -> u64 {
+        self.word(index).swap(0, Ordering::AcqRel)
+    }
+
+    /// Adds to a word.
+    #[inline]
+    pub fn add(&self, index: usize, more: u64) {
+        self.word(index).fetch_add(more, Ordering::AcqRel);
+    }
+
     /// Sets a word.
     #[inline]
     pub fn set(&self, index: usize, value: u64) {

@@ -313,6 +313,9 @@ impl<M: Mapped> Shard<M> {
         if !self.adoptions.has(slot, index) {
             return Err(Error::new(ENOENT));
         }
+        if found.share.is_view() && self.graph.is_driven(index) {
+            return Err(Error::new(ENOENT));
+        }
         let ended = found.driver.is_none();
         match self.durable.get_mut(&index) {
             Some(durable) if durable.away.is_some() => Err(Error::new(EAGAIN)),

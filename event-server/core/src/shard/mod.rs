@@ -4,6 +4,7 @@ mod change;
 mod clients;
 mod drivers;
 mod durable;
+mod share;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,6 +20,7 @@ use hashbrown::HashMap;
 
 pub use drivers::Created;
 use durable::{Durable, Lineage};
+pub use share::Shared;
 
 use crate::account::{Account, Charge};
 use crate::adoptions::Adoptions;

@@ -134,8 +134,7 @@ struct Model {
 }
 
 impl Model {
-    fn new() -> Model {
-        let mut world = World::new();
+    fn new(mut world: World) -> Model {
         for _ in 0..PROCESSES {
             let process = world.process(THREADS, true);
             (0..THREADS).for_each(|thread| world.park(process, thread));
@@ -202,7 +201,9 @@ impl Model {
                 }
             }
             Step::ProcessDies(process) => {
-                world.dies(process);
+                if self.threads[process] != [Thread::Dead; THREADS as usize] || self.noted[process] {
+                    world.dies(process);
+                }
                 self.threads[process] = [Thread::Dead; THREADS as usize];
                 self.noted[process] = false;
             }
@@ -249,8 +250,11 @@ impl Model {
 
 proptest! {
     #[test]
-    fn r44_whoever_dies_or_declines_somebody_comes(steps in prop::collection::vec(step(), 1..200)) {
-        let mut model = Model::new();
+    fn r44_whoever_dies_or_declines_somebody_comes(
+        watches: bool,
+        steps in prop::collection::vec(step(), 1..200),
+    ) {
+        let mut model = Model::new(if watches { World::of_watches() } else { World::new() });
         for step in steps {
             model.step(step);
             model.check();
@@ -258,5 +262,9 @@ proptest! {
         (0..PROCESSES).for_each(|process| model.world.dies(process));
         let stats = model.world.stats();
         assert_eq!((stats.notes, stats.knotes, stats.clients), (0, 0, 0));
+        model.world.sweep();
+        model.world.sweep();
+        assert_eq!(model.world.stats().sources, u64::from(!watches), "nobody watches");
+        model.world.driver_dies();
     }
 }
