@@ -80,6 +80,7 @@ pub fn with<T: Send>(
         image: image.clone(),
         devices,
         arguments: Vec::new(),
+        monitor: None,
     };
     let mut said = Vec::new();
     let over = AtomicBool::new(false);
