@@ -13,7 +13,7 @@ use event_protocol::shared::Mapped;
 use crate::arena::NONE;
 use crate::exclusive::is_unheard;
 use crate::graph::Graph;
-use crate::source::{Bond, Knote, Seen, Source};
+use crate::source::{Bond, Knote, Own, Seen, Source};
 
 /// What is wrong.
 type Fault = String;
@@ -45,10 +45,12 @@ impl<M: Mapped> Graph<M> {
                 knotes += 1;
                 (before, at) = (at, knote.source_list.next);
             }
-            let (count, choosy) =
-                self.audit_ring(index, source, &mut knotes, &mut notes, &mut wanted, audit)?;
-            if choosy != source.exclusive.choosy {
-                return Err(format!("{choosy} of {count} knotes of source {index} have a policy"));
+            let own = self.audit_ring(index, source, &mut knotes, &mut notes, &mut wanted, audit)?;
+            if own != source.exclusive.own {
+                return Err(format!(
+                    "knotes of source {index} say {own:?}, and not {:?}",
+                    source.exclusive.own
+                ));
             }
             if wanted != source.interest() {
                 return Err(format!(
@@ -79,20 +81,20 @@ impl<M: Mapped> Graph<M> {
         notes: &mut usize,
         wanted: &mut Filters,
         audit: &mut Audit,
-    ) -> Result<(u32, u32), Fault> {
+    ) -> Result<Own, Fault> {
         let first = source.exclusive.next;
-        let (mut at, mut count, mut choosy) = (first, 0, 0);
+        let (mut at, mut count, mut own) = (first, 0, Own::default());
         while let Some(knote) = self.knotes.get(at) {
             let next = knote.source_list.next;
             let is_its_neighbour =
                 self.knotes.get(next).is_some_and(|knote| knote.source_list.previous == at);
-            if !knote.exclusive || !is_its_neighbour || count as usize > self.knotes.len() {
+            if !knote.exclusive || !is_its_neighbour || count > self.knotes.len() {
                 return Err(format!("knote {at} does not belong into the ring of source {index}"));
             }
             *notes += self.audit_knote(at, knote, index, source, wanted, audit)?;
             *knotes += 1;
             count += 1;
-            choosy += u32::from(knote.policy.is_some());
+            *own.of(knote.policy) += 1;
             at = next;
             if at == first {
                 break;
@@ -102,7 +104,7 @@ impl<M: Mapped> Graph<M> {
         if count > 0 && is_unheard(source.exclusive.seen, Seen::of(&source.cell)) {
             audit.adrift += 1;
         }
-        Ok((count, choosy))
+        Ok(own)
     }
 
     fn audit_knote(

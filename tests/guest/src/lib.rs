@@ -21,6 +21,7 @@ pub mod measure;
 pub mod mini;
 pub mod operator;
 pub mod random;
+pub mod records;
 pub mod shared;
 pub mod suite;
 pub mod witness;
