@@ -1,5 +1,6 @@
-//! The fault matrix: parties of the filter protocol are struck at each of its steps, under each interface. Runs with the manifest
-//! `faults`. Arguments: a filter of tests, a filter of cases.
+//! Faults: parties of the filter protocol are struck at each of its steps, under each interface; a driver stops in the midst of what it
+//! does; processes say and write whatever. Runs with the manifest `faults`. Arguments: a filter of tests, a filter of cases,
+//! milliseconds of fuzzers, a seed.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -10,6 +11,9 @@ mod bystander;
 mod case;
 mod client;
 mod driver;
+mod fuzzer;
+mod halting;
+mod noise;
 mod step;
 mod stopping;
 mod way;
@@ -20,6 +24,7 @@ use alloc::format;
 use bystander::Bystander;
 use guest_tests::failure::equal;
 use guest_tests::ledger::Ledger;
+use guest_tests::random::Random;
 use guest_tests::{Failure, Outcome, Suite, books, child, peers};
 use rt::clock;
 use step::{Case, INTERFACES, PARTIES, STEPS, impossible, product};
@@ -32,11 +37,19 @@ fn main(start: &rt::Start) -> i32 {
     match child::role(start) {
         Some("driver") => return child::status("driver", driver::run(start)),
         Some("client") => return child::status("client", client::run(start)),
+        Some("fuzzer") => return child::status("fuzzer", fuzzer::run(start)),
+        Some("halting") => return halting::run(start),
         _ => {}
     }
     let mut suite = Suite::new(start);
     let cases = start.arg(2);
     suite.test("whoever_is_struck_wherever_the_others_run_on", || matrix(cases));
+    suite
+        .test("a_driver_that_stops_in_the_midst_is_ended_by_its_watchdog", halting::is_ended_by_its_watchdog);
+    let (milliseconds, seed) = (start.arg(3).parse().unwrap_or(0), Random::seed(start.arg(4)));
+    suite.test("what_fuzzers_say_and_write_leaves_the_rest_untouched", || {
+        noise::others_are_untouched(milliseconds, seed)
+    });
     suite.finish()
 }
 
