@@ -2,6 +2,7 @@
 //! waiters; doorbells. It must find no way to end a server, nor one that leaves anything when it is gone itself.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -18,10 +19,12 @@ use event_protocol::control::{self, VERSION, client, driver, lobby};
 use event_protocol::descriptor::{self, Control, NONBLOCK, Open, PathRequest};
 use event_protocol::filter::Filters;
 use event_protocol::park::SESSION_SIZE;
+use event_protocol::slot::{self, Terms};
 use guest_tests::random::Random;
+use guest_tests::region::{readable, writable};
 use guest_tests::{Failure, Outcome, peers, soon};
 use rt::Start;
-use rt::ipc::{Arrivals, Transfer, call, decode, encode, with_bytes_mut};
+use rt::ipc::{Arrivals, Transfer, call, call_postcard, decode, encode, with_bytes_mut};
 use rt::sys::{AnyHandle, Endpoint, Memory, Notification};
 
 use crate::words::Words;
@@ -43,12 +46,27 @@ enum Side {
     File,
 }
 
+/// A source of its own that a client of its own watches.
+struct Story {
+    ring: Arc<Words>,
+    page: Arc<Words>,
+    /// Where its cell begins.
+    cell: usize,
+    source: SourceId,
+    cells: u32,
+    /// Its place among the bells may be another's by now.
+    bell: Arc<Notification>,
+    bits: u64,
+}
+
 struct Fuzzer {
     random: Random,
     ends: Vec<(Side, Endpoint)>,
     sources: Vec<SourceId>,
-    memory: Vec<Words>,
-    bells: Vec<(Notification, u64)>,
+    memory: Vec<Arc<Words>>,
+    /// What it can publish as a driver should.
+    stories: Vec<Story>,
+    bells: Vec<(Arc<Notification>, u64)>,
     shards: u32,
 }
 
@@ -66,9 +84,11 @@ pub fn run(start: &Start) -> Outcome {
         ],
         sources: Vec::new(),
         memory: Vec::new(),
+        stories: Vec::new(),
         bells: Vec::new(),
         shards,
     };
+    fuzzer.begin()?;
     for act in 0..acts {
         fuzzer.act().map_err(|failure| failure.within(&alloc::format!("seed {seed}, act {act}")))?;
     }
@@ -86,16 +106,107 @@ fn keep<T>(random: &mut Random, among: &mut Vec<T>, new: T, first: usize) {
 
 impl Fuzzer {
     fn act(&mut self) -> Outcome {
-        match self.random.below(10) {
-            0..5 => self.say(),
-            5..9 => {
-                self.write();
-                Ok(())
-            }
-            _ => {
-                self.ring();
-                Ok(())
-            }
+        match self.random.below(100) {
+            0..45 => return self.say(),
+            45..75 => self.write(),
+            75..94 => self.publish(),
+            94..99 => self.ring(),
+            // Refused where it has too much already.
+            _ => _ = self.begin(),
+        }
+        Ok(())
+    }
+
+    /// All that it takes to be told of a source, without a mistake: the others are made in the midst of that.
+    fn begin(&mut self) -> Result<()> {
+        let (lobby, _) = peers::lobby(self.random.below(self.shards.into()) as u32)?;
+        let send = vec![self.memory(SESSION_SIZE)?];
+        let (_, mut handles): (lobby::Reply, _) =
+            call_postcard(&lobby, control::label::LOBBY, &lobby::Request::OpenSession, send, soon())?;
+        let (session, ticket): (Endpoint, Endpoint) = (handles.object(0)?, handles.object(1)?);
+        let send = vec![Transfer::moved(Notification::create()?)];
+        peers::ask(&session, &client::Request::RegisterWaiter { number: 0 }, send)?;
+        let layout = BankLayout::new(64, self.shards).ok_or(Error::new(EINVAL))?;
+        let memory = Memory::create(layout.size())?;
+        let bank = writable(&memory)?;
+        keep(&mut self.random, &mut self.memory, Arc::new(Words::map(&memory)?), 0);
+        let request = client::Request::CreateQueue { queue: 0, slots: 64 };
+        peers::ask(&session, &request, vec![Transfer::moved(memory)])?;
+        let cells = 16;
+        let memory = Memory::create(memory_size(cells).ok_or(Error::new(EINVAL))?)?;
+        let ring = Arc::new(Words::map(&memory)?);
+        keep(&mut self.random, &mut self.memory, ring.clone(), 0);
+        let (name, filters) = (String::from("fuzzer"), Filters::all());
+        let attach = lobby::Request::Attach { version: VERSION, name, filters, cells };
+        let send = vec![Transfer::moved(memory)];
+        let (attached, mut handles) = call_postcard(&lobby, control::label::LOBBY, &attach, send, soon())?;
+        let lobby::Reply::Attached { doorbell_bits: bits, .. } = attached else { return Ok(()) };
+        let (own, bell): (Endpoint, Arc<Notification>) = (handles.object(0)?, Arc::new(handles.object(1)?));
+        for slot in 0..3 {
+            let request = driver::Request::CreateSource { filters, shared: false, low_water: (1, 1) };
+            let send = vec![Transfer::copy_with(&ticket, Rights::WRITE)];
+            let (created, mut handles) = call_postcard(&own, control::label::DRIVER, &request, send, soon())?;
+            let driver::Reply::Created { source, cell, .. } = created else { return Ok(()) };
+            let (page, watch): (Memory, Endpoint) = (handles.object(0)?, handles.object(1)?);
+            peers::show(&session, &watch)?;
+            let terms = Terms { control: slot::Control::ENABLED, filters: Filters::READ, ..Terms::default() };
+            bank.keep_slot(layout, slot)?.begin(1, terms, &*readable(&page)?.keep_cell(cell)?);
+            let add = Change::Add {
+                source,
+                bank: 0,
+                slot,
+                generation: 1,
+                filters: Filters::READ,
+                view: View::Kevent,
+                exclusive: slot == 2,
+            };
+            let request = client::Request::Change { queue: 0, failures_allowed: 1, changes: vec![add] };
+            peers::ask(&session, &request, vec![])?;
+            let page = Arc::new(Words::map(&page)?);
+            let (ring, bell) = (ring.clone(), bell.clone());
+            let story =
+                Story { ring, page: page.clone(), cell: 64 * cell as usize, source, cells, bell, bits };
+            keep(&mut self.random, &mut self.stories, story, 0);
+            keep(&mut self.random, &mut self.memory, page, 0);
+            keep(&mut self.random, &mut self.sources, source, 0);
+            keep(&mut self.random, &mut self.ends, (Side::Shown, watch), 3);
+        }
+        for end in [(Side::Client, session), (Side::Shown, ticket), (Side::Driver, own)] {
+            keep(&mut self.random, &mut self.ends, end, 3);
+        }
+        keep(&mut self.random, &mut self.bells, (bell, bits), 0);
+        Ok(())
+    }
+
+    /// As a driver should, as far as what was written to the ring before allows it; now and then one thing is left out.
+    fn publish(&mut self) {
+        let left_out = self.random.below(24);
+        let amount = self.random.below(3) << 16;
+        let count = self.stories.len() as u64;
+        if count == 0 {
+            return;
+        }
+        let Story { ring, page, cell, source, cells, bell, bits } =
+            &self.stories[self.random.below(count) as usize];
+        if left_out != 0 {
+            page.long(*cell).store(amount, Ordering::SeqCst);
+        }
+        if left_out != 1 {
+            page.long(cell + 16).fetch_add(1, Ordering::SeqCst);
+        }
+        if left_out != 2 && page.short(cell + 52).swap(1, Ordering::SeqCst) != 0 {
+            return;
+        }
+        let tail = ring.short(0).load(Ordering::SeqCst);
+        if left_out != 3 {
+            ring.long(192 + 8 * (tail % cells) as usize).store(source.0, Ordering::SeqCst);
+        }
+        if left_out != 4 {
+            ring.short(0).store(tail.wrapping_add(1), Ordering::SeqCst);
+        }
+        if ring.short(128).swap(0, Ordering::SeqCst) == 1 && left_out != 5 {
+            // It is refused to none who has it.
+            let _ = bell.signal(*bits);
         }
     }
 
@@ -268,7 +379,7 @@ impl Fuzzer {
                 Ok(lobby::Reply::Attached { doorbell_bits, .. }) => {
                     keep_end(random, Side::Driver, &mut arrivals, 0);
                     if let Ok(bell) = arrivals.object(1) {
-                        keep(random, bells, (bell, doorbell_bits), 0);
+                        keep(random, bells, (Arc::new(bell), doorbell_bits), 0);
                     }
                 }
                 _ => {}
@@ -285,7 +396,7 @@ impl Fuzzer {
                     if let Ok(page) = arrivals.object::<Memory>(0)
                         && let Ok(page) = Words::map(&page)
                     {
-                        keep(random, memory, page, 0);
+                        keep(random, memory, Arc::new(page), 0);
                     }
                     keep_end(random, Side::Shown, &mut arrivals, 1);
                 }
@@ -316,7 +427,7 @@ impl Fuzzer {
         let wrong = self.random.below(16) == 0;
         let memory = Memory::create(if wrong { 4096 } else { size })?;
         let words = Words::map(&memory)?;
-        keep(&mut self.random, &mut self.memory, words, 0);
+        keep(&mut self.random, &mut self.memory, Arc::new(words), 0);
         Ok(Transfer::moved(memory))
     }
 

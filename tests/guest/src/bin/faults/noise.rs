@@ -32,9 +32,16 @@ pub fn others_are_untouched(milliseconds: u64, seed: u64) -> Outcome {
         books.are_balanced_after_lies()?;
         rounds += 1;
     }
-    let (acts, lies) = ((BEFORE + rounds) * FUZZERS * ACTS, books::sum(|stats| stats.lies)?);
-    ensure(lies > 0, "the fuzzers lie, and are found out")?;
-    rt::log!("faults: {acts} acts of fuzzers, {lies} lies, {} events of others", bystander.events());
+    let acts = (BEFORE + rounds) * FUZZERS * ACTS;
+    let [lies, notes, changes] = [
+        books::sum(|stats| stats.lies)?,
+        books::sum(|stats| stats.activations)?,
+        books::sum(|stats| stats.changes)?,
+    ];
+    let events = bystander.events();
+    rt::log!(
+        "faults: {acts} acts of fuzzers: {lies} lies, {changes} changes, {notes} activations; {events} events of others"
+    );
     Ok(())
 }
 
