@@ -43,11 +43,13 @@ fn main(start: &rt::Start) -> i32 {
     }
     let mut suite = Suite::new(start);
     let cases = start.arg(2);
-    suite.test("whoever_is_struck_wherever_the_others_run_on", || matrix(cases));
-    suite
-        .test("a_driver_that_stops_in_the_midst_is_ended_by_its_watchdog", halting::is_ended_by_its_watchdog);
+    suite.test("r57_whoever_is_struck_at_any_step_the_others_run_on", || matrix(cases));
+    suite.test(
+        "r56_a_driver_that_stops_in_the_midst_is_ended_by_its_watchdog",
+        halting::is_ended_by_its_watchdog,
+    );
     let (milliseconds, seed) = (start.arg(3).parse().unwrap_or(0), Random::seed(start.arg(4)));
-    suite.test("what_fuzzers_say_and_write_leaves_the_rest_untouched", || {
+    suite.test("r56_what_fuzzers_say_and_write_leaves_the_rest_untouched", || {
         noise::others_are_untouched(milliseconds, seed)
     });
     suite.finish()

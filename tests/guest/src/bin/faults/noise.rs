@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use guest_tests::child::{Role, ends_well};
-use guest_tests::failure::ensure;
 use guest_tests::random::Random;
 use guest_tests::{Outcome, books, soon};
 use rt::sys::Notification;
