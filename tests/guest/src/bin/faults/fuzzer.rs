@@ -422,10 +422,15 @@ impl Fuzzer {
         Some(Transfer::copy_with(end, if less { Rights::WRITE } else { rights }))
     }
 
+    /// The same, or now and then of a size that is wrong.
+    fn some_memory(&mut self, size: usize) -> Result<Transfer> {
+        let wrong = self.random.below(16) == 0;
+        self.memory(if wrong { 4096 } else { size })
+    }
+
     /// Memory that it goes on writing to.
     fn memory(&mut self, size: usize) -> Result<Transfer> {
-        let wrong = self.random.below(16) == 0;
-        let memory = Memory::create(if wrong { 4096 } else { size })?;
+        let memory = Memory::create(size)?;
         let words = Words::map(&memory)?;
         keep(&mut self.random, &mut self.memory, Arc::new(words), 0);
         Ok(Transfer::moved(memory))
@@ -446,12 +451,12 @@ impl Fuzzer {
         Ok(match self.random.below(8) {
             0 => lobby::Request::Shard { shard },
             1 | 2 => {
-                send.push(self.memory(SESSION_SIZE)?);
+                send.push(self.some_memory(SESSION_SIZE)?);
                 lobby::Request::OpenSession
             }
             3..6 => {
                 let cells = *self.random.pick(&[16, 64, 1024]);
-                send.push(self.memory(memory_size(cells).ok_or(Error::new(EINVAL))?)?);
+                send.push(self.some_memory(memory_size(cells).ok_or(Error::new(EINVAL))?)?);
                 let filters = Filters::all();
                 lobby::Request::Attach { version: VERSION, name: String::from("fuzzer"), filters, cells }
             }
@@ -475,7 +480,7 @@ impl Fuzzer {
             1 => client::Request::ReleaseWaiter { number: self.random.below(4) as u32 },
             2 | 3 => {
                 let layout = BankLayout::new(64, self.shards).ok_or(Error::new(EINVAL))?;
-                send.push(self.memory(layout.size())?);
+                send.push(self.some_memory(layout.size())?);
                 match self.random.below(3) {
                     0 => client::Request::GrowQueue { queue, slots: 64 },
                     _ => client::Request::CreateQueue { queue, slots: 64 },
