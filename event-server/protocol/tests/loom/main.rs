@@ -4,6 +4,7 @@
 
 mod activation;
 mod lasting;
+mod leases;
 mod levels;
 mod rings;
 mod session;
