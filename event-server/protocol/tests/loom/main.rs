@@ -3,6 +3,7 @@
 #![cfg(loom)]
 
 mod activation;
+mod lasting;
 mod leases;
 mod levels;
 mod rings;
