@@ -3,7 +3,6 @@
 #![cfg(loom)]
 
 mod activation;
-mod lasting;
 mod levels;
 mod rings;
 mod session;
