@@ -2,7 +2,7 @@
 
 /// A driver's open files are shared by at least so many clients: none may have more than this part of them.
 pub const LEAST_CLIENTS: usize = 4;
-/// Sources of one open file: clients that watch it.
+/// Sources of one durable file: clients that watch it.
 pub const SOURCES_PER_FILE: usize = 256;
 /// Waiting requests of one open file and direction; one more, and the oldest gives way.
 pub const PENDING_PER_FILE: usize = 16;

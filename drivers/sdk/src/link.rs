@@ -77,6 +77,11 @@ pub trait Link: Sources {
         kept: Option<&[u8]>,
     ) -> Result<()>;
 
+    /// Lets one more client watch what `source` is about: there is one source for all who come after the first, `others` if the
+    /// file has it, which goes by that number from here on. The client's watch handle is kept for the answer. What is made shows
+    /// what `source` shows, which is to be published first whenever both are.
+    fn share(&mut self, source: SourceKey, others: SourceKey, ticket: Self::Handle) -> Result<()>;
+
     /// A name of this session that no other session of the driver's ever had; `None` when nobody comes after it, so that nothing can
     /// be durable.
     fn lineage(&self) -> Option<u64>;

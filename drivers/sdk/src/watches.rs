@@ -1,6 +1,7 @@
-//! The sources of open files: one for each client that watches a file, all of which are told the same.
+//! The sources of open files: one for the client that opened a file, and one for all who watch it besides, which are told the
+//! same, in this order. Of a durable file each client has one of its own, with which it goes on.
 //!
-//! A source that is made later starts with what the others were told last. One whose client is gone is destroyed when the
+//! A source that is made later starts with what the others were told last. One whose clients are gone is destroyed when the
 //! file has others, or gets one more; else it goes with its file.
 
 use crate::driver::Opening;
@@ -36,7 +37,10 @@ impl Told {
 
 struct Watch {
     source: SourceKey,
+    /// By whose quota it is counted: who needed it first.
     client: u64,
+    /// Others may watch by it, too.
+    for_all: bool,
 }
 
 struct Watched {
@@ -93,7 +97,7 @@ impl Watches {
         Some(Error::new(if errno == 0 { ENODEV } else { errno }))
     }
 
-    /// Makes a source for a client. EPERM: the file cannot be watched; ENODEV: what it stood for is gone; EMFILE, ENFILE:
+    /// The source by which one more client watches. EPERM: the file cannot be watched; ENODEV: what it stood for is gone; EMFILE, ENFILE:
     /// quotas (R55).
     pub fn add<L: Link>(
         &mut self,
@@ -110,8 +114,14 @@ impl Watches {
         if watched.opening.filters.is_empty() {
             return Err(Error::new(EPERM));
         }
-        let owned = self.clients.get(&client).copied().unwrap_or(0);
-        if watched.watches.len() >= SOURCES_PER_FILE || owned >= (self.most / LEAST_CLIENTS).max(1) {
+        if watched.record.is_none()
+            && let Some(first) = watched.watches.first()
+        {
+            let first = first.source;
+            return self.share(link, file, client, first, ticket);
+        }
+        self.check_quota(client)?;
+        if watched.watches.len() >= SOURCES_PER_FILE {
             return Err(Error::new(EMFILE));
         }
         let opening = watched.opening;
@@ -121,7 +131,40 @@ impl Watches {
             self.free.push(source.0);
             return Err(error);
         }
-        self.begin_watch(link, file, Watch { source, client }, None);
+        self.begin_watch(link, file, Watch { source, client, for_all: opening.shared }, None);
+        Ok(source)
+    }
+
+    fn check_quota(&self, client: u64) -> Result<()> {
+        let owned = self.clients.get(&client).copied().unwrap_or(0);
+        if owned >= (self.most / LEAST_CLIENTS).max(1) { Err(Error::new(EMFILE)) } else { Ok(()) }
+    }
+
+    /// The source of all but the first, which is made when there is none. How many clients it has is the event server's to
+    /// count.
+    fn share<L: Link>(
+        &mut self,
+        link: &mut L,
+        file: FileId,
+        client: u64,
+        first: SourceKey,
+        ticket: L::Handle,
+    ) -> Result<SourceKey> {
+        let watches = self.get(file).map_or(&[][..], |watched| &watched.watches);
+        if let Some(source) = watches.iter().find(|watch| watch.for_all).map(|watch| watch.source) {
+            link.share(source, source, ticket)?;
+            return Ok(source);
+        }
+        self.check_quota(client)?;
+        let source = self.number()?;
+        if let Err(error) = link.share(first, source, ticket) {
+            self.free.push(source.0);
+            return Err(error);
+        }
+        *self.clients.entry(client).or_default() += 1;
+        if let Some(watched) = self.get_mut(file) {
+            watched.watches.push(Watch { source, client, for_all: true });
+        }
         Ok(source)
     }
 
@@ -139,7 +182,7 @@ impl Watches {
             self.free.push(source.0);
             return Err(error);
         }
-        self.begin_watch(link, file, Watch { source, client }, Some(before));
+        self.begin_watch(link, file, Watch { source, client, for_all: false }, Some(before));
         Ok(())
     }
 
@@ -158,7 +201,7 @@ impl Watches {
 
     /// A source is told what others were told last; of one that was there `before`, only what is more than that is news.
     fn begin_watch<L: Link>(&mut self, link: &mut L, file: FileId, watch: Watch, before: Option<[Level; 2]>) {
-        let Watch { source, client } = watch;
+        let Watch { source, client, .. } = watch;
         *self.clients.entry(client).or_default() += 1;
         let Some(watched) = self.get_mut(file) else { return };
         watched.watches.push(watch);
@@ -282,7 +325,7 @@ impl Watches {
         let mut dead = Vec::new();
         while at < watched.watches.len() {
             if sources.is_abandoned(watched.watches[at].source) {
-                dead.push(watched.watches.swap_remove(at));
+                dead.push(watched.watches.remove(at));
             } else {
                 at += 1;
             }

@@ -37,7 +37,7 @@ pub struct Graph<M> {
     pub notes: Arena<Note>,
     /// Queues.
     pub queues: Arena<Queue<M>>,
-    /// Knote of a (queue, source), of notes that are exclusive or not.
+    /// Knote of a (queue, source as its client knows it), of notes that are exclusive or not.
     pub index: HashMap<(u32, u32, bool), u32>,
     /// Notes of each client, by its slot.
     pub held: Vec<u32>,
@@ -126,7 +126,7 @@ impl<M: Mapped> Graph<M> {
         let Graph { sources, knotes, notes, queues, stats, shard, .. } = self;
         let Some(note) = notes.get(note) else { return Ok(()) };
         let Some(knote) = knotes.get(note.knote) else { return Ok(()) };
-        let (Some(source), Some(queue)) = (sources.get(knote.source), queues.get_mut(knote.queue)) else {
+        let (Some(source), Some(queue)) = (sources.get(knote.view), queues.get_mut(knote.queue)) else {
             return Ok(());
         };
         // It is on its client's list, which looks itself.
@@ -146,10 +146,11 @@ impl<M: Mapped> Graph<M> {
 
     /// Hangs a note on the knote of (queue, source) that is for its sort, which is made when there is none, after [`Graph::reserve_note`]. It is
     /// paid for, and its price goes back with it.
-    pub fn add_note(&mut self, queue: u32, source: u32, note: Note) -> u32 {
-        let knote = match self.index.get(&(queue, source, note.exclusive)) {
+    pub fn add_note(&mut self, queue: u32, view: u32, note: Note) -> u32 {
+        let source = self.sources.get(view).map_or(view, |source| source.share.place(view, note.exclusive));
+        let knote = match self.index.get(&(queue, view, note.exclusive)) {
             Some(&knote) => knote,
-            None => self.add_knote(queue, source, note.exclusive),
+            None => self.add_knote(queue, source, view, note.exclusive),
         };
         let note = self.notes.insert(|_, _| Note { knote, ..note });
         let first = self.knotes.get(knote).map_or(NONE, |knote| knote.first_note);
@@ -170,7 +171,7 @@ impl<M: Mapped> Graph<M> {
         note
     }
 
-    fn add_knote(&mut self, queue: u32, source: u32, exclusive: bool) -> u32 {
+    fn add_knote(&mut self, queue: u32, source: u32, view: u32, exclusive: bool) -> u32 {
         let after_source = match self.sources.get(source) {
             Some(source) if exclusive => source.exclusive.next,
             Some(source) => source.first_knote,
@@ -184,6 +185,7 @@ impl<M: Mapped> Graph<M> {
         let added = self.knotes.insert(|_, _| Knote {
             queue,
             source,
+            view,
             first_note: NONE,
             exclusive,
             policy: None,
@@ -205,13 +207,16 @@ impl<M: Mapped> Graph<M> {
         if let Some(queue) = self.queues.get_mut(queue) {
             queue.first_knote = added;
         }
-        self.index.insert((queue, source, exclusive), added);
+        self.index.insert((queue, view, exclusive), added);
         added
     }
 
     /// An exclusive knote that knows its neighbours is known by the one before it, too. It is its turn last.
     fn join_ring(&mut self, source: u32, added: u32) {
         let Some(knote) = self.knotes.get_mut(added) else { return };
+        if let Some(source) = self.sources.get_mut(source) {
+            *source.exclusive.own.of(knote.policy) += 1;
+        }
         if knote.source_list.next == NONE {
             knote.source_list = Links { previous: added, next: added };
             let Some(source) = self.sources.get_mut(source) else { return };
@@ -230,7 +235,7 @@ impl<M: Mapped> Graph<M> {
     fn leave_ring(&mut self, knote: u32, removed: &Knote) {
         let Links { previous, next } = removed.source_list;
         let Some(source) = self.sources.get_mut(removed.source) else { return };
-        source.exclusive.choosy -= u32::from(removed.policy.is_some());
+        *source.exclusive.own.of(removed.policy) -= 1;
         if next == knote {
             source.exclusive.next = NONE;
             return;
@@ -253,8 +258,8 @@ impl<M: Mapped> Graph<M> {
         let Some(knote) = self.knotes.get_mut(knote).filter(|knote| knote.exclusive) else { return false };
         let before = core::mem::replace(&mut knote.policy, policy);
         if let Some(source) = self.sources.get_mut(knote.source) {
-            source.exclusive.choosy += u32::from(policy.is_some());
-            source.exclusive.choosy -= u32::from(before.is_some());
+            *source.exclusive.own.of(policy) += 1;
+            *source.exclusive.own.of(before) -= 1;
         }
         true
     }
@@ -292,7 +297,7 @@ impl<M: Mapped> Graph<M> {
 
     fn remove_knote(&mut self, knote: u32) {
         let Some(removed) = self.knotes.remove(knote) else { return };
-        self.index.remove(&(removed.queue, removed.source, removed.exclusive));
+        self.index.remove(&(removed.queue, removed.view, removed.exclusive));
         if removed.exclusive {
             self.leave_ring(knote, &removed);
         } else {
@@ -340,23 +345,29 @@ impl<M: Mapped> Graph<M> {
         }
     }
 
-    /// Deletes the notes of a source, or of those of its knotes whose queue is `of`'s.
-    pub fn remove_notes_of_source(&mut self, source: u32, of: impl Fn(&Queue<M>) -> bool) {
-        let mut at = self.sources.get(source).map_or(NONE, |source| source.first_knote);
+    /// Deletes the notes that a source has as its clients know it, or of those of its knotes whose queue is `of`'s.
+    pub fn remove_notes_of_source(&mut self, view: u32, of: impl Fn(&Queue<M>) -> bool) {
+        let place =
+            |exclusive| self.sources.get(view).map_or(NONE, |source| source.share.place(view, exclusive));
+        let (plain, exclusive) = (place(false), place(true));
+        let is_its = |knote: &Knote, graph: &Graph<M>| {
+            knote.view == view && graph.queues.get(knote.queue).is_some_and(&of)
+        };
+        let mut at = self.sources.get(plain).map_or(NONE, |source| source.first_knote);
         while let Some(knote) = self.knotes.get(at) {
-            let (doomed, next) = (self.queues.get(knote.queue).is_some_and(&of), knote.source_list.next);
+            let (doomed, next) = (is_its(knote, self), knote.source_list.next);
             if doomed {
                 self.remove_notes_of_knote(at);
             }
             at = next;
         }
         // A ring's end is where it was begun, which may be gone by then: as many steps as it has places.
-        let first = self.sources.get(source).map_or(NONE, |source| source.exclusive.next);
+        let first = self.sources.get(exclusive).map_or(NONE, |source| source.exclusive.next);
         let mut left = self.ring_length(first);
         let mut at = first;
         while left > 0 {
             let Some(knote) = self.knotes.get(at) else { return };
-            let (doomed, next) = (self.queues.get(knote.queue).is_some_and(&of), knote.source_list.next);
+            let (doomed, next) = (is_its(knote, self), knote.source_list.next);
             if doomed {
                 self.remove_notes_of_knote(at);
             }

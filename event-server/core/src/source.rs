@@ -36,6 +36,8 @@ pub struct Source<M> {
     pub first_knote: u32,
     /// Those of its knotes of which an arrival wakes one.
     pub exclusive: Exclusive,
+    /// What it has to do with sources of other clients of the same file.
+    pub share: Share,
     /// How many notes want each filter.
     wanted: [u32; FILTERS],
     /// Those that any wants.
@@ -81,10 +83,37 @@ impl<M> Source<M> {
             low_water,
             first_knote: NONE,
             exclusive: Exclusive::default(),
+            share: Share::default(),
             wanted: [0; FILTERS],
             interest: Filters::empty(),
             _charge: place.charge,
         }
+    }
+
+    /// A client's name for this source, which is for all and has this index; the name itself is the caller's to give.
+    pub fn view_for(&self, client: ClientId, hub: u32, charge: Charge) -> Source<M> {
+        Source {
+            id: self.id,
+            driver: None,
+            watched: true,
+            client: Some(client),
+            page: self.page,
+            number: self.number,
+            cell: self.cell.clone(),
+            filters: self.filters,
+            low_water: self.low_water,
+            first_knote: NONE,
+            exclusive: Exclusive::default(),
+            share: Share { hub, bond: Bond::View, ..Share::default() },
+            wanted: [0; FILTERS],
+            interest: Filters::empty(),
+            _charge: charge,
+        }
+    }
+
+    /// Whether a watch handle leads to it, or may.
+    pub fn is_watched(&self) -> bool {
+        self.watched || self.share.views > 0 || self.share.first != NONE
     }
 
     /// A note wants these filters.
@@ -128,8 +157,8 @@ pub struct Exclusive {
     pub next: u32,
     /// Whom an arrival wakes, unless a knote says it; `None`: as the server says.
     pub policy: Option<Policy>,
-    /// Knotes that have a policy of their own.
-    pub choosy: u32,
+    /// What the knotes say themselves.
+    pub own: Own,
     /// What was in the cell when somebody was woken for it last.
     pub seen: Seen,
     /// A knote was removed, whose waiters may have been chosen, and the next source of which that is so.
@@ -143,11 +172,82 @@ impl Default for Exclusive {
         Exclusive {
             next: NONE,
             policy: None,
-            choosy: 0,
+            own: Own::default(),
             seen: Seen::default(),
             is_owed: false,
             next_owed: NONE,
         }
+    }
+}
+
+/// How many knotes of a source say what about whom an arrival wakes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Own {
+    /// One sleeper of each queue.
+    pub all: u32,
+    /// One for each CPU.
+    pub per_cpu: u32,
+    /// One.
+    pub one: u32,
+    /// Nothing.
+    pub none: u32,
+}
+
+impl Own {
+    /// Those that say this.
+    pub fn of(&mut self, policy: Option<Policy>) -> &mut u32 {
+        match policy {
+            Some(Policy::All) => &mut self.all,
+            Some(Policy::OnePerCpu) => &mut self.per_cpu,
+            Some(_) => &mut self.one,
+            None => &mut self.none,
+        }
+    }
+}
+
+/// How the sources of one file belong together, of which one is for all (the *hub*).
+#[derive(Debug)]
+pub struct Share {
+    /// The hub, or [`NONE`].
+    pub hub: u32,
+    /// Which knotes hang there.
+    pub bond: Bond,
+    /// Of a hub: its views.
+    pub views: u32,
+    /// Of a hub: the source that was there before it, or [`NONE`].
+    pub first: u32,
+}
+
+/// What a source has to do with its hub.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bond {
+    /// Nothing: nobody watches that yet.
+    Free,
+    /// Its exclusive knotes hang there. Its cell, at which its client goes on looking, is published before the hub's.
+    Linked,
+    /// It is no more than a client's name for it: its cell is the hub's, and all of its knotes hang there.
+    View,
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share { hub: NONE, bond: Bond::Free, views: 0, first: NONE }
+    }
+}
+
+impl Share {
+    /// Where knotes of a source hang that has this index: exclusive ones, or others.
+    pub fn place(&self, index: u32, exclusive: bool) -> u32 {
+        match self.bond {
+            Bond::View => self.hub,
+            Bond::Linked if exclusive => self.hub,
+            _ => index,
+        }
+    }
+
+    /// Whether it is a view of a hub.
+    pub fn is_view(&self) -> bool {
+        self.bond == Bond::View
     }
 }
 
@@ -173,8 +273,10 @@ impl Seen {
 pub struct Knote {
     /// The queue.
     pub queue: u32,
-    /// The source.
+    /// The source on which it hangs, by which its notes are told.
     pub source: u32,
+    /// The source as its client knows it: the same, or one that [has to do](Share) with it. Its cell is what its notes look at.
+    pub view: u32,
     /// Its notes.
     pub first_note: u32,
     /// Its notes are exclusive.
@@ -190,9 +292,9 @@ pub struct Knote {
 /// A place in a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Links {
-    /// The one before, or [`NONE`](crate::arena::NONE).
+    /// The one before, or [`NONE`].
     pub previous: u32,
-    /// The one after, or [`NONE`](crate::arena::NONE).
+    /// The one after, or [`NONE`].
     pub next: u32,
 }
 

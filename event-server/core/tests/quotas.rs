@@ -201,7 +201,7 @@ fn r55_a_client_pays_for_queues_and_notes() {
     let session = world.open(application(7)).unwrap();
     let id = session.id();
     let source = world.create(driver, Some(&session)).unwrap().source;
-    world.shard.adopt(id, Badge::Source(source)).unwrap();
+    world.shard.adopt(id, Badge::Source(source), &mut world.kernel).unwrap();
     let before = world.used(application(7));
     world.queue(&session, 0).unwrap();
     assert!(world.used(application(7)) > before + cost::INDEX * u64::from(SLOTS) * 2);

@@ -100,7 +100,7 @@ impl ShardThread {
     fn adopt(&mut self, client: ClientId, shown: u64) -> Result<Answer> {
         let session = self.setup.directory.lock().session(client)?;
         self.shard.enter(session)?;
-        let (adopted, page) = self.shard.adopt(client, Badge::decode(shown))?;
+        let (adopted, page) = self.shard.adopt(client, Badge::decode(shown), &mut self.world)?;
         Ok(Answer::document(&Reply::Adopted(adopted))?.with(vec![Transfer::Copy(page, rights::LOOK)]))
     }
 }

@@ -4,7 +4,7 @@ use abi::Handle;
 use abi::error::{EACCES, Error, Result};
 use abi::handle::Kind;
 use alloc::vec;
-use event_core::shard::Created;
+use event_core::shard::{Created, Shared};
 use event_protocol::badge::{Badge, DriverId};
 use event_protocol::control::driver::{Reply, Request};
 use rt::ipc::{Arrivals, Transfer, decode};
@@ -50,6 +50,11 @@ impl ShardThread {
                 let reply = Reply::Created { source, page: created.page, cell: created.cell };
                 Ok(Answer::document(&reply)?.with(vec![Transfer::Copy(created.handle, rights::PUBLISH)]))
             }
+            Request::Share { source } => {
+                let session = self.shown(&mut arrivals)?;
+                let shared = self.shard.share(driver, source, &session, &mut self.world)?;
+                self.shared(driver, shared)
+            }
             Request::Settled => {
                 self.shard.settled(driver, &mut self.world)?;
                 Answer::document(&Reply::Done)
@@ -62,10 +67,27 @@ impl ShardThread {
         if shared {
             return Ok(None);
         }
+        self.shown(arrivals).map(Some)
+    }
+
+    /// The client whose ticket is shown.
+    fn shown(&self, arrivals: &mut Arrivals) -> Result<Watcher> {
         let Badge::Ticket(ticket) = Badge::decode(arrivals.badge(0)?) else {
             return Err(Error::new(EACCES));
         };
-        self.setup.directory.lock().shown(ticket).map(Some)
+        self.setup.directory.lock().shown(ticket)
+    }
+
+    /// The answer that brings the page of a source that is for all, and a client's watch handle.
+    fn shared(&mut self, driver: DriverId, shared: Shared) -> Result<Answer> {
+        let watch = self
+            .setup
+            .handle(self.number, shared.view.0)
+            .inspect_err(|_| self.shard.unshare(driver, shared, &mut self.world))?;
+        let Created { source, page, cell, handle } = shared.hub;
+        let reply = Reply::Shared { source, page, cell, is_new: shared.is_new };
+        let page = Transfer::Copy(handle, rights::PUBLISH);
+        Ok(Answer::document(&reply)?.with(vec![page, Transfer::moved(watch)]))
     }
 
     /// The answer that brings a new source's page and watch handle.

@@ -2,8 +2,8 @@
 
 use abi::error::Result;
 use abi::memory::PAGE;
-use core::sync::atomic::Ordering;
 use abi::{Handle, Rights};
+use core::sync::atomic::Ordering;
 use event_core::host::{Host, Peer};
 use event_protocol::fault::Fault;
 use rt::sys::{Memory, Object, close, signal};

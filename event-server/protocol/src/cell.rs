@@ -204,6 +204,20 @@ impl Cell {
         self.generation.store(generation, Ordering::Release);
     }
 
+    /// Shows what another cell shows, whose driver writes neither of them meanwhile.
+    pub fn copy(&self, other: &Cell) {
+        let words = [
+            (&self.read, &other.read),
+            (&self.write, &other.write),
+            (&self.occurrences, &other.occurrences),
+            (&self.activity, &other.activity),
+        ];
+        self.error.store(other.error(), Ordering::Relaxed);
+        for (own, other) in words {
+            own.store(other.load(Ordering::Acquire), Ordering::Release);
+        }
+    }
+
     /// Says which filters somebody wants.
     ///
     /// ```text

@@ -126,8 +126,7 @@ impl Server {
         let entry = Entry { slot: note.slot, generation: note.generation };
         let ring = region.ring(*layout, 0).unwrap();
         // Of exclusive notes, one of each queue is woken here.
-        let wakes =
-            |producer| note.exclusive || activate(producer, ring, header, 0, slot, entry).unwrap();
+        let wakes = |producer| note.exclusive || activate(producer, ring, header, 0, slot, entry).unwrap();
         if slot.active(cell).is_empty() || !wakes(producer) {
             return;
         }

@@ -14,8 +14,8 @@ fn ask(lobby: &Endpoint, request: &lobby::Request) -> Result<(lobby::Reply, Arri
     call_postcard(lobby, label::LOBBY, request, Vec::new(), soon())
 }
 
-/// Shows the figures of each shard. Each has heard by then of what its drivers rang for before.
-pub fn each(mut look: impl FnMut(&lobby::Stats)) -> Result<()> {
+/// Has each shard answer a request. Each has heard by then of what its drivers rang for before.
+fn ask_each(request: &lobby::Request, mut told: impl FnMut(lobby::Reply) -> Result<()>) -> Result<()> {
     let any = rt::init::connect(SERVICE)?;
     let (mut shard, mut shards) = (0, 1);
     while shard < shards {
@@ -23,19 +23,48 @@ pub fn each(mut look: impl FnMut(&lobby::Stats)) -> Result<()> {
         else {
             return Err(Error::new(EBADMSG));
         };
-        let lobby::Reply::Stats(stats) = ask(&handles.object(0)?, &lobby::Request::Stats)?.0 else {
-            return Err(Error::new(EBADMSG));
-        };
-        look(&stats);
+        told(ask(&handles.object(0)?, request)?.0)?;
         (shard, shards) = (shard + 1, all);
     }
     Ok(())
+}
+
+/// Shows the figures of each shard.
+pub fn each(mut look: impl FnMut(&lobby::Stats)) -> Result<()> {
+    ask_each(&lobby::Request::Stats, |reply| {
+        let lobby::Reply::Stats(stats) = reply else { return Err(Error::new(EBADMSG)) };
+        look(&stats);
+        Ok(())
+    })
 }
 
 /// One figure of all shards together.
 pub fn sum(figure: fn(&lobby::Stats) -> u64) -> Result<u64> {
     let mut total = 0;
     each(|stats| total += figure(stats)).map(|()| total)
+}
+
+/// Fails unless every shard's books are right. What is adrift may be in the middle of something: it must not be so always.
+pub fn audited() -> Outcome {
+    let patience = soon();
+    loop {
+        let mut adrift = 0;
+        let mut fault = None;
+        ask_each(&lobby::Request::Audit, |reply| {
+            let lobby::Reply::Audit(audit) = reply else { return Err(Error::new(EBADMSG)) };
+            adrift += audit.adrift;
+            fault = fault.take().or(audit.fault);
+            Ok(())
+        })?;
+        if let Some(fault) = fault {
+            return Err(Failure::new(fault));
+        }
+        if adrift == 0 {
+            return Ok(());
+        }
+        ensure(rt::clock::now_ns() < patience, "nothing is adrift for good")?;
+        a_moment();
+    }
 }
 
 /// Notes that it keeps.

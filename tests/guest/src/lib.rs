@@ -22,6 +22,7 @@ pub mod mini;
 pub mod operator;
 pub mod peers;
 pub mod random;
+pub mod records;
 pub mod region;
 pub mod shared;
 pub mod suite;

@@ -113,7 +113,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         if self.link.is_alive(&ticket) { Ok(None) } else { Err(Error::new(EINVAL)) }
     }
 
-    /// Gives a client that was handed a descriptor a source of its own.
+    /// Gives a client that was handed a descriptor a watch handle of its own.
     pub(super) fn watch(&mut self, id: FileId, request: Request<'_, L::Handle>) -> Result<Answer> {
         let ticket = ticket(request.handles)?;
         let client = self.link.identity(&ticket)?;

@@ -335,6 +335,26 @@ impl Link for Session {
         Ok(())
     }
 
+    fn share(&mut self, source: SourceKey, others: SourceKey, ticket: AnyHandle) -> Result<()> {
+        let known = self.sources.get(source.index()).and_then(Option::as_ref).ok_or(Error::new(EINVAL))?;
+        let request = driver::Request::Share { source: known.id };
+        let (reply, mut handles) = self.ask(&request, vec![Transfer::moved(ticket)])?;
+        let driver::Reply::Shared { source: id, page, cell, is_new } = reply else {
+            return Err(Error::new(EBADMSG));
+        };
+        let mut own = || -> Result<(OwnCell, AnyHandle)> {
+            let memory: Memory = handles.object(0)?;
+            Ok((self.cells.open(page, &memory, cell)?, handles.object(1)?))
+        };
+        let made = own();
+        if made.is_err() && is_new {
+            self.destroy(id, 0);
+        }
+        let (cell, watch) = made?;
+        self.place(others, Source { id, cell, watch: Some(watch) });
+        Ok(())
+    }
+
     fn lineage(&self) -> Option<u64> {
         self.has_heirs.then_some(self.id.0)
     }

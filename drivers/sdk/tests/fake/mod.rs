@@ -102,6 +102,10 @@ pub struct Fake {
     /// All sources ever made, and which of them the engine's numbers mean now.
     pub made: Vec<Source>,
     pub keys: BTreeMap<SourceKey, usize>,
+    /// Each further client of a source.
+    pub shares: Vec<usize>,
+    /// Sources in the order in which something was done to them.
+    pub told: Vec<usize>,
     /// The sources of each file that was opened.
     pub first: BTreeMap<FileId, usize>,
     /// Sources whose watch handles are closed.
@@ -157,6 +161,7 @@ impl Fake {
 
     fn with(&mut self, source: SourceKey, act: impl FnOnce(&mut Source)) {
         let at = *self.keys.get(&source).expect("a source that was made");
+        self.told.push(at);
         act(&mut self.made[at]);
     }
 }
@@ -240,6 +245,23 @@ impl Link for Fake {
         }
         self.made.push(Source { kept: kept.map(<[u8]>::to_vec), ..Source::default() });
         assert!(self.keys.insert(source, self.made.len() - 1).is_none());
+        Ok(())
+    }
+
+    fn share(&mut self, source: SourceKey, others: SourceKey, _: Handle) -> Result<()> {
+        if self.refuse_source {
+            return Err(Error::new(EMFILE));
+        }
+        let at = self.keys[&source];
+        if source == others {
+            self.shares.push(at);
+            return Ok(());
+        }
+        let shown = self.made[at].clone();
+        assert_eq!(shown.kept, None, "a durable source is one client's");
+        self.made.push(Source { changes: 0, occurrences: 0, notes: 0, ..shown });
+        assert!(self.keys.insert(others, self.made.len() - 1).is_none());
+        self.shares.push(self.made.len() - 1);
         Ok(())
     }
 

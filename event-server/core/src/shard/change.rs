@@ -28,10 +28,11 @@ impl<M: Mapped> Shard<M> {
                 }
                 check_filters(filters, found.filters)?;
                 check_exclusive(exclusive, filters)?;
+                let place = found.share.place(index, exclusive);
                 if generation == 0 {
                     return Err(Error::new(EINVAL));
                 }
-                if found.driver.is_none() && !self.is_orphan(index) {
+                if !self.graph.is_driven(index) && !self.is_orphan(index) {
                     return Err(Error::new(ENODEV));
                 }
                 match self.graph.queues.get(queue).and_then(|queue| queue.note_in(bank, slot)) {
@@ -45,7 +46,7 @@ impl<M: Mapped> Shard<M> {
                 self.graph.reserve_note(queue)?;
                 if filters.intersects(Filters::NOTED) {
                     // What has happened by now is not for this note.
-                    self.graph.activate_all(index, host);
+                    self.graph.activate_all(place, host);
                 }
                 let note = Note { knote: NONE, next: NONE, bank, slot, generation, filters, view, exclusive };
                 self.graph.add_note(queue, index, note)
@@ -53,8 +54,9 @@ impl<M: Mapped> Shard<M> {
             Change::Modify { bank, slot, generation, filters, exclusive } => {
                 let note = self.find(queue, bank, slot, generation)?;
                 let knote = self.graph.notes.get(note).map_or(NONE, |note| note.knote);
-                let source = self.graph.knotes.get(knote).map_or(NONE, |knote| knote.source);
-                let served = self.graph.sources.get(source).ok_or(Error::new(ENOENT))?.filters;
+                let (source, view) =
+                    self.graph.knotes.get(knote).map_or((NONE, NONE), |knote| (knote.source, knote.view));
+                let served = self.graph.sources.get(view).ok_or(Error::new(ENOENT))?.filters;
                 check_filters(filters, served)?;
                 check_exclusive(exclusive, filters)?;
                 let before = self.graph.notes.get_mut(note).ok_or(Error::new(ENOENT))?;
@@ -62,7 +64,7 @@ impl<M: Mapped> Shard<M> {
                     let changed = Note { filters, exclusive, ..*before };
                     self.graph.reserve_note(queue)?;
                     self.graph.remove_note(note);
-                    self.graph.add_note(queue, source, changed)
+                    self.graph.add_note(queue, view, changed)
                 } else {
                     let unwanted = core::mem::replace(&mut before.filters, filters);
                     self.graph.change_interest(source, filters, unwanted);
@@ -74,11 +76,12 @@ impl<M: Mapped> Shard<M> {
                 return if self.graph.prefer(note, policy) { Ok(()) } else { Err(Error::new(EINVAL)) };
             }
             Change::PreferAll { source, policy } => {
-                let (index, _) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
+                let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
+                let place = found.share.place(index, true);
                 if !self.adoptions.has(client, index) {
                     return Err(Error::new(ENOENT));
                 }
-                if let Some(source) = self.graph.sources.get_mut(index) {
+                if let Some(source) = self.graph.sources.get_mut(place) {
                     source.exclusive.policy = policy;
                 }
                 return Ok(());
@@ -89,11 +92,14 @@ impl<M: Mapped> Shard<M> {
                 return Ok(());
             }
         };
-        if let Change::Add { source, filters, .. } = change
+        if let Change::Add { source, filters, exclusive, .. } = change
             && filters.intersects(Filters::NOTED)
         {
             // What has happened since, unheard because nobody was interested yet, is.
-            self.graph.activate_all(source.index() as u32, host);
+            let index = source.index() as u32;
+            let place =
+                self.graph.sources.get(index).map_or(NONE, |source| source.share.place(index, exclusive));
+            self.graph.activate_all(place, host);
         }
         self.graph.activate_one(note, host).map_err(|fault| {
             let _ = self.graph.liars.push((client, fault));

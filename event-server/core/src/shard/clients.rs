@@ -39,13 +39,19 @@ impl<M: Mapped> Shard<M> {
     /// A client that shows a watch handle may have notes on the source from here on. Returns the page's memory object
     /// besides, which stays the shard's. The client has the handle from a driver, who may have given it any (R56). EBADF:
     /// no watch handle; ENOENT: no source of this shard; EACCES: the source is another client's.
-    pub fn adopt(&mut self, client: ClientId, shown: Badge) -> Result<(Adopted, Handle)> {
+    pub fn adopt<H: Host<Memory = M>>(
+        &mut self,
+        client: ClientId,
+        shown: Badge,
+        host: &mut H,
+    ) -> Result<(Adopted, Handle)> {
         let slot = self.client_slot(client)?;
         let Badge::Source(source) = shown else { return Err(Error::new(EBADF)) };
         let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
         if found.client.is_some_and(|owner| owner != client) {
             return Err(Error::new(EACCES));
         }
+        let (hub, is_view) = (found.share.hub, found.share.is_view());
         let page = self.graph.pages.get(found.page).ok_or(Error::new(ENOENT))?;
         self.adoptions.add(slot, index)?;
         let adopted = Adopted {
@@ -55,7 +61,11 @@ impl<M: Mapped> Shard<M> {
             filters: found.filters,
             low_water: found.low_water,
         };
-        Ok((adopted, page.handle))
+        let handle = page.handle;
+        if is_view {
+            self.graph.link(hub, host);
+        }
+        Ok((adopted, handle))
     }
 
     /// R31: a client gives a source up; its notes go in all of its queues.

@@ -17,7 +17,7 @@ use crate::arena::NONE;
 use crate::host::Host;
 use crate::page::{Owners, Page};
 use crate::session::Session;
-use crate::source::{Place, Source};
+use crate::source::{Bond, Place, Share, Source};
 
 /// A source for its driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,7 +168,7 @@ impl<M: Mapped> Shard<M> {
     }
 
     /// Takes a cell for a source.
-    fn place<H: Host<Memory = M>>(
+    pub(super) fn place<H: Host<Memory = M>>(
         &mut self,
         owners: Owners,
         account: &Arc<Account>,
@@ -224,14 +224,37 @@ impl<M: Mapped> Shard<M> {
 
     pub(super) fn end_source<H: Host<Memory = M>>(&mut self, index: u32, errno: u32, host: &mut H) {
         self.keep_no_longer(index, host);
-        if let Some(source) = self.graph.sources.get(index) {
-            source.cell.end(errno);
+        let Some(source) = self.graph.sources.get(index) else { return };
+        source.cell.end(errno);
+        let Share { hub, bond, first, .. } = source.share;
+        if first != NONE {
+            self.end_first(first, errno, host);
         }
         self.graph.activate_all(index, host);
+        if bond == Bond::Linked {
+            self.graph.wake_view(index, hub, host);
+        }
         if let Some(source) = self.graph.sources.get_mut(index) {
             source.driver = None;
         }
         self.free_if_unused(index, host);
+    }
+
+    /// The hub of a source ends. Who sleeps for the source is woken by the hub, if it is linked: so it ends, too.
+    fn end_first<H: Host<Memory = M>>(&mut self, index: u32, errno: u32, host: &mut H) {
+        let Some(source) = self.graph.sources.get_mut(index) else { return };
+        if source.share.bond == Bond::Free {
+            let hub = core::mem::replace(&mut source.share.hub, NONE);
+            if let Some(hub) = self.graph.sources.get_mut(hub) {
+                hub.share.first = NONE;
+            }
+            return;
+        }
+        let Some(driver) = source.driver else { return };
+        self.end_source(index, errno, host);
+        if let Some(driver) = self.drivers[driver as usize].as_mut() {
+            driver.sources -= 1;
+        }
     }
 
     /// The last handle of a driver's session is closed, or it lied: its sources are no more, and their users see
@@ -258,16 +281,19 @@ impl<M: Mapped> Shard<M> {
         self.keep_no_longer(index, host);
         self.graph.remove_notes_of_source(index, |_| true);
         self.adoptions.remove_source(index);
+        self.graph.settle(host);
         if let Some(source) = self.graph.sources.get_mut(index) {
             source.watched = false;
             // A driver whose file has other sources destroys this one when it next looks.
-            source.cell.abandon();
+            if !source.share.is_view() && !source.is_watched() {
+                source.cell.abandon();
+            }
         }
         self.free_if_unused(index, host);
     }
 
-    fn free_if_unused<H: Host<Memory = M>>(&mut self, index: u32, host: &mut H) {
-        let unused = |source: &Source<M>| source.driver.is_none() && !source.watched;
+    pub(super) fn free_if_unused<H: Host<Memory = M>>(&mut self, index: u32, host: &mut H) {
+        let unused = |source: &Source<M>| source.driver.is_none() && !source.is_watched();
         if !self.graph.sources.get(index).is_some_and(unused) {
             return;
         }
@@ -275,6 +301,12 @@ impl<M: Mapped> Shard<M> {
         self.keep_no_longer(index, host);
         let Some(source) = self.graph.sources.remove(index) else { return };
         self.unmake(source.client);
+        if source.share.hub != NONE {
+            self.leave_hub(&source, index, host);
+        }
+        if source.share.is_view() {
+            return;
+        }
         let Some(page) = self.graph.pages.get_mut(source.page) else { return };
         let owners = page.owners;
         if !page.give_back(source.number) {

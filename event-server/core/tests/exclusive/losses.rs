@@ -134,17 +134,12 @@ struct Model {
 }
 
 impl Model {
-    fn new() -> Model {
-        let mut world = World::new();
+    fn new(mut world: World) -> Model {
         for _ in 0..PROCESSES {
             let process = world.process(THREADS, true);
             (0..THREADS).for_each(|thread| world.park(process, thread));
         }
-        Model {
-            world,
-            threads: [[Thread::Asleep; THREADS as usize]; PROCESSES],
-            noted: [true; PROCESSES],
-        }
+        Model { world, threads: [[Thread::Asleep; THREADS as usize]; PROCESSES], noted: [true; PROCESSES] }
     }
 
     fn step(&mut self, step: Step) {
@@ -153,7 +148,8 @@ impl Model {
         match step {
             Step::Arrive => world.publish(world.amount() + 1, true),
             Step::Serve(which) => {
-                let all = (0..PROCESSES).flat_map(|process| (0..THREADS).map(move |thread| (process, thread)));
+                let all =
+                    (0..PROCESSES).flat_map(|process| (0..THREADS).map(move |thread| (process, thread)));
                 let came = |&(process, number): &(usize, u32)| {
                     thread(process, number) == Thread::Asleep && world.is_chosen(process, number)
                 };
@@ -205,7 +201,9 @@ impl Model {
                 }
             }
             Step::ProcessDies(process) => {
-                world.dies(process);
+                if self.threads[process] != [Thread::Dead; THREADS as usize] || self.noted[process] {
+                    world.dies(process);
+                }
                 self.threads[process] = [Thread::Dead; THREADS as usize];
                 self.noted[process] = false;
             }
@@ -232,6 +230,8 @@ impl Model {
 
     /// Nobody sleeps while there is something and nobody is up who will look.
     fn check(&self) {
+        let audit = self.world.shard.audit();
+        assert_eq!((audit.fault, audit.adrift), (None, 0));
         if self.world.amount() == 0 {
             return;
         }
@@ -252,8 +252,11 @@ impl Model {
 
 proptest! {
     #[test]
-    fn r44_whoever_dies_or_declines_somebody_comes(steps in prop::collection::vec(step(), 1..200)) {
-        let mut model = Model::new();
+    fn r44_whoever_dies_or_declines_somebody_comes(
+        watches: bool,
+        steps in prop::collection::vec(step(), 1..200),
+    ) {
+        let mut model = Model::new(if watches { World::of_watches() } else { World::new() });
         for step in steps {
             model.step(step);
             model.check();
@@ -261,5 +264,9 @@ proptest! {
         (0..PROCESSES).for_each(|process| model.world.dies(process));
         let stats = model.world.stats();
         assert_eq!((stats.notes, stats.knotes, stats.clients), (0, 0, 0));
+        model.world.sweep();
+        model.world.sweep();
+        assert_eq!(model.world.stats().sources, u64::from(!watches), "nobody watches");
+        model.world.driver_dies();
     }
 }

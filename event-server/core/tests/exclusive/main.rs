@@ -3,6 +3,7 @@
 
 mod losses;
 mod policies;
+mod shares;
 mod world;
 
 use abi::error::EINVAL;
@@ -130,20 +131,15 @@ fn r51_the_end_of_a_source_and_its_shutdown_are_for_everybody() {
 fn a_note_becomes_exclusive_and_is_no_longer() {
     let mut world = World::new();
     let (one, other) = (world.process(1, false), world.process(1, false));
-    let modify = |exclusive| Change::Modify {
-        bank: 0,
-        slot: 0,
-        generation: 1,
-        filters: Filters::READ,
-        exclusive,
-    };
+    let modify =
+        |exclusive| Change::Modify { bank: 0, slot: 0, generation: 1, filters: Filters::READ, exclusive };
     for (exclusive, expected) in [(false, 2), (true, 1), (false, 2), (true, 1)] {
         for process in [one, other] {
             let slot = world.slot(process, 0);
             if exclusive {
                 slot.keep();
             } else {
-                slot.settle(&world.cell);
+                slot.settle(&world.processes[process].cell);
             }
             world.change(process, modify(exclusive)).unwrap();
             world.park(process, 0);
@@ -176,7 +172,7 @@ fn r35_the_books_are_empty_when_all_have_gone() {
     world.publish(1, true);
     world.change(0, Change::Delete { bank: 0, slot: 0, generation: 1 }).unwrap();
     let id = world.processes[1].session.id();
-    world.shard.release(id, world.source, &mut world.kernel).unwrap();
+    world.shard.release(id, world.processes[1].source, &mut world.kernel).unwrap();
     let id = world.processes[2].session.id();
     world.shard.close_queue(id, 0, &mut world.kernel).unwrap();
     (0..6).for_each(|process| world.dies(process));

@@ -106,7 +106,7 @@ fn a_note_says_it_before_its_source_and_that_before_the_server() {
         woken.len()
     };
     assert_eq!(again(&mut world), 3);
-    let source = world.source;
+    let source = world.processes[0].source;
     world.change(0, all(source, Some(Policy::RoundRobin))).unwrap();
     assert_eq!(again(&mut world), 1);
     // One that wants all is woken besides one of the others.
@@ -126,7 +126,8 @@ fn what_is_not_exclusive_and_what_is_not_there_has_no_policy() {
     assert_eq!(world.change(process, prefer(1)), Err(EINVAL));
     assert_eq!(world.change(process, prefer(2)), Err(ENOENT));
     let id = world.processes[process].session.id();
-    world.shard.release(id, world.source, &mut world.kernel).unwrap();
-    let all = Change::PreferAll { source: world.source, policy: None };
+    let source = world.processes[process].source;
+    world.shard.release(id, source, &mut world.kernel).unwrap();
+    let all = Change::PreferAll { source, policy: None };
     assert_eq!(world.change(process, all), Err(ENOENT));
 }

@@ -30,8 +30,10 @@ pub struct World {
     driver: DriverId,
     memory: Memory,
     publisher: Publisher,
-    pub source: SourceId,
-    pub cell: Kept<Memory, Cell>,
+    /// What the driver publishes, in this order.
+    pub sources: Vec<(SourceId, Kept<Memory, Cell>)>,
+    /// One that whoever has its watch handle may adopt; or else each process has a watch handle of its own.
+    is_open: bool,
     pub processes: Vec<Process>,
     level: Level,
 }
@@ -39,24 +41,57 @@ pub struct World {
 /// A process with a queue that has one note on the source, in slot 0.
 pub struct Process {
     pub session: Arc<Session<Memory>>,
+    pub source: SourceId,
+    pub cell: Kept<Memory, Cell>,
     bank: Arc<Region<Memory>>,
     layout: BankLayout,
 }
 
 impl World {
+    /// With a source that was made for all.
     pub fn new() -> World {
+        let mut world = World::of_watches();
+        let World { shard, driver, kernel, sources, .. } = &mut world;
+        let made = shard.create_source(*driver, filters(), None, (1, 1), kernel).unwrap();
+        sources.push((made.source, cell_of(kernel, made.handle, made.cell)));
+        world.is_open = true;
+        world
+    }
+
+    /// With a file that each process watches by a handle of its own.
+    pub fn of_watches() -> World {
         let (mut shard, mut directory) = (Shard::new(0), Directory::new(1, u64::MAX));
-        let mut kernel = Kernel::of_honest_peers();
+        let kernel = Kernel::of_honest_peers();
         let account = directory.account(Caller { pid: 1, provider: true });
         let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
-        let filters = Filters::READ | Filters::WRITE | Filters::VNODE;
-        let driver = shard.attach(account, Default::default(), memory.clone(), filters, CELLS).unwrap();
-        let made = shard.create_source(driver, filters, None, (1, 1), &mut kernel).unwrap();
-        let page = Arc::new(Region::new(kernel.pages[&made.handle].clone()));
-        let cell = page.keep_cell(made.cell).unwrap();
-        let (publisher, source, level) = (Publisher::new(), made.source, Level::new(0));
-        let processes = Vec::new();
-        World { shard, directory, kernel, driver, memory, publisher, source, cell, processes, level }
+        let driver = shard.attach(account, Default::default(), memory.clone(), filters(), CELLS).unwrap();
+        let (publisher, level) = (Publisher::new(), Level::new(0));
+        let (sources, processes) = (Vec::new(), Vec::new());
+        let is_open = false;
+        World { shard, directory, kernel, driver, memory, publisher, sources, is_open, processes, level }
+    }
+
+    /// How a process watches: the source that it knows, and its cell.
+    fn watch(&mut self, session: &Session<Memory>) -> (SourceId, Kept<Memory, Cell>) {
+        let World { shard, driver, kernel, sources, level, .. } = self;
+        if self.is_open {
+            return sources[0].clone();
+        }
+        let Some(&(known, _)) = sources.last() else {
+            let made = shard.create_source(*driver, filters(), Some(session), (1, 1), kernel).unwrap();
+            let source = (made.source, cell_of(kernel, made.handle, made.cell));
+            sources.push(source.clone());
+            let level = *level;
+            self.tell(level, false);
+            return source;
+        };
+        let shared = shard.share(*driver, known, session, kernel).unwrap();
+        if shared.is_new {
+            let cell = cell_of(kernel, shared.hub.handle, shared.hub.cell);
+            assert_eq!(cell.level(Direction::Read), *level, "it shows what there is");
+            sources.push((shared.hub.source, cell));
+        }
+        (shared.view, sources.last().unwrap().1.clone())
     }
 
     /// A process with so many threads, each on the CPU of its number.
@@ -71,8 +106,10 @@ impl World {
         let layout = BankLayout::new(SLOTS, 1).unwrap();
         let memory = Arc::new(Owned::new(layout.size()));
         self.directory.create_queue(session.id(), 0, SLOTS, memory.clone()).unwrap();
-        self.processes.push(Process { session, bank: Arc::new(Region::new(memory)), layout });
-        self.shard.adopt(self.processes[number].session.id(), Badge::Source(self.source)).unwrap();
+        let (source, cell) = self.watch(&session);
+        let bank = Arc::new(Region::new(memory));
+        self.shard.adopt(session.id(), Badge::Source(source), &mut self.kernel).unwrap();
+        self.processes.push(Process { session, source, cell, bank, layout });
         self.add(number, 0, Filters::READ, exclusive).unwrap();
         number
     }
@@ -80,11 +117,11 @@ impl World {
     pub fn add(&mut self, process: usize, slot: u32, filters: Filters, exclusive: bool) -> Result<(), i32> {
         let terms = Terms { control: Control::ENABLED, filters, ..Terms::default() };
         let place = self.slot(process, slot);
-        place.begin(1, terms, &self.cell);
+        place.begin(1, terms, &self.processes[process].cell);
         if exclusive {
             place.keep();
         }
-        let (source, view) = (self.source, View::Kevent);
+        let (source, view) = (self.processes[process].source, View::Kevent);
         self.change(process, Change::Add { source, bank: 0, slot, generation: 1, filters, view, exclusive })
     }
 
@@ -121,8 +158,9 @@ impl World {
         self.level = level;
         let region = Region::new(self.memory.clone());
         let changed = region.changed(CELLS).unwrap();
-        let World { publisher, cell, source, .. } = self;
-        let _ = publisher.publish(changed, cell, *source, Direction::Read, level, arrived).unwrap();
+        for (source, cell) in &self.sources {
+            let _ = self.publisher.publish(changed, cell, *source, Direction::Read, level, arrived).unwrap();
+        }
     }
 
     pub fn hear(&mut self) {
@@ -160,10 +198,41 @@ impl World {
         self.shard.hand_back(id, 0, &mut self.kernel).unwrap();
     }
 
+    /// Its handles are closed, that of the session first or last.
     pub fn dies(&mut self, process: usize) {
-        let id = self.processes[process].session.id();
+        let Process { session, source, .. } = &self.processes[process];
+        let (id, source) = (session.id(), *source);
+        if process.is_multiple_of(2) && !self.is_open {
+            self.shard.watch_closed(source, &mut self.kernel);
+        }
         self.directory.end(id);
         self.shard.client_closed(id, &mut self.kernel);
+        if !process.is_multiple_of(2) && !self.is_open {
+            self.shard.watch_closed(source, &mut self.kernel);
+        }
+    }
+
+    /// The driver destroys what nobody watches any more.
+    pub fn sweep(&mut self) {
+        let World { shard, driver, kernel, sources, .. } = self;
+        sources.retain(|(source, cell)| {
+            let is_abandoned = cell.is_abandoned();
+            if is_abandoned {
+                shard.destroy_source(*driver, *source, 0, kernel).unwrap();
+            }
+            !is_abandoned
+        });
+    }
+
+    /// The driver closes the file.
+    pub fn close(&mut self) {
+        for (source, _) in std::mem::take(&mut self.sources) {
+            self.shard.destroy_source(self.driver, source, 0, &mut self.kernel).unwrap();
+        }
+    }
+
+    pub fn driver(&self) -> DriverId {
+        self.driver
     }
 
     /// Who was woken since the last call: processes and threads.
@@ -175,6 +244,14 @@ impl World {
     pub fn stats(&self) -> Stats {
         self.shard.stats()
     }
+}
+
+fn filters() -> Filters {
+    Filters::READ | Filters::WRITE | Filters::VNODE
+}
+
+fn cell_of(kernel: &Kernel, page: Handle, cell: u32) -> Kept<Memory, Cell> {
+    Arc::new(Region::new(kernel.pages[&page].clone())).keep_cell(cell).unwrap()
 }
 
 fn notification(process: usize, thread: u32) -> Handle {

@@ -20,7 +20,7 @@ fn r57_after_the_end_a_new_note_is_refused() {
     let mut world = World::new();
     let (client, driver) = (world.client(), world.driver());
     let (source, cell) = world.shared_source(&driver);
-    world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
+    world.shard.adopt(client.session.id(), Badge::Source(source), &mut world.kernel).unwrap();
     world.shard.driver_closed(driver.id, &mut world.kernel);
     assert_eq!(world.add(&client, source, &cell, 0), Err(ENODEV));
 }
@@ -33,10 +33,13 @@ fn r56_every_wrong_change_has_its_error() {
     let made =
         world.shard.create_source(driver.id, Filters::READ, Some(&client.session), (1, 1), &mut world.kernel);
     let source = made.unwrap().source;
-    let denied = world.shard.adopt(stranger.session.id(), Badge::Source(source)).map_err(|error| error.errno);
+    let denied = world
+        .shard
+        .adopt(stranger.session.id(), Badge::Source(source), &mut world.kernel)
+        .map_err(|error| error.errno);
     assert_eq!(denied, Err(EACCES));
     assert_eq!(world.change(&client, add(source, 0, 0, Filters::READ)), Err(ENOENT), "not adopted");
-    world.shard.adopt(id, Badge::Source(source)).unwrap();
+    world.shard.adopt(id, Badge::Source(source), &mut world.kernel).unwrap();
     let unserved = Filters::READ | Filters::WRITE;
     let unknown = Filters::from_bits_retain(1 << 20);
     for (change, errno) in [
@@ -48,7 +51,10 @@ fn r56_every_wrong_change_has_its_error() {
         (add(source, 0, SLOTS, Filters::READ), EINVAL),
         (add(source, 1, 0, Filters::READ), EINVAL),
         (Change::Delete { bank: 0, slot: 0, generation: 1 }, ENOENT),
-        (Change::Modify { bank: 9, slot: 9, generation: 1, filters: Filters::READ, exclusive: false }, ENOENT),
+        (
+            Change::Modify { bank: 9, slot: 9, generation: 1, filters: Filters::READ, exclusive: false },
+            ENOENT,
+        ),
     ] {
         assert_eq!(world.change(&client, change), Err(errno), "{change:?}");
     }
@@ -76,14 +82,15 @@ fn r56_only_a_watch_handle_of_this_shard_is_adopted() {
         (Badge::Source(SourceId::new(0, index, generation + 1)), ENOENT),
         (Badge::Source(SourceId(u64::MAX)), ENOENT),
     ] {
-        let refused = world.shard.adopt(id, shown).map_err(|error| error.errno);
+        let refused = world.shard.adopt(id, shown, &mut world.kernel).map_err(|error| error.errno);
         assert_eq!(refused, Err(errno), "{shown:?}");
     }
     assert_eq!(world.add(&client, source, &cell, 0), Err(ENOENT), "nothing was adopted");
     let unknown = world.open().id();
-    let refused = world.shard.adopt(unknown, Badge::Source(source)).map_err(|error| error.errno);
+    let refused =
+        world.shard.adopt(unknown, Badge::Source(source), &mut world.kernel).map_err(|error| error.errno);
     assert_eq!(refused, Err(ENOTCONN), "not in this shard");
-    world.shard.adopt(id, Badge::Source(source)).unwrap();
+    world.shard.adopt(id, Badge::Source(source), &mut world.kernel).unwrap();
     assert_eq!(world.add(&client, source, &cell, 0), Ok(()));
 }
 
@@ -124,7 +131,7 @@ fn r11_what_is_not_true_activates_nothing() {
     let mut world = World::new();
     let (mut client, mut driver) = (world.client(), world.driver());
     let (source, cell) = world.shared_source(&driver);
-    world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
+    world.shard.adopt(client.session.id(), Badge::Source(source), &mut world.kernel).unwrap();
     world.add(&client, source, &cell, 0).unwrap();
     world.publish(&mut driver, source, &cell, 0);
     assert_eq!((client.take(), world.shard.stats().activations), (None, 0));

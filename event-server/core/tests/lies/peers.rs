@@ -22,7 +22,7 @@ fn a_client_that_never_consumes_and_clears_its_words_is_ended_alone() {
     let (liar, mut honest, mut driver) = (world.client(), world.client(), world.driver());
     let (source, cell) = world.shared_source(&driver);
     for client in [&liar, &honest] {
-        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source), &mut world.kernel).unwrap();
         world.add(client, source, &cell, 0).unwrap();
     }
     for round in 0..200 {
@@ -51,7 +51,7 @@ fn a_driver_that_speaks_for_another_is_ended_and_its_sources_with_it() {
     let (theirs, other_cell) = world.shared_source(&honest);
     let (own, cell) = world.shared_source(&liar);
     for (slot, source, cell) in [(0, own, &cell), (1, theirs, &other_cell)] {
-        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source), &mut world.kernel).unwrap();
         world.add(&client, source, cell, slot).unwrap();
     }
     let false_cell = Cell::default();

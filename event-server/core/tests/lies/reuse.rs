@@ -19,7 +19,7 @@ fn r53_notes_of_many_queues_on_one_source_come_and_go_in_any_order() {
     let (source, cell) = world.shared_source(&driver);
     let mut clients: Vec<Client> = (0..5).map(|_| world.client()).collect();
     for client in &clients {
-        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source), &mut world.kernel).unwrap();
         world.add(client, source, &cell, 0).unwrap();
     }
     let mut there = [true; 5];
@@ -65,7 +65,7 @@ fn r34_a_queue_closes_with_its_notes_whatever_went_before() {
     for gone in 0..4 {
         for slot in 0..4 {
             let (source, cell) = world.shared_source(&driver);
-            world.shard.adopt(id, Badge::Source(source)).unwrap();
+            world.shard.adopt(id, Badge::Source(source), &mut world.kernel).unwrap();
             world.add(&client, source, &cell, slot).unwrap();
         }
         world.change(&client, Change::Delete { bank: 0, slot: gone, generation: 1 }).unwrap();
@@ -81,7 +81,7 @@ fn a_queue_whose_number_is_used_again_has_no_notes_of_the_old_one() {
     let (client, driver) = (world.client(), world.driver());
     let id = client.session.id();
     let (source, cell) = world.shared_source(&driver);
-    world.shard.adopt(id, Badge::Source(source)).unwrap();
+    world.shard.adopt(id, Badge::Source(source), &mut world.kernel).unwrap();
     world.add(&client, source, &cell, 0).unwrap();
     // Closed through another shard: this one has not heard of it.
     world.directory.close_queue(id, 0).unwrap();
@@ -98,7 +98,7 @@ fn a_cell_used_again_finds_room_in_the_ring() {
     let region = Region::new(driver.memory.clone());
     for _ in 0..3 * CELLS {
         let (source, cell) = world.shared_source(&driver);
-        world.shard.adopt(client.session.id(), Badge::Source(source)).unwrap();
+        world.shard.adopt(client.session.id(), Badge::Source(source), &mut world.kernel).unwrap();
         world.add(&client, source, &cell, 0).unwrap();
         let changed = region.changed(CELLS).unwrap();
         let told = driver.publisher.publish(changed, &cell, source, Direction::Read, Level::new(1), true);

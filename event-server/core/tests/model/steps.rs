@@ -133,7 +133,7 @@ impl World {
                 if !found.watched {
                     return;
                 }
-                let adopted = self.shard.adopt(member.id, Badge::Source(found.id));
+                let adopted = self.shard.adopt(member.id, Badge::Source(found.id), &mut self.kernel);
                 let allowed = found.owner.is_none_or(|owner| owner == client);
                 assert_eq!(adopted.is_ok(), allowed);
                 if allowed {

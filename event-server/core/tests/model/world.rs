@@ -224,7 +224,15 @@ impl World {
             own.bank.slots(own.layout).unwrap()[slot as usize].begin(generation, terms, cell);
         }
         let filters = Filters::READ;
-        let change = Change::Add { source: found.id, bank: 0, slot, generation, filters, view: View::Kevent, exclusive: false };
+        let change = Change::Add {
+            source: found.id,
+            bank: 0,
+            slot,
+            generation,
+            filters,
+            view: View::Kevent,
+            exclusive: false,
+        };
         let (processed, failures) =
             self.shard.change(member.id, queue, &memory, 1, &[change], &mut self.kernel).unwrap();
         assert_eq!(processed, 1);

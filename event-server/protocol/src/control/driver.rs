@@ -61,6 +61,15 @@ pub enum Request {
     },
     /// The session has claimed what it can: the others end with ENODEV. Who makes a source has, too. → [`Reply::Done`].
     Settled,
+    /// Lets one more client watch what a source of the driver's is about. Handle 0 = its ticket. There is one source for all who
+    /// come after the first, with a page of its own, which this brings; from here on the driver publishes both that source and
+    /// the one that was there before, that one first. → [`Reply::Shared`], handle 0 = the page of cells, handle 1 = the watch
+    /// handle, which is that client's. `source` may be either. ENOENT: no source of this session; EOPNOTSUPP: it is durable; EMFILE,
+    /// ENOMEM: as of a source for that client.
+    Share {
+        /// Which source.
+        source: SourceId,
+    },
 }
 
 /// A source whose driver is gone.
@@ -92,4 +101,15 @@ pub enum Reply {
     Done,
     /// Answer to [`Request::Orphans`].
     Orphans(Vec<Orphan>),
+    /// Answer to [`Request::Share`].
+    Shared {
+        /// The source that is for all: what to publish as.
+        source: SourceId,
+        /// Number of the page.
+        page: u64,
+        /// Cell in the page.
+        cell: u32,
+        /// It was made by this request: what the other one shows, it shows.
+        is_new: bool,
+    },
 }

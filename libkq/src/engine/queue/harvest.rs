@@ -91,7 +91,11 @@ impl Unfinished {
 fn has_exclusive<M, V>(entries: &[Entry<M, V>], ready: &ReadyList, first: u32, last: u32) -> bool {
     let mut at = Some(first);
     while let Some(index) = at {
-        if entries.get(index as usize).and_then(|entry| entry.note.as_ref()).is_some_and(|note| note.exclusive) {
+        if entries
+            .get(index as usize)
+            .and_then(|entry| entry.note.as_ref())
+            .is_some_and(|note| note.exclusive)
+        {
             return true;
         }
         at = ready.next(index).filter(|_| index != last);

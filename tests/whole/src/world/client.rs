@@ -305,9 +305,10 @@ impl Platform for Client {
         }
         let id = state.drivers.watch(&mut state.server, file.file, file.description, self.id)?;
         let session = state.server.directory.session(self.id)?;
-        let shard = &mut state.server.shards[id.shard() as usize];
+        let Server { shards, kernel, .. } = &mut state.server;
+        let shard = &mut shards[id.shard() as usize];
         shard.enter(session)?;
-        let (adopted, page) = shard.adopt(self.id, Badge::Source(id))?;
+        let (adopted, page) = shard.adopt(self.id, Badge::Source(id), kernel)?;
         let page = Arc::new(Region::new(state.server.kernel.pages[&page].clone()));
         Ok(Source {
             id,

@@ -1,9 +1,11 @@
-//! Drivers: each with a session, and files that have a source for each open description that is watched.
+//! Drivers: each with a session, and files that have a source for the open description that is watched first, and one for all
+//! others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use abi::error::{ENODEV, Error, Result};
+use event_core::shard::Shard;
 use event_protocol::badge::{ClientId, DriverId, SourceId};
 use event_protocol::cell::Direction;
 use event_protocol::changed::{Publisher, Told, memory_size};
@@ -12,7 +14,7 @@ use event_protocol::filter::Filters;
 use event_protocol::level::Level;
 use event_protocol::shared::{Owned, Region};
 use init_protocol::caller::Caller;
-use shard_host::Memory;
+use shard_host::{Kernel, Memory};
 
 use super::server::Server;
 
@@ -48,16 +50,37 @@ struct File {
     levels: [Level; 2],
     error: u32,
     gone: bool,
-    /// By the open description that each is of.
-    sources: BTreeMap<u64, Source>,
+    /// In the order in which they are told.
+    sources: Vec<Source>,
+    /// By what each open description is watched.
+    watches: BTreeMap<u64, SourceId>,
 }
 
 struct Source {
     id: SourceId,
     page: Region<Memory>,
     cell: u32,
-    /// The driver has destroyed it.
-    destroyed: bool,
+    /// Further ones watch by it.
+    for_all: bool,
+}
+
+impl File {
+    /// Sources that nobody watches any more go.
+    fn sweep(&mut self, driver: DriverId, shard: &mut Shard<Memory>, kernel: &mut Kernel) {
+        self.sources.retain(|source| {
+            let is_abandoned = source.page.cell(source.cell).unwrap().is_abandoned();
+            if is_abandoned {
+                shard.destroy_source(driver, source.id, 0, kernel).unwrap();
+            }
+            !is_abandoned
+        });
+    }
+
+    fn destroy(&mut self, driver: DriverId, errno: i32, shard: &mut Shard<Memory>, kernel: &mut Kernel) {
+        for source in std::mem::take(&mut self.sources) {
+            shard.destroy_source(driver, source.id, errno as u32, kernel).unwrap();
+        }
+    }
 }
 
 /// All drivers and their files.
@@ -92,7 +115,14 @@ impl Drivers {
     /// A file comes to be.
     pub fn create(&mut self, nature: Nature) -> FileNumber {
         let levels = [Level::default(); 2];
-        self.files.push(File { nature, levels, error: 0, gone: false, sources: BTreeMap::new() });
+        self.files.push(File {
+            nature,
+            levels,
+            error: 0,
+            gone: false,
+            sources: vec![],
+            watches: BTreeMap::new(),
+        });
         self.files.len() - 1
     }
 
@@ -106,7 +136,7 @@ impl Drivers {
         self.files[file].gone
     }
 
-    /// A source for an open description: where its level is published.
+    /// By what an open description is watched.
     pub fn watch(
         &mut self,
         server: &mut Server,
@@ -120,12 +150,25 @@ impl Drivers {
         }
         let Nature { driver, filters, low_water, shared, .. } = found.nature;
         let session = self.sessions[driver].as_mut().ok_or(Error::new(ENODEV))?;
-        let owner = if shared { None } else { Some(server.directory.session(client)?) };
+        let owner = server.directory.session(client)?;
         let Server { shards, kernel, .. } = server;
         let shard = &mut shards[session.id.shard() as usize];
+        found.sweep(session.id, shard, kernel);
+        if let Some(source) = found.sources.last() {
+            let (known, named) = (source.for_all, source.id);
+            let made = shard.share(session.id, named, &owner, kernel)?;
+            assert_eq!((made.is_new, made.hub.source == named), (!known, known));
+            if made.is_new {
+                let page = Region::new(kernel.pages[&made.hub.handle].clone());
+                found.sources.push(Source { id: made.hub.source, page, cell: made.hub.cell, for_all: true });
+            }
+            found.watches.insert(description, made.view);
+            return Ok(made.view);
+        }
+        let owner = if shared { None } else { Some(owner) };
         let made = shard.create_source(session.id, filters, owner.as_deref(), low_water, kernel)?;
         let page = Region::new(kernel.pages[&made.handle].clone());
-        let source = Source { id: made.source, page, cell: made.cell, destroyed: false };
+        let source = Source { id: made.source, page, cell: made.cell, for_all: shared };
         let cell = source.page.cell(source.cell)?;
         cell.set_error(found.error);
         let changed = session.memory.changed(CELLS)?;
@@ -134,25 +177,29 @@ impl Drivers {
             let told = session.publisher.publish(changed, cell, source.id, direction, level, false)?;
             assert_eq!(told, Told::Nothing, "nobody can be interested yet");
         }
-        found.sources.insert(description, source);
+        found.sources.push(source);
+        found.watches.insert(description, made.source);
         Ok(made.source)
     }
 
     /// An open description is closed: its driver hears that its handle is, and the server that the watch handle is.
     pub fn close(&mut self, server: &mut Server, file: FileNumber, description: u64, driver_first: bool) {
         let found = &mut self.files[file];
-        let Some(source) = found.sources.remove(&description) else { return };
-        let session = self.sessions[found.nature.driver].as_ref().filter(|_| !source.destroyed);
+        let Some(watch) = found.watches.remove(&description) else { return };
+        let session = self.sessions[found.nature.driver].as_ref();
         let Server { shards, kernel, .. } = server;
-        let shard = &mut shards[source.id.shard() as usize];
+        let shard = &mut shards[watch.shard() as usize];
         if !driver_first {
-            shard.watch_closed(source.id, kernel);
+            shard.watch_closed(watch, kernel);
         }
         if let Some(session) = session {
-            shard.destroy_source(session.id, source.id, 0, kernel).unwrap();
+            found.sweep(session.id, shard, kernel);
+            if found.watches.is_empty() {
+                found.destroy(session.id, 0, shard, kernel);
+            }
         }
         if driver_first {
-            shard.watch_closed(source.id, kernel);
+            shard.watch_closed(watch, kernel);
         }
     }
 
@@ -203,7 +250,7 @@ impl Drivers {
             return;
         };
         let changed = session.memory.changed(CELLS).unwrap();
-        for source in found.sources.values() {
+        for source in &found.sources {
             let cell = source.page.cell(source.cell).unwrap();
             if tell(&mut session.publisher, changed, cell, source.id) == Told::Ring {
                 *self.bells.entry(session.id.shard()).or_default() |= 1 << session.id.index();
@@ -226,11 +273,8 @@ impl Drivers {
             return;
         }
         let Some(session) = &self.sessions[found.nature.driver] else { return };
-        for source in found.sources.values_mut() {
-            source.destroyed = true;
-            let shard = &mut server.shards[session.id.shard() as usize];
-            shard.destroy_source(session.id, source.id, ENODEV as u32, &mut server.kernel).unwrap();
-        }
+        let shard = &mut server.shards[session.id.shard() as usize];
+        found.destroy(session.id, ENODEV, shard, &mut server.kernel);
     }
 
     /// A driver dies (R57).
@@ -238,7 +282,7 @@ impl Drivers {
         let Some(session) = self.sessions[driver].take() else { return };
         for file in self.files.iter_mut().filter(|file| file.nature.driver == driver) {
             file.gone = true;
-            file.sources.values_mut().for_each(|source| source.destroyed = true);
+            file.sources.clear();
         }
         self.bells.entry(session.id.shard()).and_modify(|bits| *bits &= !(1 << session.id.index()));
         server.shards[session.id.shard() as usize].driver_closed(session.id, &mut server.kernel);
