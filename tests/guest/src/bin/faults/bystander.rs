@@ -28,6 +28,7 @@ impl Bystander {
         let [kevent, select, poll, epoll, devpoll] = INTERFACES;
         let ways = [way(kevent)?, way(select)?, way(poll)?, way(epoll)?, way(devpoll)?];
         let mut bystander = Bystander { file, ways, events: 0 };
+        bystander.ways.iter().try_for_each(|way| way.rest(bystander.file.number()))?;
         INTERFACES.into_iter().try_for_each(|interface| bystander.exchange(interface))?;
         Ok(bystander)
     }
