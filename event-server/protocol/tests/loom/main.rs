@@ -6,4 +6,5 @@ mod activation;
 mod levels;
 mod rings;
 mod session;
+mod traces;
 mod waiters;
