@@ -181,7 +181,8 @@ mod tests {
         assert_eq!(trace.writer(), Some(Writer::Driver));
         for at in 0..300 {
             trace.record(at + 5, Event::Request, at as u32, at * 2);
-            let last = Entry { number: at, ticks: at + 5, event: Event::Request, detail: at as u32, value: at * 2 };
+            let last =
+                Entry { number: at, ticks: at + 5, event: Event::Request, detail: at as u32, value: at * 2 };
             assert_eq!(trace.entries().last(), Some(last));
         }
         assert_eq!(trace.written(), 300);

@@ -168,7 +168,10 @@ impl Word {
             Word::Service => {
                 write!(f, "{comma} ")?;
                 let bytes = word.to_le_bytes();
-                bytes.iter().take_while(|&&byte| byte != 0).try_for_each(|byte| write!(f, "{}", byte.escape_ascii()))
+                bytes
+                    .iter()
+                    .take_while(|&&byte| byte != 0)
+                    .try_for_each(|byte| write!(f, "{}", byte.escape_ascii()))
             }
         }
     }
@@ -212,8 +215,14 @@ mod tests {
         assert_eq!(said(Event::Waits, 0, 16), "5.000 µs waits file 0x10");
         assert_eq!(said(Event::Opened, 0, service("tty")), "5.000 µs opened tty");
         assert_eq!(said(Event::Opened, 2, service("much-too-long")), "5.000 µs opened errno 2, much-too");
-        assert_eq!(said(Event::Opened, 2, u64::from_le_bytes(*b"\x1b[2J\0\0\0\0")), r"5.000 µs opened errno 2, \x1b[2J");
-        assert_eq!(said(Event::DriverFailed, 32, u64::from(label::WRITE)), "5.000 µs driver-failed errno 32, write");
+        assert_eq!(
+            said(Event::Opened, 2, u64::from_le_bytes(*b"\x1b[2J\0\0\0\0")),
+            r"5.000 µs opened errno 2, \x1b[2J"
+        );
+        assert_eq!(
+            said(Event::DriverFailed, 32, u64::from(label::WRITE)),
+            "5.000 µs driver-failed errno 32, write"
+        );
     }
 
     #[test]
