@@ -17,8 +17,6 @@ use libkq::{Error, Result};
 use rt::abi::error::EBADMSG;
 use rt::{clock, init, ipc};
 
-/// Label of the request that has every driver of the sdk tell of itself.
-const INSPECT: u32 = 0x44ff;
 /// Nanoseconds after which who does not answer is left out.
 const PATIENCE: u64 = 1_000_000_000;
 

@@ -21,7 +21,7 @@ mod event;
 mod time;
 
 use crate::atomic::{AtomicU64, Ordering, fence};
-pub use event::{Entry, Event};
+pub use event::{Entry, Event, service};
 pub use time::Clock;
 
 /// Bytes of a ring.

@@ -7,6 +7,7 @@ pub mod mmio;
 pub mod pci;
 pub mod ports;
 mod session;
+mod trace;
 
 use crate::driver::Driver;
 use crate::engine::{Answer, Engine, Request};
@@ -21,6 +22,7 @@ use alloc::vec;
 use event_protocol::descriptor::label;
 use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::filter::Filters;
+use event_protocol::trace::Clock;
 use init_protocol::request::KEPT;
 use pci::Function;
 use pci_protocol::Wanted;
@@ -111,6 +113,9 @@ fn serve<D: Driver>(setup: Setup<'_>, running: Result<Running<D>>) -> i32 {
             // Text in memory does not fail.
             _ = report::write(&running.engine, &mut report);
             report.lines().for_each(|line| rt::log!("{}: {line}", setup.service));
+            let clock = Clock::of(rt::hints());
+            let entries = running.engine.trace().entries();
+            entries.for_each(|entry| rt::log!("{}: {}", setup.service, entry.at(clock)));
             error
         }
         Err(error) => error,
@@ -144,9 +149,10 @@ impl<D: Driver> Running<D> {
         lineage: Option<Endpoint>,
     ) -> Result<Running<D>> {
         let endpoint = Endpoint::create()?;
+        let trace = trace::begin()?;
         let attach = |lineage| {
             let minting = endpoint.restricted(MINT)?;
-            Session::attach(setup.service, setup.filters, setup.sources, minting, lineage)
+            Session::attach(setup.service, setup.filters, setup.sources, minting, lineage, trace.clone())
         };
         let follow = lineage.as_ref().filter(|_| D::DURABLE);
         let (mut session, follows) = match follow.map(|lineage| attach(Some(lineage))) {
