@@ -314,7 +314,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     #[inline]
     fn note(&self, event: Event, detail: u32, value: u64) {
-        self.link.trace().record(rt::clock::ticks(), event, detail, value);
+        self.link.trace().record_alone(rt::clock::ticks(), event, detail, value);
     }
 
     /// The driver.

@@ -26,7 +26,7 @@ impl Ring {
     /// Remembers one.
     #[inline(always)]
     pub fn add(&self, event: Event, detail: u32, value: u64) {
-        self.0.record(rt::clock::ticks(), event, detail, value);
+        self.0.record_alone(rt::clock::ticks(), event, detail, value);
     }
 
     /// Writes all to the log, the oldest first.

@@ -37,6 +37,26 @@ fn an_entry_is_one_writers() {
     });
 }
 
+/// A ring of one writer: a reader finds whole entries, of the latest places only.
+#[test]
+fn an_entry_is_whole_or_not_there() {
+    check(3, || {
+        let trace = Arc::new(Trace::<1>::default());
+        let writer = {
+            let trace = trace.clone();
+            thread::spawn(move || {
+                (1..=2).for_each(|at| trace.record_alone(at, Event::Request, at as u32, at))
+            })
+        };
+        for entry in trace.entries() {
+            let number = entry.number + 1;
+            assert_eq!((entry.ticks, u64::from(entry.detail), entry.value), (number, number, number));
+        }
+        writer.join().unwrap();
+        assert!(trace.entries().map(|entry| entry.value).eq([2]));
+    });
+}
+
 /// Who has seen that something was done finds it in the trace.
 #[test]
 fn what_was_done_before_is_there() {
