@@ -1,6 +1,7 @@
 //! What the system is doing: the event server's shards, processes, drivers, the kernel. Arguments: `lines` for one
-//! `name value` a line, to be read by programs; a name, to be shown nothing else but what begins with it (status 1: nothing
-//! does). `process` shows who runs with which pid. `--trace` and the name or pid of a process: what it did last, while it runs.
+//! `name value` a line, to be read by programs; `audit` to have the event server check its books (status 1: they are wrong); a
+//! name, to be shown nothing else but what begins with it (status 1: nothing does). `process` shows who runs with which pid.
+//! `--trace` and the name or pid of a process: what it did last, while it runs.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![cfg_attr(not(target_os = "none"), allow(dead_code))]
 
@@ -56,6 +57,9 @@ rt::entry!(main);
 
 #[cfg(target_os = "none")]
 fn main(start: &rt::Start) -> i32 {
+    if start.arg(1) == "audit" {
+        return audit();
+    }
     let lines = start.arg(1) == "lines";
     let arg = |at| start.arg(if lines { at + 1 } else { at });
     let shown = match arg(1) {
@@ -187,8 +191,8 @@ fn kernel(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// One shard a CPU.
-fn shards(figures: &mut Figures) -> Result<()> {
+/// Has each shard answer a request.
+fn each_shard(request: &lobby::Request, mut told: impl FnMut(u32, lobby::Reply) -> Result<()>) -> Result<()> {
     let ask = |lobby: &rt::sys::Endpoint, request: &lobby::Request| {
         ipc::call_postcard(lobby, label::LOBBY, request, Vec::new(), clock::after(PATIENCE))
     };
@@ -199,9 +203,64 @@ fn shards(figures: &mut Figures) -> Result<()> {
         else {
             return Err(Error::new(EBADMSG));
         };
-        let (lobby::Reply::Stats(stats), _) = ask(&handles.object(0)?, &lobby::Request::Stats)? else {
-            return Err(Error::new(EBADMSG));
-        };
+        told(shard, ask(&handles.object(0)?, request)?.0)?;
+        (shard, shards) = (shard + 1, all);
+    }
+    Ok(())
+}
+
+/// Whether the books are right: what is adrift once need not be so the next time.
+fn books() -> Result<(String, bool)> {
+    const LOOKS: usize = 20;
+    let (mut text, mut right) = (String::new(), true);
+    for look in 1..=LOOKS {
+        (text, right) = (String::new(), true);
+        each_shard(&lobby::Request::Audit, |shard, reply| {
+            let lobby::Reply::Audit(audit) = reply else { return Err(Error::new(EBADMSG)) };
+            right &= audit.fault.is_none() && audit.adrift == 0;
+            for (name, count) in [
+                ("idle", audit.idle),
+                ("queued", audit.queued),
+                ("awaited", audit.awaited),
+                ("leased", audit.leased),
+                ("adrift", audit.adrift),
+            ] {
+                // A string takes whatever is written to it.
+                let _ = writeln!(text, "shard.{shard}.audit.{name} {count}");
+            }
+            let fault = audit.fault.as_deref().unwrap_or("none");
+            let _ = writeln!(text, "shard.{shard}.audit.fault {fault}");
+            Ok(())
+        })?;
+        if right || text.lines().any(|line| line.contains(".fault ") && !line.ends_with(" none")) {
+            break;
+        }
+        if look < LOOKS {
+            rt::thread::sleep(10_000_000);
+        }
+    }
+    Ok((text, right))
+}
+
+#[cfg(target_os = "none")]
+fn audit() -> i32 {
+    let told = books().and_then(|(text, right)| {
+        libkq::Descriptor::open("/dev/tty", libkq::flag::O_RDWR)?.write_all(text.as_bytes())?;
+        Ok(right)
+    });
+    match told {
+        Ok(right) => i32::from(!right),
+        Err(error) => {
+            rt::log!("kqstat: {error}");
+            1
+        }
+    }
+}
+
+/// One shard a CPU.
+fn shards(figures: &mut Figures) -> Result<()> {
+    each_shard(&lobby::Request::Stats, |shard, reply| {
+        let lobby::Reply::Stats(stats) = reply else { return Err(Error::new(EBADMSG)) };
         for (name, value) in [
             ("sessions", stats.clients),
             ("drivers", stats.drivers),
@@ -215,14 +274,15 @@ fn shards(figures: &mut Figures) -> Result<()> {
             ("changes", stats.changes),
             ("activations", stats.activations),
             ("wakes", stats.wakes),
+            ("leases", stats.leases),
+            ("handed_on", stats.handed_on),
             ("requests", stats.requests),
             ("lies", stats.lies),
         ] {
             figures.add(format!("shard.{shard}.{name}"), value);
         }
-        (shard, shards) = (shard + 1, all);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The processes of init's table that run.

@@ -1,6 +1,7 @@
 //! What can be asked of the tool: one file per subcommand.
 
 pub mod bench;
+pub mod bench_ab;
 pub mod build;
 pub mod cc;
 pub mod help;

@@ -4,6 +4,7 @@
 //! - [`software`]: from sources to a kernel file and a boot archive;
 //! - [`machine`]: one run of QEMU: command line, console, time limit, exit status;
 //! - [`drivers`]: how long drivers are, and where `unsafe` stands;
+//! - [`web`]: the web server under load, one worker woken or all;
 //! - [`suite`]: everything that `cargo xtask test` runs and how it is told.
 //!
 //! Principles: a run never outlives the tool and never outlasts its time limit; the host terminal is always given back
@@ -19,4 +20,5 @@ pub mod measure;
 pub mod progress;
 pub mod software;
 pub mod suite;
+pub mod web;
 pub mod workspace;

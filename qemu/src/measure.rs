@@ -40,6 +40,7 @@ pub fn machine(image: BootImage, cpus: u32) -> Machine {
         accelerator: Accelerator::Icount,
         image,
         devices: Vec::new(),
+        monitor: None,
         arguments: Vec::new(),
     }
 }

@@ -60,22 +60,23 @@ pub fn build(workspace: &Workspace, output: cargo::Output) -> Result<Software> {
 
 /// Builds only what manifests need: the packages of their programs, kernel and init.
 pub fn build_for<'a>(
-    workspace: &Workspace,
+    workspace: &'a Workspace,
     manifests: impl IntoIterator<Item = &'a Manifest>,
     output: cargo::Output,
 ) -> Result<Software> {
     build_targets(workspace, &needed(workspace, manifests), &["--bins", "--examples"], output)
 }
 
-/// Builds only the programs that these manifests name, kernel and init: linking one takes seconds.
+/// Builds only the programs that these manifests name, those that they start, kernel and init: linking one takes seconds.
 pub fn build_named(
     workspace: &Workspace,
     manifests: &[&Manifest],
+    started: &[&str],
     output: cargo::Output,
 ) -> Result<Software> {
-    let names: BTreeSet<&str> =
-        manifests.iter().flat_map(|manifest| programs(manifest)).chain([KERNEL, INIT]).collect();
-    let packages = needed(workspace, manifests.iter().copied());
+    let names = manifests.iter().flat_map(|manifest| programs(manifest)).chain(started.iter().copied());
+    let names: BTreeSet<&str> = names.chain([KERNEL, INIT]).collect();
+    let packages = packages_of(workspace, names.iter().copied());
     let mut targets = Vec::new();
     for program in packages.iter().flat_map(|package| workspace.programs_of(package)) {
         if names.contains(program.name.as_str()) {
@@ -119,14 +120,15 @@ fn programs(manifest: &Manifest) -> impl Iterator<Item = &str> {
 }
 
 /// Packages of the manifests' programs, and those of every system.
-fn needed<'a>(workspace: &Workspace, manifests: impl IntoIterator<Item = &'a Manifest>) -> Vec<&str> {
-    let needed: BTreeSet<&str> = manifests
-        .into_iter()
-        .flat_map(programs)
-        .filter_map(|program| workspace.package_of(program))
-        .chain([KERNEL, INIT])
-        .collect();
-    Vec::from_iter(needed)
+fn needed<'a>(workspace: &'a Workspace, manifests: impl IntoIterator<Item = &'a Manifest>) -> Vec<&'a str> {
+    packages_of(workspace, manifests.into_iter().flat_map(programs).chain([KERNEL, INIT]))
+}
+
+/// The packages of these programs; those of C have none.
+fn packages_of<'a>(workspace: &'a Workspace, programs: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let packages: BTreeSet<&str> =
+        programs.into_iter().filter_map(|program| workspace.package_of(program)).collect();
+    Vec::from_iter(packages)
 }
 
 fn build_targets(

@@ -250,6 +250,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
         self.sweep_parcels();
     }
 
+    /// What the driver stood for is gone: every file ends with `errno`, and who waits is told.
+    pub fn retire_all(&mut self, errno: i32) {
+        for file in self.files.iter().collect::<Vec<_>>() {
+            self.call(|_, context| context.retire(file, errno));
+        }
+        self.settle();
+    }
+
     /// Whether [`Engine::settle`] has something to do. It answers others, so the current request is answered first.
     pub fn is_unsettled(&self) -> bool {
         !self.wakes.is_empty()

@@ -23,6 +23,8 @@
 
 use abi::Handle;
 use abi::limits::FOREVER;
+use alloc::format;
+use alloc::string::String;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::control::lobby::Stats;
@@ -81,6 +83,28 @@ impl Leases {
         self.deadline
     }
 
+    /// How many waiters have not come back; an error: what is wrong. A waiter has one lease at a time.
+    pub fn audit<M: Mapped>(&self, queues: &Arena<Queue<M>>) -> Result<u64, String> {
+        let first = self.given.front().map_or(FOREVER, |lease| lease.until);
+        if self.deadline != first || !self.given.iter().map(|lease| lease.until).is_sorted() {
+            return Err(format!("leases end at {first}, and not at {} and in order", self.deadline));
+        }
+        let mut owed = 0;
+        for (at, lease) in self.given.iter().enumerate().filter(|(_, lease)| lease.is_owed(queues)) {
+            let of = |lease: &Lease| queues.get(lease.queue).map(|queue| queue.client);
+            let again = self
+                .given
+                .iter()
+                .take(at)
+                .find(|other| other.chosen == lease.chosen && of(other) == of(lease));
+            if again.is_some() {
+                return Err(format!("{lease:?} is the same waiter's as {again:?}"));
+            }
+            owed += 1;
+        }
+        Ok(owed)
+    }
+
     fn take_oldest(&mut self) -> Option<Lease> {
         let oldest = self.given.pop_front();
         self.deadline = self.given.front().map_or(FOREVER, |lease| lease.until);
@@ -119,6 +143,15 @@ fn due(arrivals: u32, before: Level, now: Level) -> Due {
     let there = u32::try_from(there).unwrap_or(u32::MAX).max(u32::from(others));
     let came = if arrivals == 0 { u32::from(now.rose_from(before)) } else { arrivals };
     Due::Some(came.min(there))
+}
+
+/// Whether something has come since a cell was looked at.
+pub fn is_unheard(before: Seen, now: Seen) -> bool {
+    let read = now.activity.0.wrapping_sub(before.activity.0);
+    let write = now.activity.1.wrapping_sub(before.activity.1);
+    [(read, 0), (write, 1)]
+        .iter()
+        .any(|&(came, at)| due(came, before.levels[at], now.levels[at]) != Due::Some(0))
 }
 
 /// The filters that a direction makes true.

@@ -142,6 +142,12 @@ impl<M: Mapped> Queue<M> {
         slot.map_or(Filters::empty(), |slot| slot.active(cell).intersection(note.filters))
     }
 
+    /// Whether a note is in a ring, or on its client's list.
+    pub fn is_queued(&self, note: &Note) -> bool {
+        let slot = self.banks.get(usize::from(note.bank)).and_then(|end| end.slots.get(note.slot as usize));
+        slot.is_some_and(Slot::is_queued)
+    }
+
     /// Who sleeps, as far as anybody knows.
     pub fn sleepers(&self) -> u32 {
         self.header.parked().count()

@@ -292,9 +292,9 @@ pub struct Knote {
 /// A place in a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Links {
-    /// The one before, or [`NONE`](crate::arena::NONE).
+    /// The one before, or [`NONE`].
     pub previous: u32,
-    /// The one after, or [`NONE`](crate::arena::NONE).
+    /// The one after, or [`NONE`].
     pub next: u32,
 }
 

@@ -237,12 +237,14 @@ fn encodings_are_as_documented() {
         ("driver Orphans", of(&driver::Request::Orphans { after: None })),
         ("driver Claim", of(&driver::Request::Claim { source })),
         ("driver Settled", of(&driver::Request::Settled)),
+        ("driver Share", of(&driver::Request::Share { source })),
     ];
     let owned = |known: &[(&str, u64)]| {
         known.iter().map(|&(name, value)| (name.to_owned(), value)).collect::<Vec<_>>()
     };
     assert_eq!(bytes(&postcard::to_allocvec(&durable).unwrap()), "02 03 01 01 01 02 08 09");
     assert_eq!(table("## Messages of the event server", ["request", "variant"]), owned(&known));
+    let shared = driver::Reply::Shared { source, page: 0, cell: 0, is_new: true };
     let attached = lobby::Reply::Attached { driver: DriverId::new(0, 0, 1), shard: 0, doorbell_bits: 1 };
     let known = [
         ("lobby Shard", variant(postcard::to_allocvec(&lobby::Reply::Shard { shards: 1 }).unwrap())),
@@ -254,6 +256,7 @@ fn encodings_are_as_documented() {
         ),
         ("driver Done", variant(postcard::to_allocvec(&driver::Reply::Done).unwrap())),
         ("driver Orphans", variant(postcard::to_allocvec(&driver::Reply::Orphans(vec![])).unwrap())),
+        ("driver Shared", variant(postcard::to_allocvec(&shared).unwrap())),
     ];
     assert_eq!(table("## Messages of the event server", ["reply", "variant"]), owned(&known));
     // Fields in their order: the document has no names in it.

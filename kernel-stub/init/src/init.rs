@@ -7,8 +7,9 @@ use abi::{
     limits::FOREVER,
 };
 use init_protocol::{
+    manifest::{Kind, Restart},
     request::{Counters, Event, Reply},
-    status::ExitStatus,
+    status::{AGAIN, ExitStatus},
 };
 
 use crate::{
@@ -27,6 +28,8 @@ use crate::{
 
 /// Status of a machine whose essential program could not be started, or that has nothing to run.
 pub const CANNOT_START: u8 = 125;
+/// Who ends sooner has failed, whatever it says.
+const SHORT_LIFE_MS: u64 = 100;
 /// Status of a process that is ended because its parent has: 128 + `SIGKILL`, as a shell shows it.
 pub const ENDED_WITH_PARENT: i64 = 137;
 
@@ -40,6 +43,14 @@ pub(crate) struct Entry {
     pub(crate) lent: u64,
     /// Live descendants.
     pub(crate) children: usize,
+}
+
+impl Entry {
+    /// Whether it is a driver that may say itself that it is to be started again, and does not do that all the time.
+    fn wants_again(&self, lived_ms: u64) -> bool {
+        let may = self.program.entry.kind == Kind::Driver && self.program.entry.restart != Restart::Never;
+        may && lived_ms >= SHORT_LIFE_MS
+    }
 }
 
 /// How far a program is.
@@ -275,9 +286,15 @@ impl<S: System> Init<S> {
         if status.is_success() {
             self.system.log(format_args!("{name} (pid {pid}) {status}"));
             self.over(index, status.to_byte());
+            return;
+        }
+        let now = self.system.now();
+        let lived_ms = now.saturating_sub(started) / 1_000_000;
+        self.system.log(format_args!("{name} (pid {pid}) {status}"));
+        let entry = &mut self.entries[index];
+        if status == ExitStatus::Exited(AGAIN) && entry.wants_again(lived_ms) {
+            entry.state = State::Resting(now);
         } else {
-            self.system.log(format_args!("{name} (pid {pid}) {status}"));
-            let lived_ms = self.system.now().saturating_sub(started) / 1_000_000;
             self.failed(index, lived_ms, status.to_byte());
         }
     }

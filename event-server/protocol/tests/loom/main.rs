@@ -3,6 +3,8 @@
 #![cfg(loom)]
 
 mod activation;
+mod lasting;
+mod leases;
 mod levels;
 mod rings;
 mod session;

@@ -1,0 +1,238 @@
+//! A connection: requests in, answers out, one after the other.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use libkq::{Descriptor, Error, Result, process};
+use rt::abi::error::{EAGAIN, EIO};
+use rt::clock;
+
+use crate::board::{Place, add};
+use crate::date::Date;
+use crate::poller::Want;
+use crate::request::{self, Request};
+use crate::response::{self, After, Status};
+
+/// Bytes that are read at once.
+const PIECE: usize = 4096;
+/// Bytes of a file that are read at once.
+const FILE_PIECE: u64 = 32 << 10;
+/// Bytes that are read of a client that was told to go, so that it sees why before the connection is reset.
+const LAST_WORDS: usize = 256 << 10;
+
+/// What can be sent.
+#[derive(Debug)]
+pub enum Body {
+    /// Bytes of this answer's own.
+    Text(Vec<u8>),
+    /// Bytes that others have, too.
+    Kept(Arc<[u8]>),
+    /// So many bytes of a file.
+    File(Arc<Descriptor>, u64),
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// How it went.
+    pub status: Status,
+    /// The body's media type.
+    pub kind: &'static str,
+    /// The body.
+    pub body: Body,
+}
+
+impl Answer {
+    /// A page.
+    pub fn page(status: Status, kind: &'static str, text: impl Into<Vec<u8>>) -> Answer {
+        Answer { status, kind, body: Body::Text(text.into()) }
+    }
+
+    /// A page that says what is wrong.
+    pub fn error(status: Status) -> Answer {
+        Answer::page(status, "text/html; charset=utf-8", status.page())
+    }
+}
+
+/// How it goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// When the socket is ready for this.
+    Wait(Want),
+    /// Not at all.
+    Done,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Descriptor,
+    /// What it waits for.
+    pub want: Want,
+    /// When something happened last.
+    pub last: u64,
+    /// What came and is no whole request yet.
+    input: Vec<u8>,
+    /// Bytes of a body that are still to come, and of no interest.
+    skip: usize,
+    /// What goes out, and how much of it went.
+    output: Vec<u8>,
+    sent: usize,
+    /// What of a file goes out behind it: from where, to where.
+    file: Option<(Arc<Descriptor>, u64, u64)>,
+    /// No more requests are taken.
+    closing: bool,
+    /// The client was told that nothing more comes: bytes that are still read of it.
+    last_words: Option<usize>,
+}
+
+impl Connection {
+    /// A connection that was accepted, nonblocking.
+    pub fn new(socket: Descriptor) -> Connection {
+        Connection {
+            socket,
+            want: Want::Read,
+            last: clock::now_ns(),
+            input: Vec::new(),
+            skip: 0,
+            output: Vec::new(),
+            sent: 0,
+            file: None,
+            closing: false,
+            last_words: None,
+        }
+    }
+
+    /// Goes on as far as it can: writes what is to be written, answers what was asked, reads what came.
+    pub fn advance(&mut self, place: &Place, mut answer: impl FnMut(&Request) -> Answer) -> Step {
+        self.last = clock::now_ns();
+        // An error is the end of the connection: the client has gone, and there is nobody to be told.
+        self.go_on(place, &mut answer).unwrap_or(Step::Done)
+    }
+
+    fn go_on(&mut self, place: &Place, answer: &mut dyn FnMut(&Request) -> Answer) -> Result<Step> {
+        let mut drained = false;
+        loop {
+            if !self.flush(place)? {
+                return Ok(Step::Wait(Want::Write));
+            }
+            if self.closing {
+                return self.close();
+            }
+            self.skip_body();
+            match request::parse(&self.input) {
+                Ok(Some((request, length))) => {
+                    self.input.drain(..length);
+                    self.skip = request.body;
+                    let after = match (request.keep_alive, request.is_old) {
+                        (false, _) => After::Close,
+                        (true, false) => After::Stay,
+                        (true, true) => After::SayStay,
+                    };
+                    self.put(answer(&request), after, request.head_only, place);
+                }
+                Err(status) => self.put(Answer::error(status), After::Close, false, place),
+                Ok(None) if drained => return Ok(Step::Wait(Want::Read)),
+                Ok(None) => {
+                    let mut piece = [0; PIECE];
+                    match self.read(&mut piece)? {
+                        Some(0) => return Ok(Step::Done),
+                        Some(count) => {
+                            self.input.extend_from_slice(&piece[..count]);
+                            // If more has come meanwhile, that is told.
+                            drained = count < PIECE;
+                        }
+                        None => return Ok(Step::Wait(Want::Read)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn skip_body(&mut self) {
+        let here = self.skip.min(self.input.len());
+        self.input.drain(..here);
+        self.skip -= here;
+    }
+
+    /// Makes an answer what goes out next.
+    fn put(&mut self, answer: Answer, after: After, head_only: bool, place: &Place) {
+        let Answer { status, kind, body } = answer;
+        let length = match &body {
+            Body::Text(text) => text.len() as u64,
+            Body::Kept(bytes) => bytes.len() as u64,
+            Body::File(_, length) => *length,
+        };
+        let now = Date(clock::realtime_ns() / 1_000_000_000);
+        self.output = response::head(status, kind, length, after, now).into_bytes();
+        self.sent = 0;
+        match body {
+            _ if head_only => {}
+            Body::Text(text) => self.output.extend_from_slice(&text),
+            Body::Kept(bytes) => self.output.extend_from_slice(&bytes),
+            Body::File(file, length) => self.file = Some((file, 0, length)),
+        }
+        self.closing = after == After::Close;
+        place.answered(status != Status::Ok);
+    }
+
+    /// Whether everything went out.
+    fn flush(&mut self, place: &Place) -> Result<bool> {
+        loop {
+            while self.sent < self.output.len() {
+                match process().write(self.socket.number(), &self.output[self.sent..]) {
+                    Ok(count) => {
+                        self.sent += count;
+                        add(&place.bytes, count as u64);
+                    }
+                    Err(error) if error.errno == EAGAIN => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
+            let Some((file, at, end)) = &mut self.file else { return Ok(true) };
+            let mut piece = vec![0; (*end - *at).min(FILE_PIECE) as usize];
+            let count = process().read_at(file.number(), &mut piece, *at)?.count;
+            if count == 0 && at < end {
+                // It has become shorter than was said: the client learns that by the end of the connection.
+                return Err(Error::new(EIO));
+            }
+            piece.truncate(count);
+            *at += count as u64;
+            if at == end {
+                self.file = None;
+            }
+            (self.output, self.sent) = (piece, 0);
+        }
+    }
+
+    /// `None`: nothing is there now.
+    fn read(&self, piece: &mut [u8]) -> Result<Option<usize>> {
+        match process().read(self.socket.number(), piece) {
+            Ok(read) => Ok(Some(read.count)),
+            Err(error) if error.errno == EAGAIN => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The end. A socket that is closed with bytes unread is reset, and the client may lose the answer: so what it goes on to
+    /// say is read first.
+    fn close(&mut self) -> Result<Step> {
+        if self.last_words.is_none() {
+            if self.input.is_empty() && self.skip == 0 {
+                return Ok(Step::Done);
+            }
+            process().shutdown(self.socket.number(), false, true)?;
+            self.last_words = Some(LAST_WORDS);
+        }
+        let mut piece = [0; PIECE];
+        while let Some(left @ 1..) = self.last_words {
+            match self.read(&mut piece)? {
+                Some(0) => break,
+                Some(count) => self.last_words = Some(left.saturating_sub(count)),
+                None => return Ok(Step::Wait(Want::Read)),
+            }
+        }
+        Ok(Step::Done)
+    }
+}
