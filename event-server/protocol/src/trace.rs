@@ -110,6 +110,15 @@ pub struct Trace<const PLACES: usize = KEPT> {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Trace>() == SIZE);
 
+/// For the test of the document.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn fields() -> [Vec<crate::document::Field>; 2] {
+    [
+        crate::document::fields!(Trace: magic, writer, written, reserved, places),
+        crate::document::fields!(Place: sequence, ticks, event, value),
+    ]
+}
+
 impl<const PLACES: usize> Default for Trace<PLACES> {
     fn default() -> Self {
         Trace {

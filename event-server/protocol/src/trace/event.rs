@@ -89,8 +89,8 @@ events! {
     Doorbell = 10, "doorbell", Nothing, Bits;
     /// A session was ended for lying; whose.
     Ended = 11, "ended-liar", Nothing, Peer;
-    /// A waiter that was chosen did not come back in time, or ended, and what it was woken for was handed on.
-    HandedOn = 12, "handed-on", Nothing, Nothing;
+    /// A waiter that was chosen did not come back in time, or ended, and what it was woken for was handed on; the source.
+    HandedOn = 12, "handed-on", Nothing, Source;
     /// A session with the event server began; its first shard.
     Begun = 13, "session-begun", Nothing, Shard;
     /// A path was opened: 0 or the errno, the service.
