@@ -13,6 +13,7 @@ use rt::thread::Builder;
 
 use crate::serve::ShardThread;
 use crate::setup::{Gate, Setup};
+use crate::trace::Ring;
 
 const _: () = assert!(MAX_CPUS <= MAX_SHARDS as usize);
 
@@ -45,7 +46,8 @@ fn run(start: &rt::Start) -> Result<abi::error::Error> {
     rt::init::register_knowing_callers(SERVICE, &setup.gates[0].endpoint)?;
     let mut first = None;
     for (shard, (endpoint, doorbell)) in ends.into_iter().enumerate() {
-        let mut thread = ShardThread::new(shard as u32, endpoint, doorbell, setup.clone());
+        let ring = Ring::begin()?;
+        let mut thread = ShardThread::new(shard as u32, endpoint, doorbell, setup.clone(), ring);
         thread.shard.set_policy(policy);
         if shard == 0 {
             first = Some(thread);
