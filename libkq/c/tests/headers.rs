@@ -133,7 +133,7 @@ fn events() {
         FFCTRLMASK FFLAGSMASK TRIGGER);
     let names = notes.map(|(name, value)| (format!("NOTE_{name}"), value));
     all.extend(names.iter().map(|(name, value)| (name.as_str(), *value)));
-    all.extend(policies());
+    all.extend(policies().map(|(name, value)| -> (&str, i64) { (name, value) }));
     same("sys/event.h", &all);
 }
 
@@ -154,7 +154,7 @@ fn epoll() {
         all.push((name, i64::from(op)));
         assert!(libkq::EpollOp::try_from(op).is_ok());
     }
-    all.extend(policies());
+    all.extend(policies().map(|(name, value)| -> (&str, i64) { (name, value) }));
     same("sys/epoll.h", &all);
 }
 
