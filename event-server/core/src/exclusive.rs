@@ -200,7 +200,11 @@ impl<M: Mapped> Graph<M> {
                 ring.wake(side(direction), 1, host);
             }
         }
-        ring.stats.handed_on += ring.stats.leases - woken;
+        let others = ring.stats.leases - woken;
+        ring.stats.handed_on += others;
+        if others > 0 {
+            host.handed_on(ring.name);
+        }
     }
 
     /// A client has waiters chosen on a queue that are none.

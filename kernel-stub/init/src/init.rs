@@ -21,6 +21,7 @@ use crate::{
     power::Power,
     processes::{INIT, Processes},
     services::Services,
+    traces::Traces,
     waiting::{For, Waiting},
     watchdog::{HUNG, Hung, Watchdog},
 };
@@ -77,6 +78,7 @@ pub struct Init<S: System> {
     pub(crate) observing: Observing<S::Handle>,
     pub(crate) giving: Giving<S::Handle>,
     pub(crate) watchdog: Watchdog<S::Handle>,
+    pub(crate) traces: Traces<S::Handle>,
     /// What programs keep for the next in their place.
     pub(crate) kept: BTreeMap<usize, S::Handle>,
     pub(crate) counters: Counters,
@@ -110,6 +112,7 @@ impl<S: System> Init<S> {
             observing: Observing::new(),
             giving: Giving::new(),
             watchdog: Watchdog::new(),
+            traces: Traces::new(),
             kept: BTreeMap::new(),
             counters: Counters::default(),
             is_pointless,
@@ -196,6 +199,7 @@ impl<S: System> Init<S> {
         self.counters.faulted += u64::from(matches!(status, ExitStatus::Faulted { .. }));
         self.observing.forget(pid);
         self.giving.forget(pid);
+        self.traces.forget(pid);
         let displaced = self.processes.end(pid, status);
         self.happened(Event::Ended { pid, status });
         if let Some(displaced) = displaced {

@@ -8,6 +8,7 @@ pub mod pci;
 mod place;
 pub mod ports;
 mod session;
+mod trace;
 
 use crate::driver::Driver;
 use crate::engine::{Answer, Engine, Request};
@@ -24,6 +25,7 @@ use alloc::vec::Vec;
 use event_protocol::descriptor::label;
 use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::filter::Filters;
+use event_protocol::trace::Clock;
 use init_protocol::request::KEPT;
 use init_protocol::status::AGAIN;
 use pci::Function;
@@ -93,9 +95,16 @@ pub fn run_on<D: Driver>(
                     // What was left to it had the device that is gone: it does not wait for another.
                     if let Some(lineage) = lineage.take().filter(|_| D::DURABLE) {
                         let minting = place.endpoint.restricted(MINT)?;
-                        Session::attach(setup.service, setup.filters, setup.sources, minting, Some(&lineage))
-                            .and_then(|mut session| session.settled())
-                            .inspect_err(|error| rt::log!("{}: what was left: {error}", setup.service))?;
+                        Session::attach(
+                            setup.service,
+                            setup.filters,
+                            setup.sources,
+                            minting,
+                            Some(&lineage),
+                            place.trace.clone(),
+                        )
+                        .and_then(|mut session| session.settled())
+                        .inspect_err(|error| rt::log!("{}: what was left: {error}", setup.service))?;
                     }
                     place.await_function::<D>(setup.service, &wanted)?;
                 }
@@ -147,6 +156,9 @@ fn serve<D: Driver>(setup: Setup<'_>, running: Result<Running<D>>) -> i32 {
             // Text in memory does not fail.
             _ = report::write(&running.engine, &mut report);
             report.lines().for_each(|line| rt::log!("{}: {line}", setup.service));
+            let clock = Clock::of(rt::hints());
+            let entries = running.engine.trace().entries();
+            entries.for_each(|entry| rt::log!("{}: {}", setup.service, entry.at(clock)));
             match end {
                 End::Failed(error) => error,
                 End::Unplugged => {
@@ -188,7 +200,14 @@ impl<D: Driver> Running<D> {
     ) -> Result<Running<D>> {
         let attach = |lineage| {
             let minting = place.endpoint.restricted(MINT)?;
-            Session::attach(setup.service, setup.filters, setup.sources, minting, lineage)
+            Session::attach(
+                setup.service,
+                setup.filters,
+                setup.sources,
+                minting,
+                lineage,
+                place.trace.clone(),
+            )
         };
         let follow = lineage.as_ref().filter(|_| D::DURABLE);
         let (mut session, follows) = match follow.map(|lineage| attach(Some(lineage))) {

@@ -1,15 +1,17 @@
 //! Where a driver is reached, and what is said there while it has no device.
 
+use super::mapped::Shared;
 use super::pci::Awaited;
-use super::{ARRIVED, BUS_GONE, message};
+use super::{ARRIVED, BUS_GONE, message, trace};
 use crate::Driver;
-use crate::report::INSPECT;
 use abi::Rights;
 use abi::error::{ENODEV, EPIPE, Error, Result};
 use abi::limits::FOREVER;
 use abi::message::{LABEL_CLOSED, LABEL_NOTIFICATION, WORDS};
 use event_protocol::descriptor::message::MAX_HANDLES;
 use event_protocol::descriptor::{label, words};
+use event_protocol::shared::Kept;
+use event_protocol::trace::Trace;
 use pci_protocol::Wanted;
 use rt::ipc;
 use rt::sys::{Endpoint, Notification, Object};
@@ -21,6 +23,8 @@ const ABSENT: &[u8] = b"absent 1\n";
 pub(super) struct Place {
     pub(super) endpoint: Endpoint,
     pub(super) bound: Notification,
+    /// Shown from the first moment on.
+    pub(super) trace: Kept<Shared, Trace>,
     is_known: bool,
 }
 
@@ -28,7 +32,7 @@ impl Place {
     pub(super) fn new() -> Result<Place> {
         let (endpoint, bound) = (Endpoint::create()?, Notification::create()?);
         bound.bind(None)?;
-        Ok(Place { endpoint, bound, is_known: false })
+        Ok(Place { endpoint, bound, trace: trace::begin()?, is_known: false })
     }
 
     /// Has clients find it.
@@ -63,7 +67,7 @@ impl Place {
                 LABEL_NOTIFICATION if received.words[0] & BUS_GONE != 0 => return Err(Error::new(EPIPE)),
                 LABEL_NOTIFICATION if received.words[0] & ARRIVED != 0 => return Ok(()),
                 LABEL_NOTIFICATION | LABEL_CLOSED => continue,
-                INSPECT => {
+                label::INSPECT => {
                     answer[words::COUNT] = ABSENT.len() as u64;
                     ipc::write_bytes(ABSENT)?
                 }

@@ -8,4 +8,5 @@ mod leases;
 mod levels;
 mod rings;
 mod session;
+mod traces;
 mod waiters;
