@@ -10,6 +10,9 @@ use libkq::{Descriptor, process};
 use crate::step::{INTERFACES, Interface};
 use crate::way::{Told, Way};
 
+/// Sources that it has.
+pub const SOURCES: u64 = 1;
+
 /// A file of the driver `template`, which gives back what is written to it, and a set of each interface that watches it.
 pub struct Bystander {
     file: Descriptor,
