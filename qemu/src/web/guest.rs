@@ -59,6 +59,7 @@ pub struct Guest<'a> {
 pub fn with<T: Send>(
     image: &BootImage,
     cpus: u32,
+    accelerator: Accelerator,
     signals: &Signals,
     limit: Duration,
     work: impl FnOnce(Guest<'_>) -> Result<T> + Send,
@@ -73,14 +74,8 @@ pub fn with<T: Send>(
         .flat_map(|it| &it.forward)
         .map(|it| it.host)
         .collect();
-    let machine = Machine {
-        cpus,
-        memory: MEMORY,
-        accelerator: Accelerator::Tcg,
-        image: image.clone(),
-        devices,
-        arguments: Vec::new(),
-    };
+    let machine =
+        Machine { cpus, memory: MEMORY, accelerator, image: image.clone(), devices, arguments: Vec::new() };
     let mut said = Vec::new();
     let over = AtomicBool::new(false);
     let guest = Guest { told: ports[0], web: ports[1], over: &over };
