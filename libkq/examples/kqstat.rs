@@ -1,6 +1,7 @@
 //! What the system is doing: the event server's shards, processes, drivers, the kernel. Arguments: `lines` for one
-//! `name value` a line, to be read by programs; a name, to be shown nothing else but what begins with it (status 1: nothing
-//! does). `process` shows who runs with which pid.
+//! `name value` a line, to be read by programs; `audit` to have the event server check its books (status 1: they are wrong); a
+//! name, to be shown nothing else but what begins with it (status 1: nothing does). `process` shows who runs with which pid.
+//! `--trace` and the name or pid of a process: what it did last, while it runs.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![cfg_attr(not(target_os = "none"), allow(dead_code))]
 
@@ -13,12 +14,15 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use event_protocol::control::{SERVICE, label, lobby};
+use event_protocol::descriptor::label::INSPECT;
+use init_protocol::request::Process;
+use libkq::trace::{self, Entry, Look};
 use libkq::{Error, Result};
-use rt::abi::error::EBADMSG;
+use rt::abi::error::{EBADMSG, ENOENT, EPERM, ESRCH};
 use rt::{clock, init, ipc};
 
-/// Label of the request that has every driver of the sdk tell of itself.
-const INSPECT: u32 = 0x44ff;
+/// Argument: show what a process did last.
+const TRACE: &str = "--trace";
 /// Nanoseconds after which who does not answer is left out.
 const PATIENCE: u64 = 1_000_000_000;
 
@@ -53,24 +57,99 @@ rt::entry!(main);
 
 #[cfg(target_os = "none")]
 fn main(start: &rt::Start) -> i32 {
+    if start.arg(1) == "audit" {
+        return audit();
+    }
     let lines = start.arg(1) == "lines";
-    let wanted = start.arg(if lines { 2 } else { 1 });
-    let shown = look().and_then(|figures| {
-        let text = figures.write(wanted, lines);
-        let terminal = libkq::Descriptor::open("/dev/tty", libkq::flag::O_RDWR)?;
-        terminal.write_all(text.as_bytes())?;
-        Ok(!text.is_empty())
+    let arg = |at| start.arg(if lines { at + 1 } else { at });
+    let shown = match arg(1) {
+        TRACE => traces(arg(2), lines),
+        wanted => look()
+            .map(|figures| figures.write(wanted, lines))
+            .map_err(|error| format!("{error}"))
+            .and_then(|text| {
+                if text.is_empty() { Err(format!("nothing begins with `{wanted}`")) } else { Ok(text) }
+            }),
+    };
+    let written = shown.and_then(|text| {
+        let terminal = libkq::Descriptor::open("/dev/tty", libkq::flag::O_RDWR);
+        terminal.and_then(|terminal| terminal.write_all(text.as_bytes())).map_err(|error| format!("{error}"))
     });
-    match shown {
-        Ok(true) => 0,
-        Ok(false) => {
-            rt::log!("kqstat: nothing begins with `{wanted}`");
+    match written {
+        Ok(()) => 0,
+        Err(why) => {
+            rt::log!("kqstat: {why}");
             1
         }
-        Err(error) => {
-            rt::log!("kqstat: {error}");
-            1
+    }
+}
+
+/// What the processes of this name or pid did last, or why that cannot be shown.
+fn traces(wanted: &str, lines: bool) -> core::result::Result<String, String> {
+    let living = living().map_err(|error| format!("{error}"))?;
+    let pid = wanted.parse::<u32>().ok();
+    let found: Vec<&Process> = living
+        .iter()
+        .filter(|process| pid.map_or(process.name == wanted, |pid| process.pid == pid))
+        .collect();
+    if found.is_empty() {
+        return Err(format!("no process `{wanted}` runs: `process` shows those that do"));
+    }
+    let mut text = String::new();
+    for process in found {
+        let Process { pid, name, .. } = process;
+        for index in 0.. {
+            match Look::at(*pid, index) {
+                Ok(look) => {
+                    let trace = Shown { name, pid: *pid, index, look: &look };
+                    // A string takes whatever is written to it.
+                    let _ = if lines { trace.lines(&mut text) } else { trace.words(&mut text) };
+                }
+                Err(error) if error.errno == ENOENT && index > 0 => break,
+                Err(error) if error.errno == ENOENT => {
+                    return Err(format!("{name} (pid {pid}) has no trace"));
+                }
+                Err(error) if error.errno == ESRCH => return Err(format!("{name} (pid {pid}) has ended")),
+                Err(error) if error.errno == EPERM => {
+                    return Err(format!(
+                        "the trace of {name} (pid {pid}) is for operators and its ancestors"
+                    ));
+                }
+                Err(error) => return Err(format!("{name} (pid {pid}): {error}")),
+            }
         }
+    }
+    Ok(text)
+}
+
+/// A trace of a process.
+struct Shown<'a> {
+    name: &'a str,
+    pid: u32,
+    index: u32,
+    look: &'a Look,
+}
+
+impl Shown<'_> {
+    /// A headline, and an entry a line.
+    fn words(&self, text: &mut String) -> core::fmt::Result {
+        let Shown { name, pid, index, look } = self;
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let writer = look.writer().map_or("unknown", |writer| writer.name());
+        writeln!(text, "{name} (pid {pid}), trace {index}: {writer}, {} entries ever", look.written())?;
+        look.entries().try_for_each(|entry| writeln!(text, "{}", entry.at(trace::clock())))
+    }
+
+    /// `trace.NAME.PID.INDEX.NUMBER MICROSECONDS EVENT DETAIL VALUE`.
+    fn lines(&self, text: &mut String) -> core::fmt::Result {
+        let Shown { name, pid, index, look } = self;
+        look.entries().try_for_each(|entry| {
+            let Entry { number, ticks, event, detail, value } = entry;
+            let time = trace::clock().time(ticks);
+            writeln!(text, "trace.{name}.{pid}.{index}.{number} {time} {} {detail} {value:#x}", event.name())
+        })
     }
 }
 
@@ -112,8 +191,8 @@ fn kernel(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// One shard a CPU.
-fn shards(figures: &mut Figures) -> Result<()> {
+/// Has each shard answer a request.
+fn each_shard(request: &lobby::Request, mut told: impl FnMut(u32, lobby::Reply) -> Result<()>) -> Result<()> {
     let ask = |lobby: &rt::sys::Endpoint, request: &lobby::Request| {
         ipc::call_postcard(lobby, label::LOBBY, request, Vec::new(), clock::after(PATIENCE))
     };
@@ -124,9 +203,64 @@ fn shards(figures: &mut Figures) -> Result<()> {
         else {
             return Err(Error::new(EBADMSG));
         };
-        let (lobby::Reply::Stats(stats), _) = ask(&handles.object(0)?, &lobby::Request::Stats)? else {
-            return Err(Error::new(EBADMSG));
-        };
+        told(shard, ask(&handles.object(0)?, request)?.0)?;
+        (shard, shards) = (shard + 1, all);
+    }
+    Ok(())
+}
+
+/// Whether the books are right: what is adrift once need not be so the next time.
+fn books() -> Result<(String, bool)> {
+    const LOOKS: usize = 20;
+    let (mut text, mut right) = (String::new(), true);
+    for look in 1..=LOOKS {
+        (text, right) = (String::new(), true);
+        each_shard(&lobby::Request::Audit, |shard, reply| {
+            let lobby::Reply::Audit(audit) = reply else { return Err(Error::new(EBADMSG)) };
+            right &= audit.fault.is_none() && audit.adrift == 0;
+            for (name, count) in [
+                ("idle", audit.idle),
+                ("queued", audit.queued),
+                ("awaited", audit.awaited),
+                ("leased", audit.leased),
+                ("adrift", audit.adrift),
+            ] {
+                // A string takes whatever is written to it.
+                let _ = writeln!(text, "shard.{shard}.audit.{name} {count}");
+            }
+            let fault = audit.fault.as_deref().unwrap_or("none");
+            let _ = writeln!(text, "shard.{shard}.audit.fault {fault}");
+            Ok(())
+        })?;
+        if right || text.lines().any(|line| line.contains(".fault ") && !line.ends_with(" none")) {
+            break;
+        }
+        if look < LOOKS {
+            rt::thread::sleep(10_000_000);
+        }
+    }
+    Ok((text, right))
+}
+
+#[cfg(target_os = "none")]
+fn audit() -> i32 {
+    let told = books().and_then(|(text, right)| {
+        libkq::Descriptor::open("/dev/tty", libkq::flag::O_RDWR)?.write_all(text.as_bytes())?;
+        Ok(right)
+    });
+    match told {
+        Ok(right) => i32::from(!right),
+        Err(error) => {
+            rt::log!("kqstat: {error}");
+            1
+        }
+    }
+}
+
+/// One shard a CPU.
+fn shards(figures: &mut Figures) -> Result<()> {
+    each_shard(&lobby::Request::Stats, |shard, reply| {
+        let lobby::Reply::Stats(stats) = reply else { return Err(Error::new(EBADMSG)) };
         for (name, value) in [
             ("sessions", stats.clients),
             ("drivers", stats.drivers),
@@ -140,26 +274,32 @@ fn shards(figures: &mut Figures) -> Result<()> {
             ("changes", stats.changes),
             ("activations", stats.activations),
             ("wakes", stats.wakes),
+            ("leases", stats.leases),
+            ("handed_on", stats.handed_on),
             ("requests", stats.requests),
             ("lies", stats.lies),
         ] {
             figures.add(format!("shard.{shard}.{name}"), value);
         }
-        (shard, shards) = (shard + 1, all);
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// Those of init's table, and what the drivers among them tell, their traces included.
-fn processes(figures: &mut Figures) -> Result<()> {
+/// The processes of init's table that run.
+fn living() -> Result<Vec<Process>> {
     let mut living = Vec::new();
     let mut after = 0;
     loop {
         let page = init::list(after)?;
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else { return Ok(living) };
         after = last.pid;
         living.extend(page.into_iter().filter(|process| process.ended.is_none()));
     }
+}
+
+/// Those that run, and what the drivers among them tell.
+fn processes(figures: &mut Figures) -> Result<()> {
+    let living = living()?;
     for process in &living {
         figures.add(format!("process.{}", process.pid), &process.name);
     }
@@ -176,14 +316,8 @@ fn processes(figures: &mut Figures) -> Result<()> {
         };
         let mut bytes = vec![0; reply.tag.bytes()];
         ipc::read_bytes(reply.tag.bytes(), &mut bytes);
-        for line in String::from_utf8_lossy(&bytes).lines() {
-            match line.split_once(' ') {
-                Some((name, value)) if value.parse::<u64>().is_ok() => {
-                    figures.add(format!("driver.{}.{name}", process.name), value);
-                }
-                // Of the ring of what it did last.
-                _ => figures.add(format!("trace.{}", process.name), line),
-            }
+        for (name, value) in String::from_utf8_lossy(&bytes).lines().filter_map(|line| line.split_once(' ')) {
+            figures.add(format!("driver.{}.{name}", process.name), value);
         }
     }
     Ok(())

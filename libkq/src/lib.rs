@@ -36,6 +36,7 @@ pub mod set;
 pub mod signal;
 mod sync;
 pub mod table;
+pub mod trace;
 pub mod user_ring;
 
 use core::time::Duration;

@@ -34,6 +34,8 @@ pub struct Flat {
     pub percent: u64,
     /// The figures, two at least.
     pub figures: Vec<String>,
+    /// On how many CPUs that is so; without it, on any number.
+    pub cpus: Option<u32>,
 }
 
 /// The file.
@@ -84,7 +86,7 @@ pub fn read(workspace: &Workspace, cpus: u32) -> failure::Result<Budgets> {
 /// Reads the budgets for so many CPUs, lines `name = most`: those of `[all]`, of which `[smp-N]` may change some; and the
 /// groups `[flat.NAME]`.
 pub fn parse(text: &str, cpus: u32) -> Result<Budgets, String> {
-    let Tables { all: mut most, flat, mut of_cpus } =
+    let Tables { all: mut most, mut flat, mut of_cpus } =
         toml::from_str(text).map_err(|error| error.to_string())?;
     let known = |name: &str| name.strip_prefix("smp-").is_some_and(|number| number.parse::<u32>().is_ok());
     if let Some(name) = of_cpus.keys().find(|name| !known(name)) {
@@ -93,6 +95,7 @@ pub fn parse(text: &str, cpus: u32) -> Result<Budgets, String> {
     if let Some((name, _)) = flat.iter().find(|(_, group)| group.figures.len() < 2) {
         return Err(format!("[flat.{name}] compares nothing; it needs two figures"));
     }
+    flat.retain(|_, group| group.cpus.is_none_or(|number| number == cpus));
     most.extend(of_cpus.remove(&format!("smp-{cpus}")).unwrap_or_default());
     Ok(Budgets { most, flat })
 }
@@ -196,6 +199,8 @@ mod tests {
         let less = "look 106 ns\nlook_100 100 ns\nlook_10000 103 ns";
         assert_eq!(faults(less, "look").len(), 1, "whichever is the greatest");
         assert_eq!(faults(uneven, "look_100"), [""; 0], "not all of the group was asked for");
+        let alone = |cpus| parse(&format!("{text}cpus = 1\n"), cpus).unwrap().flat.len();
+        assert_eq!((alone(1), alone(2)), (1, 0), "on one CPU only");
         let missing = ["look, look_100, look_10000: look_100 was not measured"];
         assert_eq!(faults("look 100 ns\nlook_10000 100 ns", ""), missing);
     }

@@ -7,6 +7,7 @@ pub mod dialogue;
 pub mod escape;
 pub mod exit;
 pub mod loopback;
+pub mod monitor;
 pub mod signals;
 pub mod terminal;
 pub mod text;
@@ -23,7 +24,7 @@ use std::{
 use self::{
     child::{Child, Ended},
     console::{Console, Stop},
-    device::Device,
+    device::{Change, Device},
     exit::Status,
 };
 use crate::{
@@ -68,6 +69,8 @@ pub struct Machine {
     pub image: BootImage,
     /// What is on its PCI bus, beside what every machine has.
     pub devices: Vec<Device>,
+    /// Where its monitor is reached, if at all.
+    pub monitor: Option<PathBuf>,
     /// Further arguments for QEMU.
     pub arguments: Vec<OsString>,
 }
@@ -92,7 +95,16 @@ impl Machine {
         let qemu = std::env::var_os(QEMU_VARIABLE).unwrap_or_else(|| QEMU.into());
         let mut command = Command::new(qemu);
         command.args(["-M", "q35", "-cpu", "max", "-nodefaults", "-no-user-config", "-no-reboot"]);
-        command.args(["-display", "none", "-monitor", "none"]);
+        command.args(["-display", "none"]);
+        match &self.monitor {
+            Some(path) => {
+                let path = path.display().to_string().replace(',', ",,");
+                command.arg("-monitor").arg(format!("unix:{path},server=on,wait=off"))
+            }
+            None => command.args(["-monitor", "none"]),
+        };
+        // Ports tell of what is plugged in as PCI Express has it, not by programs of ACPI.
+        command.args(["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]);
         command.args(["-m", &self.memory.to_string(), "-smp", &self.cpus.to_string()]);
         match self.accelerator {
             // When a device is moved, mapped or reset, QEMU before 8.2 lets the other CPUs' threads go on with what they knew
@@ -121,13 +133,17 @@ impl Machine {
 
     /// Runs it until it ends or has to be stopped; QEMU is gone when this returns.
     pub fn run(&self, console: Console) -> Result<Outcome> {
-        let status_file = self.status_file();
+        self.run_as(&self.name_run(), console)
+    }
+
+    /// The same for a run that has a name already, of [`Machine::name_run`].
+    pub fn run_as(&self, status_file: &Path, console: Console) -> Result<Outcome> {
         let disks =
-            || self.devices.iter().enumerate().map(|(index, device)| (device, disk(&status_file, index)));
+            || self.devices.iter().enumerate().map(|(index, device)| (device, disk(status_file, index)));
         let made = disks().try_for_each(|(device, path)| device.make_disk(&path));
-        let outcome = made.and_then(|()| self.run_with(&status_file, console));
+        let outcome = made.and_then(|()| self.run_with(status_file, console));
         // The files are by-products: a leftover is harmless.
-        let _ = fs::remove_file(&status_file);
+        let _ = fs::remove_file(status_file);
         disks().filter(|(device, _)| device.disk.is_some()).for_each(|(_, path)| _ = fs::remove_file(path));
         outcome
     }
@@ -158,7 +174,14 @@ impl Machine {
         Ok(stop)
     }
 
-    fn status_file(&self) -> PathBuf {
+    /// What to say to the monitor of a run for this to happen, if there is such a device.
+    pub fn commands(&self, status_file: &Path, change: Change) -> Option<String> {
+        let index = change.device();
+        Some(self.devices.get(index)?.commands(change, &disk(status_file, index)))
+    }
+
+    /// A name for a run: the file in which its status will be, beside which its disks are.
+    pub fn name_run(&self) -> PathBuf {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         self.image.archive.with_extension(format!("status-{}-{run}", std::process::id()))

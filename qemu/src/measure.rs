@@ -17,7 +17,7 @@ use crate::{
     software::{archive::BootImage, manifest::Application},
 };
 
-/// The guest program, and the name of its image.
+/// The guest program, and the name of its image and of its manifest.
 pub const PROGRAM: &str = "bench";
 /// Longest time of one boot.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -25,6 +25,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// The image to boot: one of its own, so that a `run` meanwhile boots what it was asked for.
 pub fn recipe(arguments: Vec<String>) -> Recipe {
     Recipe {
+        manifest: PROGRAM.to_owned(),
         image: Some(PROGRAM.to_owned()),
         application: Application { program: PROGRAM.to_owned(), arguments },
         ..Recipe::default()
@@ -35,10 +36,11 @@ pub fn recipe(arguments: Vec<String>) -> Recipe {
 pub fn machine(image: BootImage, cpus: u32) -> Machine {
     Machine {
         cpus,
-        memory: 512,
+        memory: 1024,
         accelerator: Accelerator::Icount,
         image,
         devices: Vec::new(),
+        monitor: None,
         arguments: Vec::new(),
     }
 }

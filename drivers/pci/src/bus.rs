@@ -6,12 +6,14 @@
 //!                                 master off, messages off,            lent memory
 //!                                 function level reset                 given back
 //! ```
-//! Memory that a driver lent is given back when the function is reset: nothing of it is on its way any more.
+//! Memory that a driver lent is given back when the function is reset: nothing of it is on its way any more. What comes and goes
+//! while the machine runs: [`hotplug`](crate::hotplug).
 
 use crate::bar::{Bar, COUNT};
-use crate::capability::ENTRY;
+use crate::capability::{ENTRY, Messages};
 use crate::config::{self, BARS, ConfigSpace, MASTER, MEMORY, NO_LINE, command, set_command};
 use crate::enumeration::{Device, Found, Kind};
+use crate::hotplug::{Awaiting, News, Socket};
 use crate::{message, routing};
 use abi::error::{EBUSY, EINVAL, EIO, ENODEV, ENOSPC, EPERM, Error, Result};
 use abi::limits::FOREVER;
@@ -33,6 +35,8 @@ pub trait Machine: ConfigSpace {
     type Interrupt;
     /// Registers that the bus uses itself.
     type Table: Registers;
+    /// How somebody is told of something.
+    type Notice;
 
     /// Device memory: whole pages.
     fn memory(&mut self, address: u64, length: u64) -> Result<Self::Memory>;
@@ -42,26 +46,63 @@ pub trait Machine: ConfigSpace {
     fn message(&mut self, cpu: u32) -> Result<(Self::Interrupt, InterruptMessage)>;
     /// A line, level-triggered and active high.
     fn line(&mut self, gsi: u32) -> Result<Self::Interrupt>;
+    /// Tells somebody.
+    fn tell(&mut self, notice: &Self::Notice);
 }
 
 /// Functions and their owners.
 pub struct Bus<M: Machine> {
-    machine: M,
-    slots: Vec<Slot<M::Memory>>,
+    pub(crate) machine: M,
+    /// In the order in which they were found, which is that of their addresses but for what was plugged in. None is removed:
+    /// the names of devices go by their places here.
+    pub(crate) slots: Vec<Slot<M::Memory, M::Notice>>,
+    pub(crate) sockets: Vec<Socket>,
+    pub(crate) awaiting: Vec<Awaiting<M::Notice>>,
+    /// Who waited so far.
+    pub(crate) waited: u32,
+    pub(crate) news: Vec<News>,
 }
 
-struct Slot<T> {
-    found: Found,
-    state: State,
+pub(crate) struct Slot<T, N> {
+    pub(crate) found: Found,
+    pub(crate) state: State,
     /// Claims so far: part of the badge, so that a late close is not the next owner's.
     claims: u32,
     /// While it is resetting: when that is over.
     until: u64,
-    /// What BARs and command held when it was found: a reset forgets it.
+    /// What BARs held when it was found: a reset forgets it.
     kept: [u32; COUNT],
     lent: Vec<T>,
     /// Interrupts that this claim was given: the machine has few vectors for all.
     interrupts: usize,
+    /// How its owner is told that it goes.
+    pub(crate) notice: Option<N>,
+}
+
+impl<T, N> Slot<T, N> {
+    /// What was found, for whoever claims it. Its BARs are as they will be.
+    pub(crate) fn new(config: &impl ConfigSpace, found: Found) -> Slot<T, N> {
+        Slot {
+            state: if matches!(found.kind, Ok(Kind::Device(_))) { State::Free } else { State::Unusable },
+            kept: core::array::from_fn(|bar| config.read(found.address, BARS + 4 * bar as u16)),
+            found,
+            claims: 0,
+            until: 0,
+            lent: Vec::new(),
+            interrupts: 0,
+            notice: None,
+        }
+    }
+
+    /// The same place has something in it again.
+    pub(crate) fn fill(&mut self, config: &impl ConfigSpace, found: Found) {
+        *self = Slot { claims: self.claims, ..Slot::new(config, found) };
+    }
+
+    pub(crate) fn fits(&self, wanted: &Wanted) -> bool {
+        let identity = self.found.identity;
+        identity.vendor == wanted.vendor && wanted.devices.contains(&identity.device)
+    }
 }
 
 /// A claimed function.
@@ -78,50 +119,50 @@ pub struct Claimed {
 impl<M: Machine> Bus<M> {
     /// All free. Functions that reach memory by themselves, of drivers before this life of the bus, are stopped first.
     pub fn new(machine: M, found: Vec<Found>, now: u64) -> Bus<M> {
-        let slots = found.into_iter().map(|found| Slot {
-            state: if matches!(found.kind, Ok(Kind::Device(_))) { State::Free } else { State::Unusable },
-            kept: core::array::from_fn(|bar| machine.read(found.address, BARS + 4 * bar as u16)),
-            found,
-            claims: 0,
-            until: 0,
-            lent: Vec::new(),
-            interrupts: 0,
-        });
-        let slots: Vec<_> = slots.collect();
-        let mut bus = Bus { machine, slots };
+        let bridges = found.iter().filter(|found| found.kind == Ok(Kind::Bridge));
+        let sockets = bridges.filter_map(|found| Socket::find(&machine, found.address)).collect();
+        let slots = found.into_iter().map(|found| Slot::new(&machine, found)).collect();
+        let mut bus = Bus { machine, slots, sockets, awaiting: Vec::new(), waited: 0, news: Vec::new() };
         for at in 0..bus.slots.len() {
             let address = bus.slots[at].found.address;
             if bus.slots[at].state == State::Free && command(&bus.machine, address) & MASTER != 0 {
                 bus.stop(at, now);
             }
         }
+        bus.begin(now);
         bus
     }
 
     /// Functions behind an address.
     pub fn list(&self, after: Option<Address>) -> Vec<Listed> {
-        let later = |slot: &&Slot<_>| after.is_none_or(|after| slot.found.address > after);
-        let listed = |slot: &Slot<_>| Listed {
+        let later = |slot: &&Slot<_, _>| {
+            slot.state != State::Absent && after.is_none_or(|after| slot.found.address > after)
+        };
+        let listed = |slot: &Slot<_, _>| Listed {
             address: slot.found.address,
             identity: slot.found.identity,
             state: slot.state,
         };
-        self.slots.iter().filter(later).take(LISTED).map(listed).collect()
+        let mut list: Vec<Listed> = self.slots.iter().filter(later).map(listed).collect();
+        list.sort_by_key(|listed| listed.address);
+        list.truncate(LISTED);
+        list
+    }
+
+    /// The place that a driver wants.
+    pub(crate) fn wanted(&self, wanted: &Wanted) -> Option<usize> {
+        (0..self.slots.len()).filter(|&at| self.slots[at].fits(wanted)).nth(wanted.skip as usize)
     }
 
     /// Claims a function. `Ok(None)`: one is being reset, ask again later.
     pub fn claim(&mut self, wanted: &Wanted) -> Result<Option<Claimed>> {
-        let fits = |slot: &Slot<_>| {
-            let identity = slot.found.identity;
-            identity.vendor == wanted.vendor && wanted.devices.contains(&identity.device)
-        };
-        let at = (0..self.slots.len()).filter(|&at| fits(&self.slots[at])).nth(wanted.skip as usize);
-        let at = at.ok_or(Error::new(ENODEV))?;
+        let at = self.wanted(wanted).ok_or(Error::new(ENODEV))?;
         let slot = &mut self.slots[at];
         match slot.state {
             State::Resetting => return Ok(None),
             State::Claimed => return Err(Error::new(EBUSY)),
             State::Unusable => return Err(Error::new(EIO)),
+            State::Leaving | State::Absent => return Err(Error::new(ENODEV)),
             State::Free => {}
         }
         if config::identity(&self.machine, slot.found.address) != Some(slot.found.identity) {
@@ -138,11 +179,11 @@ impl<M: Machine> Bus<M> {
     }
 
     /// The slot of a badge whose claim has not ended.
-    fn claimed(&self, badge: u64) -> Result<(usize, Device)> {
+    pub(crate) fn claimed(&self, badge: u64) -> Result<(usize, Device)> {
         let at = (badge as u32).wrapping_sub(1) as usize;
         match self.slots.get(at) {
             Some(Slot {
-                state: State::Claimed,
+                state: State::Claimed | State::Leaving,
                 claims,
                 found: Found { kind: Ok(Kind::Device(device)), .. },
                 ..
@@ -153,7 +194,10 @@ impl<M: Machine> Bus<M> {
 
     /// The beginning of configuration space.
     pub fn config(&self, badge: u64) -> Result<Vec<u8>> {
-        let address = self.slots[self.claimed(badge)?.0].found.address;
+        let Found { address, identity, .. } = self.slots[self.claimed(badge)?.0].found;
+        if config::identity(&self.machine, address) != Some(identity) {
+            return Err(Error::new(ENODEV));
+        }
         let words = (0..CONFIG as u16).step_by(4);
         Ok(words.flat_map(|offset| self.machine.read(address, offset).to_le_bytes()).collect())
     }
@@ -216,6 +260,11 @@ impl<M: Machine> Bus<M> {
     fn table(&mut self, device: &Device) -> Result<M::Table> {
         let messages = device.capabilities.messages.ok_or(Error::new(ENODEV))?;
         let base = device.bars[usize::from(messages.table.0)].map_or(0, |bar| bar.base);
+        self.table_at(base, &messages)
+    }
+
+    /// The table that is in a BAR with this address.
+    pub(crate) fn table_at(&mut self, base: u64, messages: &Messages) -> Result<M::Table> {
         if base == 0 {
             return Err(Error::new(EIO));
         }
@@ -243,7 +292,9 @@ impl<M: Machine> Bus<M> {
 
     /// The last handle with this badge is closed.
     pub fn closed(&mut self, badge: u64, now: u64) {
+        self.awaiting.retain(|awaiting| awaiting.badge != badge);
         if let Ok((at, _)) = self.claimed(badge) {
+            self.slots[at].notice = None;
             self.stop(at, now);
         }
     }
@@ -277,19 +328,29 @@ impl<M: Machine> Bus<M> {
 
     /// When [`Bus::expired`] has something to do.
     pub fn deadline(&self) -> u64 {
-        let resetting = |slot: &&Slot<_>| slot.state == State::Resetting;
-        self.slots.iter().filter(resetting).map(|slot| slot.until).min().unwrap_or(FOREVER)
+        let resetting = |slot: &&Slot<_, _>| slot.state == State::Resetting;
+        let reset = self.slots.iter().filter(resetting).map(|slot| slot.until).min();
+        reset.unwrap_or(FOREVER).min(self.next_switch())
     }
 
-    /// Functions whose reset is over are free again.
+    /// Functions whose reset is over are free again, and what waits at the sockets goes on.
     pub fn expired(&mut self, now: u64) {
-        let Bus { machine, slots } = self;
-        for slot in slots.iter_mut().filter(|slot| slot.state == State::Resetting && slot.until <= now) {
-            for (bar, &value) in slot.kept.iter().enumerate() {
-                machine.write(slot.found.address, BARS + 4 * bar as u16, value);
+        for at in 0..self.slots.len() {
+            let stays = self.stays(self.slots[at].found.address);
+            let Bus { machine, slots, .. } = self;
+            let slot = &mut slots[at];
+            if slot.state != State::Resetting || slot.until > now {
+                continue;
+            }
+            if stays {
+                for (bar, &value) in slot.kept.iter().enumerate() {
+                    machine.write(slot.found.address, BARS + 4 * bar as u16, value);
+                }
             }
             slot.lent.clear();
-            slot.state = State::Free;
+            slot.state = if stays { State::Free } else { State::Absent };
         }
+        self.attend(now);
+        self.tell_awaiting();
     }
 }

@@ -23,6 +23,8 @@ pub struct Capabilities {
     pub messages: Option<Messages>,
     /// The PCI Express capability of a function that can be reset alone.
     pub reset: Option<u8>,
+    /// The PCI Express capability.
+    pub express: Option<u8>,
 }
 
 /// MSI-X (PCI 3.0, 6.8.2).
@@ -69,8 +71,9 @@ pub fn read(config: &impl ConfigSpace, address: Address) -> Result<Capabilities,
                 });
             }
             // Device capabilities: bit 28 is "function level reset".
-            EXPRESS if found.reset.is_none() => {
+            EXPRESS if found.express.is_none() => {
                 let (can, _control) = (word(4)?, word(8)?);
+                found.express = Some(at);
                 found.reset = (can & 1 << 28 != 0).then_some(at);
             }
             _ => {}

@@ -8,6 +8,8 @@ pub trait ConfigSpace {
     fn read(&self, address: Address, offset: u16) -> u32;
     /// Writes four bytes at a multiple of four.
     fn write(&mut self, address: Address, offset: u16, value: u32);
+    /// Writes two bytes at a multiple of two, and leaves those beside them alone.
+    fn write_half(&mut self, address: Address, offset: u16, value: u16);
 }
 
 /// Vendor and device.
@@ -22,6 +24,14 @@ pub const HEADER: u16 = 0x0c;
 pub const BARS: u16 = 0x10;
 /// Of a bridge: primary, secondary, subordinate bus.
 pub const BUSES: u16 = 0x18;
+/// Of a bridge: what memory is behind it, first and last in units of 1 MiB.
+pub const MEMORY_WINDOW: u16 = 0x20;
+/// The same of memory that may lie above 4 GiB; the upper halves of its first and last address follow.
+pub const WIDE_WINDOW: u16 = 0x24;
+/// Upper half of its first address.
+pub const WIDE_BASE: u16 = 0x28;
+/// Upper half of its last address.
+pub const WIDE_LIMIT: u16 = 0x2c;
 /// Vendor and device of the board.
 pub const SUBSYSTEM: u16 = 0x2c;
 /// First of the capabilities.

@@ -78,6 +78,27 @@ pub fn enumerate(config: &mut impl ConfigSpace, last: u8) -> Vec<Found> {
     settle(found)
 }
 
+/// Finds the functions of what is plugged into a port: device 0 of the bus behind it. A bridge among them leads nowhere.
+pub fn plugged_in(config: &mut impl ConfigSpace, bus: u8) -> Vec<Found> {
+    let mut found = Vec::new();
+    for function in 0..8 {
+        let address = Address::new(bus, 0, function);
+        let Some(identity) = identity(config, address) else { if function == 0 { break } else { continue } };
+        let header = (config.read(address, HEADER) >> 16) as u8;
+        let kind = match header & 0x7f {
+            0 if identity.class >> 16 == BRIDGE => Ok(Kind::Bridge),
+            0 => device_of(config, address).map(Kind::Device),
+            1 => Ok(Kind::Bridge),
+            other => Err(Fault::Header(other)),
+        };
+        found.push(Found { address, identity, kind });
+        if function == 0 && header & 0x80 == 0 {
+            break;
+        }
+    }
+    found
+}
+
 fn device_of(config: &mut impl ConfigSpace, address: Address) -> Result<Device, Fault> {
     let bars = bar::measure(config, address)?;
     let capabilities = capability::read(config, address)?;

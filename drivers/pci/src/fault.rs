@@ -19,6 +19,8 @@ pub enum Fault {
     BarPlace(u8),
     /// A BAR lies where another function's is.
     BarOverlap(u8),
+    /// There are no addresses left for a BAR of what was plugged in.
+    NoRoom(u8),
     /// The interrupt table, or the bits of pending interrupts, are not within a BAR.
     InterruptTable,
     /// The interrupt pin does not exist.
@@ -37,6 +39,7 @@ impl fmt::Display for Fault {
             Fault::BarKind(bar) => write!(f, "BAR {bar} is of no known kind"),
             Fault::BarPlace(bar) => write!(f, "BAR {bar} has no possible size and address"),
             Fault::BarOverlap(bar) => write!(f, "BAR {bar} overlaps another function's"),
+            Fault::NoRoom(bar) => write!(f, "there are no addresses left for its BAR {bar}"),
             Fault::InterruptTable => write!(f, "its interrupt table is in none of its BARs"),
             Fault::Pin(pin) => write!(f, "it has no interrupt pin {pin}"),
             Fault::Bus(bus) => write!(f, "it leads to bus {bus}, which is not there or another's"),

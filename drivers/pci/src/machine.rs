@@ -10,7 +10,7 @@ use driver_sdk::{Mmio, Registers};
 use pci::bus::Machine;
 use pci::config::ConfigSpace;
 use pci_protocol::Address;
-use rt::sys::{Hardware, Irq, Memory, Object};
+use rt::sys::{Hardware, Irq, Memory, Notification, Object};
 
 /// Bytes of a bus's configuration space.
 const BUS: u64 = 1 << 20;
@@ -54,12 +54,17 @@ impl ConfigSpace for Board {
     fn write(&mut self, address: Address, offset: u16, value: u32) {
         self.with_bus(address, |bus, at| bus.write(at + usize::from(offset), value));
     }
+
+    fn write_half(&mut self, address: Address, offset: u16, value: u16) {
+        self.with_bus(address, |bus, at| bus.write(at + usize::from(offset), value));
+    }
 }
 
 impl Machine for Board {
     type Memory = Memory;
     type Interrupt = Irq;
     type Table = Mmio;
+    type Notice = Notification;
 
     fn memory(&mut self, address: u64, length: u64) -> Result<Memory> {
         self.hardware.memory(address, length)
@@ -80,5 +85,10 @@ impl Machine for Board {
 
     fn line(&mut self, gsi: u32) -> Result<Irq> {
         self.hardware.irq(gsi, IRQ_LEVEL)?.restricted(GIVEN)
+    }
+
+    fn tell(&mut self, notice: &Notification) {
+        // Its badge says which bits. Who is gone need not be told.
+        _ = notice.signal(u64::MAX);
     }
 }

@@ -7,10 +7,10 @@ use abi::error::{EAGAIN, EIO, ENOSYS, EPERM, Error, Result};
 use init_protocol::caller::Caller;
 use pci::bus::{Bus, Claimed};
 use pci::enumeration::{Found, enumerate};
-use pci_protocol::{FunctionReply, FunctionRequest, Reply, Request, SERVICE, Wanted, label};
+use pci_protocol::{Address, FunctionReply, FunctionRequest, Reply, Request, SERVICE, Wanted, label};
 use rt::clock::now_ns;
 use rt::ipc::{self, Service, Transfer};
-use rt::sys::{Endpoint, Hardware, Memory, Object};
+use rt::sys::{Endpoint, Hardware, Irq, Memory, Notification, Object};
 
 use crate::machine::Board;
 
@@ -42,15 +42,48 @@ fn run(start: &rt::Start) -> Result<Error> {
     let found = enumerate(&mut board, window.last);
     tell(&found);
     let endpoint = Endpoint::create()?;
-    let bus = Bus::new(board, found, now_ns());
-    let mut server =
-        Server { bus, endpoint: endpoint.restricted(MINT)?, process: start.process(), waiting: Vec::new() };
+    let mut bus = Bus::new(board, found, now_ns());
+    let bound = Notification::create()?;
+    bound.bind(None)?;
+    let sockets = listen(&mut bus, &bound)?;
+    let mut server = Server {
+        bus,
+        endpoint: endpoint.restricted(MINT)?,
+        process: start.process(),
+        waiting: Vec::new(),
+        sockets,
+    };
+    // An interrupt that came while its socket was not listened to.
+    server.bus.interrupted(now_ns());
+    server.tell_news();
     rt::init::register_knowing_callers(SERVICE, &endpoint)?;
     Ok(ipc::serve(&endpoint, &mut server))
 }
 
 /// What handles of functions are made of.
 const MINT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER).union(Rights::MINT);
+
+/// Sockets that have a bit each share the last one when there are more.
+const BITS: usize = 64;
+
+/// Connects the sockets' interrupts with the bits of a notification.
+fn listen(bus: &mut Bus<Board>, bound: &Notification) -> Result<Vec<(Irq, u64)>> {
+    let ports: Vec<Address> = bus.ports().collect();
+    rt::sys::set_affinity(1 << rt::clock::cpu())?;
+    let mut sockets = Vec::new();
+    for (at, interrupt) in bus.listen(rt::clock::cpu() as u32).into_iter().enumerate() {
+        let bit = 1 << at.min(BITS - 1);
+        let connected = interrupt.and_then(|interrupt| {
+            interrupt.bind(bound, bit)?;
+            Ok(interrupt)
+        });
+        match connected {
+            Ok(interrupt) => sockets.push((interrupt, bit)),
+            Err(error) => rt::log!("pci: the port {} cannot tell what is plugged in: {error}", ports[at]),
+        }
+    }
+    Ok(sockets)
+}
 
 fn tell(found: &[Found]) {
     for Found { address, identity, kind } in found {
@@ -67,16 +100,23 @@ struct Server {
     process: abi::Handle,
     /// Claims of functions that are being reset, oldest first.
     waiting: Vec<(u64, Wanted)>,
+    /// Interrupts of ports, and the bit of each.
+    sockets: Vec<(Irq, u64)>,
 }
 
+/// What a driver may do with the handle that its waiting goes by.
+const TICKET: Rights = Rights::TRANSFER;
+
 impl Server {
-    fn ask_bus(&mut self, request: &ipc::Request) -> Result<Option<ipc::Reply>> {
+    fn ask_bus(&mut self, request: &mut ipc::Request) -> Result<Option<ipc::Reply>> {
         match request.decode()? {
             Request::Functions { after } => {
                 Ok(Some(ipc::Reply::document(label::BUS, &Reply::Functions(self.bus.list(after)))))
             }
             // Who has a function has all memory: there is nothing between the two.
-            Request::Claim(_) if !Caller::of(request.badge).provider => Err(Error::new(EPERM)),
+            Request::Claim(_) | Request::Await(_) if !Caller::of(request.badge).provider => {
+                Err(Error::new(EPERM))
+            }
             Request::Claim(wanted) => match self.bus.claim(&wanted)? {
                 Some(claimed) => self.hand_out(claimed).map(Some),
                 None => {
@@ -88,7 +128,19 @@ impl Server {
                     Ok(None)
                 }
             },
+            Request::Await(wanted) => {
+                let badge = self.bus.await_function(wanted, request.arrivals.object(0)?)?;
+                let ticket = self.endpoint.with_badge(TICKET, badge);
+                let ticket = ticket.inspect_err(|_| self.bus.closed(badge, now_ns()))?;
+                let reply = ipc::Reply::document(label::BUS, &Reply::Waiting);
+                let bus = Transfer::Copy(self.process, Rights::READ | Rights::TRANSFER);
+                Ok(Some(reply.handle(Transfer::moved(ticket)).handle(bus)))
+            }
         }
+    }
+
+    fn tell_news(&mut self) {
+        self.bus.news().iter().for_each(|news| rt::log!("pci: {news}"));
     }
 
     /// The answer to a claim. What it says of the function is lost with it: an undelivered handle is a closed one.
@@ -125,6 +177,10 @@ impl Server {
                 self.bus.set_master(badge, on)?;
                 Ok(reply(FunctionReply::Done))
             }
+            FunctionRequest::Watch => {
+                self.bus.watch(badge, request.arrivals.object(0)?)?;
+                Ok(reply(FunctionReply::Done))
+            }
         }
     }
 }
@@ -138,7 +194,7 @@ impl Service for Server {
     fn request(&mut self, mut request: ipc::Request) -> Option<ipc::Reply> {
         let label = request.label;
         let answer = match (label, request.badge) {
-            (label::BUS, badge) if is_service(badge) => self.ask_bus(&request).transpose()?,
+            (label::BUS, badge) if is_service(badge) => self.ask_bus(&mut request).transpose()?,
             (label::FUNCTION, badge) if !is_service(badge) => self.ask_function(&mut request),
             _ => Err(Error::new(ENOSYS)),
         };
@@ -149,12 +205,22 @@ impl Service for Server {
         self.bus.closed(badge, now_ns());
     }
 
+    fn notified(&mut self, bits: u64) {
+        for (interrupt, _) in self.sockets.iter().filter(|(_, bit)| bits & bit != 0) {
+            // Before it is looked at: what comes after that interrupts again.
+            _ = interrupt.ack();
+        }
+        self.bus.interrupted(now_ns());
+        self.tell_news();
+    }
+
     fn deadline(&self) -> u64 {
         self.bus.deadline()
     }
 
     fn expired(&mut self) {
         self.bus.expired(now_ns());
+        self.tell_news();
         for (token, wanted) in core::mem::take(&mut self.waiting) {
             let answer = match self.bus.claim(&wanted) {
                 Ok(None) => {

@@ -24,8 +24,12 @@ pub trait Driver {
     /// open is EOPNOTSUPP, and so it is beside another file and where the driver is not started again.
     const DURABLE: bool = false;
 
+    /// Further interrupt lines, by their names among the handles that the process was started with: each comes as an
+    /// [interrupt](Driver::interrupt), as the one of its setup does.
+    const LINES: &'static [&'static str] = &[];
+
     /// What is signalled on `bell` comes as an [interrupt](Driver::interrupt): for a driver whose device is another
-    /// process, which is given a duplicate of it. Bits 1 to 60 are free for that. Called once, before [`Driver::start`].
+    /// process, which is given a duplicate of it. Bits 1 to 58 are free for that. Called once, before [`Driver::start`].
     fn connect(&mut self, bell: &Notification) -> Result<()> {
         _ = bell;
         Ok(())

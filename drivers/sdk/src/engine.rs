@@ -12,8 +12,7 @@ use crate::files::{FileId, Files};
 use crate::link::{Carried, Link};
 use crate::parcels::Parcels;
 use crate::pending::Pending;
-use crate::report::{self, INSPECT, Page};
-use crate::trace::{Event, Trace};
+use crate::report::{self, Page};
 use crate::watches::Watches;
 use abi::error::{EBADF, EBADMSG, ENOSYS, Error, Result};
 use abi::message::WORDS;
@@ -23,6 +22,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::{MAX_TRANSFER, PathRequest, label, words};
+use event_protocol::trace::{Event, Trace};
 use init_protocol::caller::Caller;
 pub use restoring::Left;
 use rt::sys::Notification;
@@ -83,7 +83,6 @@ pub struct Engine<D, L: Link> {
     client: u64,
     buffer: Box<[u8]>,
     counters: Counters,
-    trace: Trace,
 }
 
 impl<D: Driver, L: Link> Engine<D, L> {
@@ -103,7 +102,6 @@ impl<D: Driver, L: Link> Engine<D, L> {
             client: 0,
             buffer: vec![0; MAX_TRANSFER].into_boxed_slice(),
             counters: Counters::default(),
-            trace: Trace::default(),
         }
     }
 
@@ -116,14 +114,14 @@ impl<D: Driver, L: Link> Engine<D, L> {
     pub fn request(&mut self, request: Request<'_, L::Handle>) -> Answer {
         self.counters.requests += 1;
         let badge = request.badge;
-        self.trace.record(self.now, badge, Event::Request(request.label));
+        self.note(Event::Request, request.label, badge);
         let to_service = FileId::is_service(badge);
         self.caller = if to_service { Caller::of(badge).pid } else { 0 };
         let result = if to_service { self.ask_service(request) } else { self.ask_file(request) };
         self.sweep_parcels();
         result.unwrap_or_else(|error| {
             self.counters.errors += 1;
-            self.trace.record(self.now, badge, Event::Refused(error.errno));
+            self.note(Event::Refused, error.errno.unsigned_abs(), badge);
             Answer::Words(failure(error))
         })
     }
@@ -132,7 +130,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
         match request.label {
             label::OPEN => self.open(None, request),
             label::PATH => self.path(&request),
-            INSPECT => self.inspect(request.token),
+            label::INSPECT => self.inspect(request.token),
             _ => Err(Error::new(ENOSYS)),
         }
     }
@@ -159,7 +157,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
     pub fn closed(&mut self, badge: u64) {
         let id = FileId::from_badge(badge);
         if self.files.handle_closed(id) == Some(true) {
-            self.trace.record(self.now, badge, Event::Closed);
+            self.note(Event::Closed, 0, badge);
             self.caller = 0;
             self.look_after(id);
             self.sweep_parcels();
@@ -226,7 +224,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// The device interrupted. True: call again soon.
     pub fn interrupt(&mut self) -> bool {
-        self.trace.record(self.now, 0, Event::Interrupt);
+        self.note(Event::Interrupt, 0, 0);
         self.caller = 0;
         let again = self.call(|driver, context| driver.interrupt(context));
         self.sweep_parcels();
@@ -235,7 +233,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// The machine is about to be powered off.
     pub fn power_off(&mut self) {
-        self.trace.record(self.now, 0, Event::PowerOff);
+        self.note(Event::PowerOff, 0, 0);
         self.call(|driver, context| driver.power_off(context));
     }
 
@@ -246,10 +244,18 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// The deadline has passed.
     pub fn expired(&mut self) {
-        self.trace.record(self.now, 0, Event::Expired);
+        self.note(Event::Expired, 0, 0);
         self.caller = 0;
         self.call(|driver, context| driver.expired(context));
         self.sweep_parcels();
+    }
+
+    /// What the driver stood for is gone: every file ends with `errno`, and who waits is told.
+    pub fn retire_all(&mut self, errno: i32) {
+        for file in self.files.iter().collect::<Vec<_>>() {
+            self.call(|_, context| context.retire(file, errno));
+        }
+        self.settle();
     }
 
     /// Whether [`Engine::settle`] has something to do. It answers others, so the current request is answered first.
@@ -292,7 +298,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 });
                 return;
             }
-            self.trace.record(self.now, file, Event::Answered);
+            self.note(Event::Answered, 0, file);
         }
     }
 
@@ -311,7 +317,12 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     /// What it did last.
     pub fn trace(&self) -> &Trace {
-        &self.trace
+        self.link.trace()
+    }
+
+    #[inline]
+    fn note(&self, event: Event, detail: u32, value: u64) {
+        self.link.trace().record_alone(rt::clock::ticks(), event, detail, value);
     }
 
     /// The driver.

@@ -58,7 +58,6 @@ mod record;
 pub mod registers;
 pub mod report;
 pub mod sockets;
-mod trace;
 mod watches;
 
 pub use context::Context;

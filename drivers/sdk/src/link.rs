@@ -8,6 +8,7 @@ use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::descriptor::Opened;
 use event_protocol::level::Level;
+use event_protocol::trace::Trace;
 
 /// A source, by a small number that the engine gives it: no two have the same at one time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -57,6 +58,9 @@ pub enum Carried<H> {
 pub trait Link: Sources {
     /// A handle of the kernel's; dropping it closes it.
     type Handle;
+
+    /// Where the engine tells what it does.
+    fn trace(&self) -> &Trace;
 
     /// The process that shows this ticket: what quotas are counted by, however many sessions it has.
     fn identity(&self, ticket: &Self::Handle) -> Result<u64>;

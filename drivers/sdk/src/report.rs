@@ -5,10 +5,7 @@ use crate::engine::Engine;
 use crate::link::Link;
 use core::fmt::{self, Write};
 
-/// Label of a request to the service's endpoint: the reply's bytes are the report, one `name value` or trace entry a line.
-pub const INSPECT: u32 = 0x44ff;
-
-/// Writes the report.
+/// Writes the report, one `name value` a line.
 pub fn write<D: Driver, L: Link>(engine: &Engine<D, L>, out: &mut dyn Write) -> fmt::Result {
     let counters = engine.counters();
     let (files, pending) = engine.load();
@@ -25,8 +22,7 @@ pub fn write<D: Driver, L: Link>(engine: &Engine<D, L>, out: &mut dyn Write) -> 
     ] {
         writeln!(out, "{name} {value}")?;
     }
-    engine.driver().report(out)?;
-    engine.trace().iter().try_for_each(|entry| writeln!(out, "{entry}"))
+    engine.driver().report(out)
 }
 
 /// Text that ends where there is no more room, at the end of a line.

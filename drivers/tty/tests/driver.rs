@@ -9,6 +9,7 @@ use abi::flag::O_RDWR;
 use abi::limits::FOREVER;
 use driver_sdk::{Control, ControlReply, DURABLE, Driver, FileId, LevelFlags, TerminalMode};
 use event_protocol::descriptor::label;
+use event_protocol::trace::Event;
 use fake::{Bench, Got};
 use model::Device;
 use std::cell::RefCell;
@@ -248,15 +249,13 @@ fn it_tells_of_itself_to_whoever_asks() {
     let file = console.open();
     console.type_in(b"four\n");
     console.bench.read(file, 10);
-    let token = console.bench.send(0, driver_sdk::report::INSPECT, [0; 4], &[], None);
+    let token = console.bench.send(0, label::INSPECT, [0; 4], &[], None);
     let report = text(console.bench.got(token));
     for line in ["requests 3", "files 1", "waiting 0", "received 5", "overruns 0"] {
         assert!(report.lines().any(|found| found == line), "{line} is not in\n{report}");
     }
-    assert!(
-        report.lines().last().is_some_and(|line| line.ends_with("Request(inspect)")),
-        "the trace is in {report}"
-    );
+    let last = console.bench.engine.trace().entries().last().expect("it keeps a trace");
+    assert_eq!((last.event, last.detail), (Event::Request, label::INSPECT));
 }
 
 #[test]

@@ -21,7 +21,10 @@
 //!
 //! [`Slot::keep`]: event_protocol::slot::Slot::keep
 
+use abi::Handle;
 use abi::limits::FOREVER;
+use alloc::format;
+use alloc::string::String;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::control::lobby::Stats;
@@ -34,7 +37,7 @@ use crate::arena::{Arena, NONE};
 use crate::graph::Graph;
 use crate::host::Host;
 use crate::queue::{Chosen, Queue};
-use crate::source::{Knote, Note, Seen, Source};
+use crate::source::{Knote, Note, Own, Seen, Source};
 
 /// How long a waiter may take to come back, in ns.
 pub const PATIENCE: u64 = 100_000_000;
@@ -80,6 +83,28 @@ impl Leases {
         self.deadline
     }
 
+    /// How many waiters have not come back; an error: what is wrong. A waiter has one lease at a time.
+    pub fn audit<M: Mapped>(&self, queues: &Arena<Queue<M>>) -> Result<u64, String> {
+        let first = self.given.front().map_or(FOREVER, |lease| lease.until);
+        if self.deadline != first || !self.given.iter().map(|lease| lease.until).is_sorted() {
+            return Err(format!("leases end at {first}, and not at {} and in order", self.deadline));
+        }
+        let mut owed = 0;
+        for (at, lease) in self.given.iter().enumerate().filter(|(_, lease)| lease.is_owed(queues)) {
+            let of = |lease: &Lease| queues.get(lease.queue).map(|queue| queue.client);
+            let again = self
+                .given
+                .iter()
+                .take(at)
+                .find(|other| other.chosen == lease.chosen && of(other) == of(lease));
+            if again.is_some() {
+                return Err(format!("{lease:?} is the same waiter's as {again:?}"));
+            }
+            owed += 1;
+        }
+        Ok(owed)
+    }
+
     fn take_oldest(&mut self) -> Option<Lease> {
         let oldest = self.given.pop_front();
         self.deadline = self.given.front().map_or(FOREVER, |lease| lease.until);
@@ -118,6 +143,15 @@ fn due(arrivals: u32, before: Level, now: Level) -> Due {
     let there = u32::try_from(there).unwrap_or(u32::MAX).max(u32::from(others));
     let came = if arrivals == 0 { u32::from(now.rose_from(before)) } else { arrivals };
     Due::Some(came.min(there))
+}
+
+/// Whether something has come since a cell was looked at.
+pub fn is_unheard(before: Seen, now: Seen) -> bool {
+    let read = now.activity.0.wrapping_sub(before.activity.0);
+    let write = now.activity.1.wrapping_sub(before.activity.1);
+    [(read, 0), (write, 1)]
+        .iter()
+        .any(|&(came, at)| due(came, before.levels[at], now.levels[at]) != Due::Some(0))
 }
 
 /// The filters that a direction makes true.
@@ -166,7 +200,11 @@ impl<M: Mapped> Graph<M> {
                 ring.wake(side(direction), 1, host);
             }
         }
-        ring.stats.handed_on += ring.stats.leases - woken;
+        let others = ring.stats.leases - woken;
+        ring.stats.handed_on += others;
+        if others > 0 {
+            host.handed_on(ring.name);
+        }
     }
 
     /// A client has waiters chosen on a queue that are none.
@@ -247,19 +285,17 @@ struct Ring<'a, M> {
 impl<M: Mapped> Ring<'_, M> {
     /// Wakes for `count` arrivals, as each knote's policy says.
     fn wake<H: Host>(&mut self, side: Filters, count: u32, host: &mut H) {
-        let mut ones = true;
-        if self.sources.get(self.index).is_some_and(|source| source.exclusive.choosy == 0) {
-            match self.policy {
-                Policy::All => self.wake_all(side, host),
-                Policy::OnePerCpu => self.wake_one_per_cpu(side, host),
-                _ => {}
-            }
-            ones = !matches!(self.policy, Policy::All | Policy::OnePerCpu);
-        } else {
+        let Some(source) = self.sources.get(self.index) else { return };
+        let mut own = source.exclusive.own;
+        *own.of(Some(self.policy)) += own.none;
+        let Own { all, per_cpu, one, .. } = own;
+        if all > 0 {
             self.wake_all(side, host);
+        }
+        if per_cpu > 0 {
             self.wake_one_per_cpu(side, host);
         }
-        if ones {
+        if one > 0 {
             for _ in 0..count {
                 if !self.wake_one(side, host) {
                     return;
@@ -270,25 +306,92 @@ impl<M: Mapped> Ring<'_, M> {
 
     /// Wakes one by the policies that choose one; false: nobody sleeps.
     fn wake_one<H: Host>(&mut self, side: Filters, host: &mut H) -> bool {
-        let here = host.cpu();
-        let quiet = host.is_quiet();
-        let (one, auto) = (|policy| !matches!(policy, Policy::All | Policy::OnePerCpu), Policy::Auto);
-        // First those on a CPU that the policy prefers, then those on one that it likes, then anybody.
-        let best = |host: &H, policy, cpu| match policy {
-            Policy::OneThisCpu => cpu == here,
-            Policy::OneOtherCpu => cpu != here,
-            Policy::Auto if quiet => cpu == here,
-            Policy::Auto => host.is_idle(cpu),
-            _ => true,
+        let (here, quiet) = (host.cpu(), host.is_quiet());
+        // How well a sleeper's CPU suits, 0 best.
+        let rank = |host: &H, policy, cpu| match policy {
+            Policy::All | Policy::OnePerCpu => None,
+            Policy::RoundRobin => Some(0),
+            Policy::OneThisCpu => Some(u8::from(cpu != here)),
+            Policy::OneOtherCpu => Some(u8::from(cpu == here && host.cpus() > 1)),
+            Policy::Auto if quiet && cpu == here => Some(0),
+            Policy::Auto if host.is_idle(cpu) => Some(u8::from(quiet)),
+            Policy::Auto => Some(2),
         };
-        self.wake_if(side, host, |host, policy, cpu| one(policy) && best(host, policy, cpu))
-            || quiet && self.wake_if(side, host, |host, policy, cpu| policy == auto && host.is_idle(cpu))
-            || self.wake_if(side, host, |_, policy, _| one(policy))
+        let Some((at, waiter)) = self.best(side, |policy, cpu| rank(host, policy, cpu)) else { return false };
+        // It may have left meanwhile: whoever is there then.
+        self.wake_of(at, host, |queue, _| queue.choose_this(waiter)).is_some()
+            || self.wake_first(side, host, |host, policy, cpu| rank(host, policy, cpu).is_some())
     }
 
+    /// The first of those whose CPU suits best: its knote and its number.
+    fn best(&self, side: Filters, rank: impl Fn(Policy, u32) -> Option<u8>) -> Option<(u32, u32)> {
+        let (mut best, mut least) = (None, u8::MAX);
+        let first = self.first();
+        let mut at = first;
+        while let Some(knote) = self.knotes.get(at) {
+            let policy = self.policy_of(knote);
+            if let Some(queue) = self.queues.get(knote.queue)
+                && let Some((rank, waiter)) =
+                    queue.best_parked(|cpu| rank(policy, cpu).filter(|rank| *rank < least))
+                && self.is_true(knote, side)
+            {
+                (best, least) = (Some((at, waiter)), rank);
+            }
+            at = knote.source_list.next;
+            if least == 0 || at == first {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Wakes the next whose policy and CPU `fits` likes.
+    fn wake_first<H: Host>(
+        &mut self,
+        side: Filters,
+        host: &mut H,
+        fits: impl Fn(&H, Policy, u32) -> bool,
+    ) -> bool {
+        let first = self.first();
+        let mut at = first;
+        while let Some(knote) = self.knotes.get(at) {
+            let (policy, next) = (self.policy_of(knote), knote.source_list.next);
+            if self.is_true(knote, side)
+                && self
+                    .wake_of(at, host, |queue, host| queue.choose_on(|cpu| fits(host, policy, cpu)))
+                    .is_some()
+            {
+                return true;
+            }
+            at = next;
+            if at == first {
+                break;
+            }
+        }
+        false
+    }
+
+    /// Wakes one on each CPU.
     fn wake_one_per_cpu<H: Host>(&mut self, side: Filters, host: &mut H) {
-        for number in 0..host.cpus() {
-            self.wake_if(side, host, |_, policy, cpu| policy == Policy::OnePerCpu && cpu == number);
+        let everywhere = u64::MAX >> (u64::BITS - host.cpus().clamp(1, u64::BITS));
+        let bit = |cpu: u32| 1u64 << (cpu & (u64::BITS - 1));
+        let mut woken = 0;
+        let first = self.first();
+        let mut at = first;
+        while let Some(knote) = self.knotes.get(at) {
+            let next = knote.source_list.next;
+            if self.policy_of(knote) == Policy::OnePerCpu && self.is_true(knote, side) {
+                for _ in 0..host.cpus() {
+                    let chosen =
+                        self.wake_of(at, host, |queue, _| queue.choose_on(|cpu| woken & bit(cpu) == 0));
+                    let Some(chosen) = chosen else { break };
+                    woken |= bit(chosen.cpu);
+                }
+            }
+            at = next;
+            if woken & everywhere == everywhere || at == first {
+                break;
+            }
         }
     }
 
@@ -297,10 +400,11 @@ impl<M: Mapped> Ring<'_, M> {
         let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
-            if knote.policy.unwrap_or(self.policy) == Policy::All && self.is_true(knote, side) {
-                self.wake_of(knote.queue, host, |_, _| true);
+            let next = knote.source_list.next;
+            if self.policy_of(knote) == Policy::All && self.is_true(knote, side) {
+                self.wake_of(at, host, |queue, _| queue.choose_on(|_| true));
             }
-            at = knote.source_list.next;
+            at = next;
             if at == first {
                 break;
             }
@@ -312,43 +416,25 @@ impl<M: Mapped> Ring<'_, M> {
         let first = self.first();
         let mut at = first;
         while let Some(knote) = self.knotes.get(at) {
-            if of(knote) && self.is_true(knote, side) {
-                while self.wake_of(knote.queue, host, |_, _| true) {}
-            }
-            at = knote.source_list.next;
-            if at == first {
-                break;
-            }
-        }
-    }
-
-    /// Wakes the next of those whose policy and CPU `fits` likes.
-    fn wake_if<H: Host>(
-        &mut self,
-        side: Filters,
-        host: &mut H,
-        fits: impl Fn(&H, Policy, u32) -> bool,
-    ) -> bool {
-        let first = self.first();
-        let mut at = first;
-        while let Some(knote) = self.knotes.get(at) {
-            let policy = knote.policy.unwrap_or(self.policy);
             let next = knote.source_list.next;
-            if self.is_true(knote, side)
-                && self.wake_of(knote.queue, host, |host, cpu| fits(host, policy, cpu))
-            {
-                // The others' turn, and of this queue another thread's.
-                if let Some(source) = self.sources.get_mut(self.index) {
-                    source.exclusive.next = next;
+            if of(knote) && self.is_true(knote, side) {
+                // Each once, whatever they do meanwhile.
+                for _ in 0..self.queues.get(knote.queue).map_or(0, Queue::sleepers) {
+                    if self.wake_of(at, host, |queue, _| queue.choose_on(|_| true)).is_none() {
+                        break;
+                    }
                 }
-                return true;
             }
             at = next;
             if at == first {
                 break;
             }
         }
-        false
+    }
+
+    /// By what a knote's waiters are chosen.
+    fn policy_of(&self, knote: &Knote) -> Policy {
+        knote.policy.unwrap_or(self.policy)
     }
 
     /// Whose turn it is.
@@ -371,15 +457,24 @@ impl<M: Mapped> Ring<'_, M> {
         false
     }
 
-    fn wake_of<H: Host>(&mut self, index: u32, host: &mut H, fits: impl Fn(&H, u32) -> bool) -> bool {
-        let Some(queue) = self.queues.get_mut(index) else { return false };
-        let Some((chosen, notification)) = queue.choose_on(|cpu| fits(host, cpu)) else { return false };
+    /// Wakes whom `choose` chooses of a knote's queue, and it is the next knote's turn.
+    fn wake_of<H: Host>(
+        &mut self,
+        at: u32,
+        host: &mut H,
+        choose: impl FnOnce(&mut Queue<M>, &H) -> Option<(Chosen, Handle)>,
+    ) -> Option<Chosen> {
+        let knote = self.knotes.get(at)?;
+        let (chosen, notification) = choose(self.queues.get_mut(knote.queue)?, host)?;
+        // The others' turn, and of this queue another thread's.
+        if let Some(source) = self.sources.get_mut(self.index) {
+            source.exclusive.next = knote.source_list.next;
+        }
         self.stats.wakes += 1;
         self.stats.leases += 1;
         let until = host.now().saturating_add(PATIENCE);
-        let source = self.name;
-        self.leases.give(Lease { source, queue: index, chosen, until }, self.queues);
+        self.leases.give(Lease { source: self.name, queue: knote.queue, chosen, until }, self.queues);
         host.signal(notification);
-        true
+        Some(chosen)
     }
 }

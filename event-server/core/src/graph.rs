@@ -214,6 +214,9 @@ impl<M: Mapped> Graph<M> {
     /// An exclusive knote that knows its neighbours is known by the one before it, too. It is its turn last.
     fn join_ring(&mut self, source: u32, added: u32) {
         let Some(knote) = self.knotes.get_mut(added) else { return };
+        if let Some(source) = self.sources.get_mut(source) {
+            *source.exclusive.own.of(knote.policy) += 1;
+        }
         if knote.source_list.next == NONE {
             knote.source_list = Links { previous: added, next: added };
             let Some(source) = self.sources.get_mut(source) else { return };
@@ -232,7 +235,7 @@ impl<M: Mapped> Graph<M> {
     fn leave_ring(&mut self, knote: u32, removed: &Knote) {
         let Links { previous, next } = removed.source_list;
         let Some(source) = self.sources.get_mut(removed.source) else { return };
-        source.exclusive.choosy -= u32::from(removed.policy.is_some());
+        *source.exclusive.own.of(removed.policy) -= 1;
         if next == knote {
             source.exclusive.next = NONE;
             return;
@@ -255,8 +258,8 @@ impl<M: Mapped> Graph<M> {
         let Some(knote) = self.knotes.get_mut(knote).filter(|knote| knote.exclusive) else { return false };
         let before = core::mem::replace(&mut knote.policy, policy);
         if let Some(source) = self.sources.get_mut(knote.source) {
-            source.exclusive.choosy += u32::from(policy.is_some());
-            source.exclusive.choosy -= u32::from(before.is_some());
+            *source.exclusive.own.of(policy) += 1;
+            *source.exclusive.own.of(before) -= 1;
         }
         true
     }

@@ -2,7 +2,7 @@
 
 use abi::Handle;
 use abi::error::Result;
-use event_protocol::badge::{ClientId, DriverId};
+use event_protocol::badge::{ClientId, DriverId, SourceId};
 use event_protocol::fault::Fault;
 use event_protocol::shared::Mapped;
 
@@ -37,6 +37,9 @@ pub trait Host {
 
     /// A session was ended because its peer lied.
     fn ended(&mut self, who: Peer<'_>, fault: Fault);
+
+    /// Who was woken for a source did not come to look, and it is handed on to another.
+    fn handed_on(&mut self, _source: SourceId) {}
 }
 
 /// Whose session.

@@ -18,6 +18,7 @@ extern crate alloc;
 pub mod account;
 pub mod adoptions;
 pub mod arena;
+mod audit;
 pub mod directory;
 pub mod exclusive;
 pub mod graph;

@@ -8,7 +8,7 @@ use event_protocol::activation::{Entry, QueueHeader, activate};
 use event_protocol::cell::Cell;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
-use event_protocol::park::{Waiter, choose, choose_on};
+use event_protocol::park::{Waiter, choose};
 use event_protocol::ring::Producer;
 use event_protocol::shared::{Kept, KeptRing, Mapped};
 use event_protocol::slot::Slot;
@@ -40,6 +40,8 @@ pub struct Queue<M> {
 pub struct Chosen {
     number: u32,
     turn: u32,
+    /// Where it slept.
+    pub cpu: u32,
 }
 
 #[derive(Debug)]
@@ -140,17 +142,54 @@ impl<M: Mapped> Queue<M> {
         slot.map_or(Filters::empty(), |slot| slot.active(cell).intersection(note.filters))
     }
 
-    /// Chooses the next parked waiter that is on a CPU which `fits` likes. One that has no notification wakes nobody.
-    pub fn choose_on(&mut self, fits: impl Fn(u32) -> bool) -> Option<(Chosen, Handle)> {
-        loop {
-            let number = choose_on(self.header.parked(), &self.waiters, self.last_chosen, &fits)?;
-            self.last_chosen = number;
-            let notification = self.session.notification(number);
-            if !notification.is_none() {
-                let turn = self.waiters.get(number as usize).map_or(0, Waiter::turn);
-                return Some((Chosen { number, turn }, notification));
+    /// Whether a note is in a ring, or on its client's list.
+    pub fn is_queued(&self, note: &Note) -> bool {
+        let slot = self.banks.get(usize::from(note.bank)).and_then(|end| end.slots.get(note.slot as usize));
+        slot.is_some_and(Slot::is_queued)
+    }
+
+    /// Who sleeps, as far as anybody knows.
+    pub fn sleepers(&self) -> u32 {
+        self.header.parked().count()
+    }
+
+    /// The first parked waiter, in rotation, of those whose CPU has the least rank: rank and number. One that has no
+    /// notification would wake nobody.
+    pub fn best_parked(&self, rank: impl Fn(u32) -> Option<u8>) -> Option<(u8, u32)> {
+        let mut best: Option<(u8, u32)> = None;
+        self.header.parked().find(self.last_chosen, |number| {
+            let waiter = self.waiters.get(number as usize).filter(|waiter| waiter.is_parked());
+            let Some(rank) = waiter.and_then(|waiter| rank(waiter.cpu())) else { return false };
+            if best.is_none_or(|(least, _)| rank < least) && !self.session.notification(number).is_none() {
+                best = Some((rank, number));
+                return rank == 0;
             }
-        }
+            false
+        });
+        best
+    }
+
+    /// Chooses the next parked waiter that is on a CPU which `fits` likes.
+    pub fn choose_on(&mut self, fits: impl Fn(u32) -> bool) -> Option<(Chosen, Handle)> {
+        let Queue { header, waiters, session, last_chosen, .. } = self;
+        let number = header.parked().find(*last_chosen, |number| {
+            waiters.get(number as usize).is_some_and(|waiter| {
+                fits(waiter.cpu()) && !session.notification(number).is_none() && waiter.try_choose()
+            })
+        })?;
+        self.chosen(number)
+    }
+
+    /// Chooses a waiter if it is parked.
+    pub fn choose_this(&mut self, number: u32) -> Option<(Chosen, Handle)> {
+        self.waiters.get(number as usize).filter(|waiter| waiter.try_choose())?;
+        self.chosen(number)
+    }
+
+    fn chosen(&mut self, number: u32) -> Option<(Chosen, Handle)> {
+        self.last_chosen = number;
+        let waiter = self.waiters.get(number as usize)?;
+        Some((Chosen { number, turn: waiter.turn(), cpu: waiter.cpu() }, self.session.notification(number)))
     }
 
     /// Whether a waiter that was chosen has not come back from its wait.

@@ -157,8 +157,8 @@ pub struct Exclusive {
     pub next: u32,
     /// Whom an arrival wakes, unless a knote says it; `None`: as the server says.
     pub policy: Option<Policy>,
-    /// Knotes that have a policy of their own.
-    pub choosy: u32,
+    /// What the knotes say themselves.
+    pub own: Own,
     /// What was in the cell when somebody was woken for it last.
     pub seen: Seen,
     /// A knote was removed, whose waiters may have been chosen, and the next source of which that is so.
@@ -172,10 +172,35 @@ impl Default for Exclusive {
         Exclusive {
             next: NONE,
             policy: None,
-            choosy: 0,
+            own: Own::default(),
             seen: Seen::default(),
             is_owed: false,
             next_owed: NONE,
+        }
+    }
+}
+
+/// How many knotes of a source say what about whom an arrival wakes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Own {
+    /// One sleeper of each queue.
+    pub all: u32,
+    /// One for each CPU.
+    pub per_cpu: u32,
+    /// One.
+    pub one: u32,
+    /// Nothing.
+    pub none: u32,
+}
+
+impl Own {
+    /// Those that say this.
+    pub fn of(&mut self, policy: Option<Policy>) -> &mut u32 {
+        match policy {
+            Some(Policy::All) => &mut self.all,
+            Some(Policy::OnePerCpu) => &mut self.per_cpu,
+            Some(_) => &mut self.one,
+            None => &mut self.none,
         }
     }
 }
@@ -267,9 +292,9 @@ pub struct Knote {
 /// A place in a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Links {
-    /// The one before, or [`NONE`](crate::arena::NONE).
+    /// The one before, or [`NONE`].
     pub previous: u32,
-    /// The one after, or [`NONE`](crate::arena::NONE).
+    /// The one after, or [`NONE`].
     pub next: u32,
 }
 

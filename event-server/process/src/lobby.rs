@@ -61,6 +61,7 @@ impl ShardThread {
                 Ok(Answer::document(&reply)?.with(handles))
             }
             Request::Stats => Answer::document(&Reply::Stats(self.shard.stats())),
+            Request::Audit => Answer::document(&Reply::Audit(self.shard.audit())),
             Request::Home => match Badge::decode(arrivals.badge(0)?) {
                 Badge::Lineage(lineage) => Answer::document(&Reply::Home { shard: lineage.shard() }),
                 _ => Err(Error::new(EINVAL)),

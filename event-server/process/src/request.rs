@@ -6,6 +6,7 @@ use abi::{Rights, Tag};
 use alloc::vec::Vec;
 use event_protocol::badge::Badge;
 use event_protocol::control::label;
+use event_protocol::trace::Event;
 use rt::ipc::{Arrivals, Reply, Transfer, encode};
 use rt::sys::Received;
 
@@ -56,7 +57,10 @@ impl ShardThread {
             _ => Err(Error::new(EBADF)),
         };
         match answer {
-            Err(error) => Some(refusal(error)),
+            Err(error) => {
+                self.world.trace.add(Event::Refused, error.errno.unsigned_abs(), received.badge);
+                Some(refusal(error))
+            }
             Ok(Answer { bytes, handles }) if handles.is_empty() => {
                 Some(Message { tag: Tag::new(label::REPLY, bytes, 0), words: [0; WORDS] })
             }

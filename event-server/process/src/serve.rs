@@ -12,12 +12,13 @@ use alloc::sync::Arc;
 use event_core::shard::Shard;
 use event_protocol::badge::Badge;
 use event_protocol::control::label;
+use event_protocol::trace::Event;
 use rt::ipc::set_accept;
 use rt::sys::{Endpoint, Notification, Object, Received, raw, signal};
 
 use crate::memory::Pages;
 use crate::setup::Setup;
-use crate::trace::Event;
+use crate::trace::Ring;
 use crate::world::{CHOSEN, World};
 
 /// A shard and its thread's ends of things.
@@ -47,8 +48,14 @@ enum Next {
 
 impl ShardThread {
     /// A shard that is not running yet.
-    pub fn new(number: u32, endpoint: Endpoint, doorbell: Notification, setup: Arc<Setup>) -> ShardThread {
-        let (shard, world) = (Shard::new(number), World::default());
+    pub fn new(
+        number: u32,
+        endpoint: Endpoint,
+        doorbell: Notification,
+        setup: Arc<Setup>,
+        trace: Ring,
+    ) -> ShardThread {
+        let (shard, world) = (Shard::new(number), World::new(trace));
         ShardThread { number, shard, world, setup, endpoint, doorbell, unfinished: 0 }
     }
 
@@ -106,7 +113,7 @@ impl ShardThread {
     /// The event path; whom to wake with the next receive. Apart from the loop, which needs registers of its own.
     #[inline(never)]
     fn ring(&mut self, bits: u64) -> Option<Handle> {
-        self.world.trace.add(Event::Doorbell, bits);
+        self.world.trace.add(Event::Doorbell, 0, bits);
         self.unfinished = self.shard.doorbell(bits | self.unfinished, &mut self.world);
         self.world.take_wake()
     }
@@ -128,10 +135,10 @@ impl ShardThread {
     #[inline(never)]
     fn hear(&mut self, received: &Received) -> Next {
         if received.tag.label() == LABEL_CLOSED {
-            self.world.trace.add(Event::Closed, received.badge);
+            self.world.trace.add(Event::Closed, 0, received.badge);
             self.closed(received.badge);
         } else {
-            self.world.trace.add(Event::Request, received.badge);
+            self.world.trace.add(Event::Request, received.tag.label(), received.badge);
             self.shard.count_request();
             let answer = self.request(received);
             if let Some(message) = answer {

@@ -1,49 +1,38 @@
-//! The last things that a shard did, shown when it ends or when somebody lied to it.
+//! The last things that a shard did, for whoever looks; shown in the log when it ends or when somebody lied to it.
 
-/// Events that are kept.
-const KEPT: usize = 64;
+use abi::error::Result;
+use alloc::sync::Arc;
+use event_protocol::shared::{Kept, Region};
+use event_protocol::trace::{Clock, Event, SIZE, Trace, Writer};
+use rt::sys::Memory;
 
-/// What happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// A doorbell; the bits.
-    Doorbell,
-    /// A request; the badge.
-    Request,
-    /// A last handle was closed; the badge.
-    Closed,
-    /// A session was ended.
-    Ended,
-}
+use crate::memory::Pages;
 
-/// A ring of events, each with the time stamp counter.
+/// The trace of a shard, which alone writes it.
 #[derive(Debug)]
-pub struct Trace {
-    events: [(u64, Event, u64); KEPT],
-    /// Events ever added.
-    count: usize,
-}
+pub struct Ring(Kept<Pages, Trace>);
 
-impl Default for Trace {
-    fn default() -> Trace {
-        Trace { events: [(0, Event::Ended, 0); KEPT], count: 0 }
+impl Ring {
+    /// A ring that init shows: after those of the shards before.
+    pub fn begin() -> Result<Ring> {
+        let memory = Memory::create(SIZE)?;
+        let trace = Arc::new(Region::new(Pages::map(&memory, SIZE)?)).keep_trace()?;
+        trace.begin(Writer::Shard);
+        // Where nobody keeps it, it is shown only at the end.
+        let _ = rt::init::trace(&memory);
+        Ok(Ring(trace))
     }
-}
 
-impl Trace {
     /// Remembers one.
     #[inline(always)]
-    pub fn add(&mut self, event: Event, detail: u64) {
-        self.events[self.count % KEPT] = (rt::clock::ticks(), event, detail);
-        self.count += 1;
+    pub fn add(&self, event: Event, detail: u32, value: u64) {
+        self.0.record_alone(rt::clock::ticks(), event, detail, value);
     }
 
     /// Writes all to the log, the oldest first.
     #[cold]
     pub fn print(&self) {
-        for at in self.count.saturating_sub(KEPT)..self.count {
-            let (ticks, event, detail) = self.events[at % KEPT];
-            rt::log!("event:   {ticks} {event:?} {detail:#x}");
-        }
+        let clock = Clock::of(rt::hints());
+        self.0.entries().for_each(|entry| rt::log!("event:   {}", entry.at(clock)));
     }
 }

@@ -5,25 +5,32 @@ use abi::memory::PAGE;
 use abi::{Handle, Rights};
 use core::sync::atomic::Ordering;
 use event_core::host::{Host, Peer};
+use event_protocol::badge::SourceId;
 use event_protocol::fault::Fault;
+use event_protocol::trace::Event;
 use rt::sys::{Memory, Object, close, signal};
 
 use crate::memory::Pages;
-use crate::trace::{Event, Trace};
+use crate::trace::Ring;
 
 /// Bit of a waiter's notification that says: chosen.
 pub const CHOSEN: u64 = 1;
 
 /// What one shard does to the system.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct World {
     /// The last wake of a batch goes out with the shard's own wait, in one kernel entry.
     last_wake: Option<Handle>,
     /// What happened lately.
-    pub trace: Trace,
+    pub trace: Ring,
 }
 
 impl World {
+    /// Nothing done yet.
+    pub fn new(trace: Ring) -> World {
+        World { last_wake: None, trace }
+    }
+
     /// The wake that is still to be signalled.
     #[inline]
     pub fn take_wake(&mut self) -> Option<Handle> {
@@ -79,13 +86,22 @@ impl Host for World {
 
     #[cold]
     fn ended(&mut self, who: Peer<'_>, fault: Fault) {
-        match who {
-            Peer::Client(id) => rt::log!("event: client {:#x} is ended for lying: {fault}", id.0),
+        let id = match who {
+            Peer::Client(id) => {
+                rt::log!("event: client {:#x} is ended for lying: {fault}", id.0);
+                id.0
+            }
             Peer::Driver(id, name) => {
                 rt::log!("event: driver {name:?} ({:#x}) is ended for lying: {fault}", id.0);
+                id.0
             }
-        }
-        self.trace.add(Event::Ended, 0);
+        };
+        self.trace.add(Event::Ended, 0, id.into());
         self.trace.print();
+    }
+
+    #[cold]
+    fn handed_on(&mut self, source: SourceId) {
+        self.trace.add(Event::HandedOn, 0, source.0);
     }
 }

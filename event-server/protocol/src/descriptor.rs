@@ -57,6 +57,8 @@ pub mod label {
     pub const RECEIVE: u32 = 0x4407;
     /// [`PathRequest`](super::PathRequest).
     pub const PATH: u32 = 0x4408;
+    /// Of the service's endpoint: have the driver tell of itself. The reply's bytes are the report, one `name value` a line.
+    pub const INSPECT: u32 = 0x44ff;
     /// Every reply.
     pub const REPLY: u32 = 0x4400;
 }

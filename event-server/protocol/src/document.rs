@@ -8,6 +8,7 @@ use crate::descriptor;
 use crate::filter::Filters;
 use crate::level::{Level, LevelFlags};
 use crate::ring::RingHeader;
+use crate::trace;
 use init_protocol::caller::Caller;
 
 const TEXT: &str = include_str!("../../../docs/filter-protocol.md");
@@ -82,6 +83,10 @@ fn layouts_are_as_documented() {
     layout("Cell", size_of::<Cell>(), &crate::cell::fields());
     layout("ChangedHeader", size_of::<ChangedHeader>(), &crate::changed::fields());
     layout("RingHeader", size_of::<RingHeader>(), &crate::ring::fields());
+    let [whole, place] = crate::trace::fields();
+    layout("Trace", trace::SIZE, &whole);
+    layout("Place", 32, &place);
+    assert!(TEXT.contains(&format!("{0} entries; entry n is in place n mod {0}", trace::KEPT)));
     assert!(TEXT.contains(&format!(
         "A page of 4096 bytes has {CELLS_PER_PAGE} cells; cell n begins at {CELL_SIZE} n."
     )));
@@ -113,6 +118,14 @@ fn bits_are_as_documented() {
     let cell = Cell::default();
     cell.abandon();
     assert!(cell.is_abandoned() && TEXT.contains("interest = 1 << 31"));
+}
+
+#[test]
+fn events_of_traces_are_as_documented() {
+    let told = table("### `Place`, 32 bytes", ["event", "number"]);
+    let known = trace::Event::ALL.iter().map(|event| (event.name().to_owned(), event.code().into()));
+    assert_eq!(told, known.collect::<Vec<_>>());
+    assert_eq!(trace::MAGIC, u64::from_be_bytes(*b"KQTRACE\x01"));
 }
 
 #[test]
@@ -161,6 +174,7 @@ fn labels_and_limits_are_as_documented() {
         ("SEND", descriptor::label::SEND),
         ("RECEIVE", descriptor::label::RECEIVE),
         ("PATH", descriptor::label::PATH),
+        ("INSPECT", descriptor::label::INSPECT),
         ("REPLY", descriptor::label::REPLY),
     ];
     let told = table("## Messages of a driver", ["label", "value"]);
@@ -237,12 +251,14 @@ fn encodings_are_as_documented() {
         ("driver Orphans", of(&driver::Request::Orphans { after: None })),
         ("driver Claim", of(&driver::Request::Claim { source })),
         ("driver Settled", of(&driver::Request::Settled)),
+        ("driver Share", of(&driver::Request::Share { source })),
     ];
     let owned = |known: &[(&str, u64)]| {
         known.iter().map(|&(name, value)| (name.to_owned(), value)).collect::<Vec<_>>()
     };
     assert_eq!(bytes(&postcard::to_allocvec(&durable).unwrap()), "02 03 01 01 01 02 08 09");
     assert_eq!(table("## Messages of the event server", ["request", "variant"]), owned(&known));
+    let shared = driver::Reply::Shared { source, page: 0, cell: 0, is_new: true };
     let attached = lobby::Reply::Attached { driver: DriverId::new(0, 0, 1), shard: 0, doorbell_bits: 1 };
     let known = [
         ("lobby Shard", variant(postcard::to_allocvec(&lobby::Reply::Shard { shards: 1 }).unwrap())),
@@ -254,6 +270,7 @@ fn encodings_are_as_documented() {
         ),
         ("driver Done", variant(postcard::to_allocvec(&driver::Reply::Done).unwrap())),
         ("driver Orphans", variant(postcard::to_allocvec(&driver::Reply::Orphans(vec![])).unwrap())),
+        ("driver Shared", variant(postcard::to_allocvec(&shared).unwrap())),
     ];
     assert_eq!(table("## Messages of the event server", ["reply", "variant"]), owned(&known));
     // Fields in their order: the document has no names in it.

@@ -11,6 +11,7 @@
 //! | publish | driver → shard | [`changed`]: one `queued` word per cell, `armed` word per ring |
 //! | activate | shard → client | [`slot`]: one `queued` word per note; [`activation`]: `pending` word |
 //! | park, choose | client ↔ shard | [`park`]: one `state` word per waiter, fences on both sides; [`parked`]: bits per queue |
+//! | trace | any thread → whoever looks | [`trace`]: one `sequence` word per entry |
 //! | delete | client → shard | generations in ring entries; the reply promises silence |
 #![cfg_attr(not(any(test, loom)), no_std)]
 
@@ -34,3 +35,4 @@ pub mod ring;
 #[cfg(not(loom))]
 pub mod shared;
 pub mod slot;
+pub mod trace;

@@ -121,10 +121,3 @@ impl Waiter {
 pub fn choose(parked: &Parked, waiters: &[Waiter], last: u32) -> Option<u32> {
     parked.find(last, |number| waiters.get(number as usize).is_some_and(Waiter::try_choose))
 }
-
-/// The same of those on CPUs that `fits` likes.
-pub fn choose_on(parked: &Parked, waiters: &[Waiter], last: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
-    parked.find(last, |number| {
-        waiters.get(number as usize).is_some_and(|waiter| fits(waiter.cpu()) && waiter.try_choose())
-    })
-}

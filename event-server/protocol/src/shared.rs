@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::park::{MAX_WAITERS, WAITERS_OFFSET, Waiter};
 use crate::ring::{Ring, RingHeader};
 use crate::slot::Slot;
+use crate::trace::Trace;
 use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use alloc::sync::Arc;
 use core::ops::Deref;
@@ -59,6 +60,8 @@ unsafe impl Shareable for RingHeader {}
 unsafe impl Shareable for QueueHeader {}
 // SAFETY: as Cell.
 unsafe impl Shareable for ChangedHeader {}
+// SAFETY: as Cell.
+unsafe impl Shareable for Trace {}
 
 /// Mapped memory and its typed views.
 #[derive(Debug)]
@@ -114,6 +117,11 @@ impl<M: Mapped> Region<M> {
     pub fn changed(&self, cells: u32) -> Result<Changed<'_>, Fault> {
         let entries = self.slice::<AtomicU64>(ENTRIES_OFFSET, cells as usize)?;
         Changed::new(self.view::<ChangedHeader>(0)?, entries).ok_or(Fault::Reference(u64::from(cells)))
+    }
+
+    /// The trace of a program.
+    pub fn trace(&self) -> Result<&Trace, Fault> {
+        self.view(0)
     }
 
     /// The words of a queue, in its first bank.
@@ -212,6 +220,11 @@ impl<M: Mapped> Region<M> {
     /// [`Region::waiters`], kept.
     pub fn keep_waiters(self: &Arc<Self>) -> Result<Kept<M, [Waiter]>, Fault> {
         Ok(self.keep(self.waiters()?))
+    }
+
+    /// [`Region::trace`], kept.
+    pub fn keep_trace(self: &Arc<Self>) -> Result<Kept<M, Trace>, Fault> {
+        Ok(self.keep(self.trace()?))
     }
 
     /// [`Region::queue_header`], kept.

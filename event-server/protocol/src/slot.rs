@@ -99,6 +99,11 @@ impl Slot {
         self.queued.swap(1, Ordering::AcqRel) == 0
     }
 
+    /// Whether it is in a ring or list.
+    pub fn is_queued(&self) -> bool {
+        self.queued.load(Ordering::Acquire) != 0
+    }
+
     /// Which of the note's filters are true now. The one predicate that the server activates and clients harvest by.
     #[inline(always)]
     pub fn active(&self, cell: &Cell) -> Filters {

@@ -17,4 +17,4 @@ pub mod start;
 pub mod status;
 
 /// Version of the documents and requests; [`Request::Version`](request::Request::Version) tells what init has.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -32,3 +32,5 @@ pub const HAPPENED: usize = 64;
 pub const ENDED: usize = 64;
 /// Live processes that one manifest entry's program and its descendants may have.
 pub const CHILDREN: usize = 256;
+/// Traces of one process that others may look at: one a shard of the event server.
+pub const TRACES: usize = abi::limits::MAX_CPUS;

@@ -123,6 +123,18 @@ pub enum Request {
     Watched,
     /// The loop has come round: → [`Reply::Done`]. `EPERM`: the caller is not watched.
     Alive,
+    /// Let others look at what the caller does. Slot 0: a memory object of one page with `READ`, `DUPLICATE` and `TRANSFER` (who
+    /// looks never gets more), kept until the caller's end. A program may have several: `E2BIG` beyond
+    /// [`TRACES`](crate::limits::TRACES). What is in it is between the two. → [`Reply::Done`].
+    Trace,
+    /// Look at what a process does: → [`Reply::Done`] with the memory in slot 0 (`READ`, `DUPLICATE`, `TRANSFER`). Same rights as
+    /// [`Kill`](Request::Kill); `ESRCH` when it has ended, `ENOENT` when it has not that many traces.
+    TraceOf {
+        /// Which.
+        pid: u32,
+        /// Which of its traces, from 0 in the order in which they came.
+        index: u32,
+    },
 }
 
 /// Name of the handle that was [kept](Request::Keep) for a program.

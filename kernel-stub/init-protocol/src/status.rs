@@ -11,6 +11,10 @@ pub const SIGNALED: i64 = i64::MIN;
 /// Signals are 1 to 64.
 pub const SIGNALS: u8 = 64;
 
+/// Status of a driver that ends because its device is unplugged: it is started again to wait for the next one, and that was no
+/// failure. The number is that of `EX_TEMPFAIL` (sysexits(3)).
+pub const AGAIN: i64 = 75;
+
 /// How a process ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ExitStatus {

@@ -7,8 +7,9 @@ use abi::{
     limits::FOREVER,
 };
 use init_protocol::{
+    manifest::{Kind, Restart},
     request::{Counters, Event, Reply},
-    status::ExitStatus,
+    status::{AGAIN, ExitStatus},
 };
 
 use crate::{
@@ -20,12 +21,15 @@ use crate::{
     power::Power,
     processes::{INIT, Processes},
     services::Services,
+    traces::Traces,
     waiting::{For, Waiting},
     watchdog::{HUNG, Hung, Watchdog},
 };
 
 /// Status of a machine whose essential program could not be started, or that has nothing to run.
 pub const CANNOT_START: u8 = 125;
+/// Who ends sooner has failed, whatever it says.
+const SHORT_LIFE_MS: u64 = 100;
 /// Status of a process that is ended because its parent has: 128 + `SIGKILL`, as a shell shows it.
 pub const ENDED_WITH_PARENT: i64 = 137;
 
@@ -39,6 +43,14 @@ pub(crate) struct Entry {
     pub(crate) lent: u64,
     /// Live descendants.
     pub(crate) children: usize,
+}
+
+impl Entry {
+    /// Whether it is a driver that may say itself that it is to be started again, and does not do that all the time.
+    fn wants_again(&self, lived_ms: u64) -> bool {
+        let may = self.program.entry.kind == Kind::Driver && self.program.entry.restart != Restart::Never;
+        may && lived_ms >= SHORT_LIFE_MS
+    }
 }
 
 /// How far a program is.
@@ -66,6 +78,7 @@ pub struct Init<S: System> {
     pub(crate) observing: Observing<S::Handle>,
     pub(crate) giving: Giving<S::Handle>,
     pub(crate) watchdog: Watchdog<S::Handle>,
+    pub(crate) traces: Traces<S::Handle>,
     /// What programs keep for the next in their place.
     pub(crate) kept: BTreeMap<usize, S::Handle>,
     pub(crate) counters: Counters,
@@ -99,6 +112,7 @@ impl<S: System> Init<S> {
             observing: Observing::new(),
             giving: Giving::new(),
             watchdog: Watchdog::new(),
+            traces: Traces::new(),
             kept: BTreeMap::new(),
             counters: Counters::default(),
             is_pointless,
@@ -185,6 +199,7 @@ impl<S: System> Init<S> {
         self.counters.faulted += u64::from(matches!(status, ExitStatus::Faulted { .. }));
         self.observing.forget(pid);
         self.giving.forget(pid);
+        self.traces.forget(pid);
         let displaced = self.processes.end(pid, status);
         self.happened(Event::Ended { pid, status });
         if let Some(displaced) = displaced {
@@ -271,9 +286,15 @@ impl<S: System> Init<S> {
         if status.is_success() {
             self.system.log(format_args!("{name} (pid {pid}) {status}"));
             self.over(index, status.to_byte());
+            return;
+        }
+        let now = self.system.now();
+        let lived_ms = now.saturating_sub(started) / 1_000_000;
+        self.system.log(format_args!("{name} (pid {pid}) {status}"));
+        let entry = &mut self.entries[index];
+        if status == ExitStatus::Exited(AGAIN) && entry.wants_again(lived_ms) {
+            entry.state = State::Resting(now);
         } else {
-            self.system.log(format_args!("{name} (pid {pid}) {status}"));
-            let lived_ms = self.system.now().saturating_sub(started) / 1_000_000;
             self.failed(index, lived_ms, status.to_byte());
         }
     }

@@ -10,7 +10,7 @@ use abi::{
     memory::PAGE,
     start::{START_MAGIC, StartHeader},
 };
-use init_protocol::limits::START_DOCUMENT;
+use init_protocol::limits::{START_DOCUMENT, TRACES};
 
 /// Bytes of the first thread's stack.
 pub const STACK: u64 = 256 << 10;
@@ -21,12 +21,13 @@ pub const IPC_BUFFER: u64 = STACK_END + PAGE;
 /// The start page.
 pub const START: u64 = IPC_BUFFER + 2 * PAGE;
 
-/// What a program costs init beside its quota and its segments: the memory above, the process, handles to it.
+/// What a program costs init beside its quota and its segments: the memory above, the process, handles to it and to its traces.
 pub const COST: u64 = STACK
     + PAGE
     + (HEADER + START_DOCUMENT as u64).next_multiple_of(PAGE)
     + cost::PROCESS
-    + 16 * cost::MEMORY;
+    + 16 * cost::MEMORY
+    + TRACES as u64 * cost::HANDLE;
 
 /// Bytes of the header before the document.
 pub const HEADER: u64 = size_of::<StartHeader>() as u64;

@@ -28,6 +28,7 @@ mod requests;
 mod services;
 mod spawning;
 pub mod system;
+mod traces;
 mod waiting;
 pub mod watchdog;
 

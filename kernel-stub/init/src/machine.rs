@@ -7,6 +7,7 @@ use abi::{
     Rights,
     error::{EINVAL, ENOMEM, EPERM, Error, Result},
     handle::Kind,
+    memory::PAGE,
     status::Waits,
 };
 use init::{
@@ -45,6 +46,9 @@ pub struct Started {
 const CLIENT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRANSFER);
 /// What anybody may do with a process that it can know of.
 const WATCH: Rights = Rights::READ.union(Rights::DUPLICATE).union(Rights::TRANSFER);
+
+/// What anybody may do with memory that it looks at.
+const PAGE_READER: Rights = Rights::READ.union(Rights::DUPLICATE).union(Rights::TRANSFER);
 
 /// Bytes that init keeps for itself, whatever is asked of it: without a heap it could serve nobody.
 const RESERVE: u64 = 4 << 20;
@@ -170,6 +174,14 @@ impl System for Machine {
     fn signal(&mut self, handle: &AnyHandle) {
         // A badge says which bits; without one, all are as good as any.
         let _ = sys::signal(handle.handle(), u64::MAX);
+    }
+
+    fn is_page(&mut self, handle: &AnyHandle) -> bool {
+        is(handle, Kind::Memory, PAGE_READER) && handle.info().is_ok_and(|info| info.detail == PAGE)
+    }
+
+    fn share_page(&mut self, handle: &AnyHandle) -> Result<AnyHandle> {
+        handle.restricted(PAGE_READER)
     }
 
     fn open(&mut self, path: &str) -> Result<(AnyHandle, u64)> {

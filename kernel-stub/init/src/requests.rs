@@ -94,6 +94,8 @@ impl<S: System> Init<S> {
             Request::Watched => self.watched(caller, handles),
             Request::Alive if self.watchdog.answered(caller) => Ok(Now(Reply::Done, None)),
             Request::Alive => Err(Error::new(EPERM)),
+            Request::Trace => self.trace(caller, handles),
+            Request::TraceOf { pid, index } => self.trace_of(caller, pid, index),
         }
     }
 
@@ -291,6 +293,19 @@ impl<S: System> Init<S> {
         let now = self.system.now();
         self.watchdog.watch(caller, bell.ok_or(Error::new(EINVAL))?, patience, now);
         Ok(Now(Reply::Done, None))
+    }
+
+    fn trace(&mut self, caller: u32, handles: Vec<S::Handle>) -> Result<Answer<S::Handle>> {
+        let memory = handles.into_iter().next().filter(|handle| self.system.is_page(handle));
+        self.traces.keep(caller, memory.ok_or(Error::new(EINVAL))?)?;
+        Ok(Now(Reply::Done, None))
+    }
+
+    fn trace_of(&mut self, caller: u32, pid: u32, index: u32) -> Result<Answer<S::Handle>> {
+        self.may(caller, pid)?;
+        self.processes.get(pid).and_then(|record| record.alive()).ok_or(Error::new(ESRCH))?;
+        let memory = self.traces.get(pid, index)?;
+        Ok(Now(Reply::Done, Some(self.system.share_page(memory)?)))
     }
 
     fn on_power_off(&mut self, caller: u32, handles: Vec<S::Handle>) -> Result<Answer<S::Handle>> {

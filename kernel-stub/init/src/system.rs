@@ -131,6 +131,10 @@ pub trait System {
     fn is_signal(&mut self, handle: &Self::Handle) -> bool;
     /// Signals a notification.
     fn signal(&mut self, handle: &Self::Handle);
+    /// Whether this is a page of memory that can be read and passed on.
+    fn is_page(&mut self, handle: &Self::Handle) -> bool;
+    /// A second handle of such memory, to be read.
+    fn share_page(&mut self, handle: &Self::Handle) -> Result<Self::Handle>;
     /// A file's memory, to be read by whoever has the handle, and its length in bytes.
     fn open(&mut self, path: &str) -> Result<(Self::Handle, u64)>;
     /// Answers a request. An error means that the caller did not get this answer, and gets no other.

@@ -11,7 +11,7 @@ use init_protocol::{
     limits::DRAIN_MS,
     manifest::{Backoff, Entry, Kind, Restart},
     request::{Reply, Request},
-    status::ExitStatus,
+    status::{AGAIN, ExitStatus},
 };
 use world::*;
 
@@ -66,6 +66,33 @@ fn a_good_end_is_no_failure() {
     let mut m = Machine::boot(vec![restarting(server("tty"))]);
     m.end(m.world.pid("tty").unwrap(), OK);
     assert_eq!(m.init.deadline(), FOREVER);
+}
+
+#[test]
+fn a_driver_whose_device_is_gone_is_started_again_at_once_and_has_not_failed() {
+    let driver = || Entry { kind: Kind::Driver, ..restarting(server("net")) };
+    let mut m = Machine::boot(vec![driver()]);
+    for _ in 0..10 {
+        m.pass(100);
+        m.end(m.world.pid("net").unwrap(), ExitStatus::Exited(AGAIN));
+        assert_eq!(m.pass_to_deadline(), 0);
+    }
+    // Who says so all the time fails like any other.
+    let mut waits = vec![];
+    for _ in 0..3 {
+        m.end(m.world.pid("net").unwrap(), ExitStatus::Exited(AGAIN));
+        waits.push(m.pass_to_deadline());
+    }
+    assert_eq!(waits, [10, 20, 25]);
+    m.end(m.world.pid("net").unwrap(), ExitStatus::Exited(AGAIN));
+    assert_eq!((m.init.deadline(), m.world.pid("net")), (FOREVER, None));
+    // A server has no device, and one that is not to be restarted is not.
+    let mut m = Machine::boot(vec![restarting(server("tty")), Entry { restart: Restart::Never, ..driver() }]);
+    m.pass(500);
+    m.end(m.world.pid("net").unwrap(), ExitStatus::Exited(AGAIN));
+    assert_eq!(m.init.deadline(), FOREVER);
+    m.end(m.world.pid("tty").unwrap(), ExitStatus::Exited(AGAIN));
+    assert_eq!(m.pass_to_deadline(), 10);
 }
 
 #[test]

@@ -248,6 +248,23 @@ pub fn alive() -> Result<()> {
     }
 }
 
+/// Lets others look at what this program does: a page of memory. See [`Request::Trace`].
+pub fn trace(memory: &Memory) -> Result<()> {
+    let readable = Rights::READ | Rights::DUPLICATE | Rights::TRANSFER;
+    match ask(&Request::Trace, vec![Transfer::copy_with(memory, readable)], FOREVER)? {
+        (Reply::Done, _) => Ok(()),
+        _ => nonsense(),
+    }
+}
+
+/// What a process lets others look at. See [`Request::TraceOf`].
+pub fn trace_of(pid: u32, index: u32) -> Result<Memory> {
+    match ask(&Request::TraceOf { pid, index }, Vec::new(), FOREVER)? {
+        (Reply::Done, mut handles) => handles.object(0),
+        _ => nonsense(),
+    }
+}
+
 /// What init has done since boot. See [`Request::Counters`].
 pub fn counters() -> Result<Counters> {
     match ask(&Request::Counters, Vec::new(), FOREVER)? {

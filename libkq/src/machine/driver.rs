@@ -13,11 +13,12 @@ use abi::{Message, Rights, Tag};
 use event_protocol::descriptor::{
     Control, ControlReply, DURABLE, Kind, MAX_TRANSFER, NONBLOCK, Open, Opened, label, words,
 };
+use event_protocol::trace::Event;
 use rt::ipc::{Transfer, call, decode, encode, read_bytes, write_bytes};
 use rt::sync::{Mutex, OnceLock};
 use rt::sys::{Endpoint, Object};
 
-use super::unpaid;
+use super::{trace, unpaid};
 use crate::platform::Read;
 
 /// What a driver gives out as the right to be told about a source.
@@ -168,9 +169,9 @@ impl OpenFile {
     pub fn watch(&self, ticket: &Endpoint) -> Result<&Watch> {
         self.watch.get_or_try_init(|| {
             let send = vec![Transfer::copy_with(ticket, SHOW)];
-            let (reply, mut handles) = call(&self.descriptor(), label::WATCH, [0; WORDS], 0, send, FOREVER)
-                .map_err(unpaid)
-                .map_err(dead)?;
+            let (reply, mut handles) =
+                call(&self.descriptor(), label::WATCH, [0; WORDS], 0, send, FOREVER)
+                    .map_err(|error| trace::failed(Event::DriverFailed, label::WATCH, dead(unpaid(error))))?;
             let handle = handles.object(0).map_err(|_| Error::new(EPERM))?;
             Ok(Watch::of(&reply, handle))
         })
@@ -199,7 +200,7 @@ impl OpenFile {
         request[words::FLAGS] = flags;
         let bytes = encode(&control)?;
         let (reply, _) = call(&self.descriptor(), label::CONTROL, request, bytes, Vec::new(), FOREVER)
-            .map_err(|error| self.failed(error))?;
+            .map_err(|error| trace::failed(Event::DriverFailed, label::CONTROL, self.failed(error)))?;
         decode(reply.tag.bytes())
     }
 
@@ -210,11 +211,12 @@ impl OpenFile {
 
     fn transfer(&self, tag: Tag, words: [u64; WORDS]) -> Result<Message> {
         let message = Message { tag, words };
-        let reply = self.descriptor().call(message, FOREVER).map_err(|error| self.failed(error))?;
+        let failed = |error| trace::failed(Event::DriverFailed, tag.label(), error);
+        let reply = self.descriptor().call(message, FOREVER).map_err(|error| failed(self.failed(error)))?;
         match i32::try_from(reply.words[words::ERRNO]) {
             Ok(0) => Ok(reply),
-            Ok(errno @ 1..=4095) => Err(Error::new(errno)),
-            _ => Err(Error::new(EBADMSG)),
+            Ok(errno @ 1..=4095) => Err(failed(Error::new(errno))),
+            _ => Err(failed(Error::new(EBADMSG))),
         }
     }
 }

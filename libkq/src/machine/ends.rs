@@ -9,9 +9,11 @@ use abi::Rights;
 use abi::error::Result;
 use abi::limits::FOREVER;
 use abi::status::State;
+use event_protocol::trace::Event;
 use rt::sync::{Mutex, OnceLock};
 use rt::sys::{Notification, Object, Thread};
 
+use super::trace;
 use crate::ending::{Ending, Watches, tell};
 
 /// Bytes of the stack of the thread that waits.
@@ -72,6 +74,7 @@ impl Watching {
             .watches
             .lock()
             .ended(|_, thread| thread.status().is_ok_and(|status| status.state != State::Alive as u32));
+        ended.iter().for_each(|&(thread, _)| trace::note(Event::ThreadEnded, 0, thread));
         tell(ended);
     }
 }

@@ -23,7 +23,7 @@ impl SharedMemory {
 }
 
 // SAFETY: a `Mapping` is whole pages, mapped until it is dropped, and is reached only through the views that are made of
-// this value. What is mapped by `readable` is pages of cells, which this library never writes.
+// this value. What is mapped by `readable` is pages of cells and the traces of others, which this library never writes.
 unsafe impl Mapped for SharedMemory {
     #[inline]
     fn address(&self) -> usize {

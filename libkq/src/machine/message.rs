@@ -7,10 +7,12 @@ use abi::error::{EBADMSG, EINVAL, EMSGSIZE, ENAMETOOLONG, ENODEV, EPIPE, Error, 
 use abi::limits::FOREVER;
 use event_protocol::descriptor::message::{MAX_ADDRESS, MAX_HANDLES, MAX_PAYLOAD, MessageFlags, unpack};
 use event_protocol::descriptor::{label, words};
+use event_protocol::trace::Event;
 use rt::ipc::{Transfer, call, with_bytes, with_bytes_mut};
 use rt::sys::Endpoint;
 
 use super::driver::{OpenFile, count};
+use super::trace;
 use crate::platform::Received;
 
 impl OpenFile {
@@ -39,7 +41,7 @@ impl OpenFile {
         });
         let request = [start as u64, flags.bits(), 0, 0];
         let (reply, _) = call(&self.descriptor(), label::SEND, request, whole, handles, FOREVER)
-            .map_err(|error| self.which(error))?;
+            .map_err(|error| trace::failed(Event::DriverFailed, label::SEND, self.which(error)))?;
         count(&reply, bytes.len())
     }
 
@@ -53,7 +55,7 @@ impl OpenFile {
         let length = buffer.len().min(MAX_PAYLOAD);
         let request = [length as u64, flags.bits(), files.min(MAX_HANDLES) as u64, 0];
         let (reply, mut handles) = call(&self.descriptor(), label::RECEIVE, request, 0, Vec::new(), FOREVER)
-            .map_err(|error| self.which(error))?;
+            .map_err(|error| trace::failed(Event::DriverFailed, label::RECEIVE, self.which(error)))?;
         let (flags, start) = unpack(reply.words[words::MESSAGE]);
         // R56: what a driver says of its message is believed as far as it fits.
         let count = count(&reply, length.min(reply.tag.bytes().saturating_sub(start)))?;

@@ -6,6 +6,7 @@ mod memory;
 mod message;
 mod services;
 mod session;
+mod trace;
 
 use alloc::string::String;
 use alloc::sync::Weak;
@@ -19,6 +20,7 @@ use event_protocol::control::client::{Change, QueueNumber};
 use event_protocol::descriptor::message::MessageFlags;
 use event_protocol::descriptor::{Control, ControlReply, Kind, Open, PathReply, PathRequest, label};
 use event_protocol::park::Waiter;
+use event_protocol::trace::Event;
 use rt::ipc::call_postcard;
 use rt::sync::OnceLock;
 use rt::sys::Endpoint;
@@ -32,6 +34,7 @@ pub use memory::SharedMemory;
 use services::Services;
 pub(crate) use services::name as service_of;
 use session::Session;
+pub use trace::Look;
 
 /// Timers are opened by this path.
 const TIMER: &str = "/dev/timer";
@@ -171,7 +174,10 @@ impl Platform for Machine {
     }
 
     fn renew(&self, file: &OpenFile, source: SourceId) -> Result<()> {
-        self.session()?.reopen(source).map(|descriptor| file.renew(descriptor))
+        let descriptor = self.session()?.reopen(source)?;
+        file.renew(descriptor);
+        trace::note(Event::Reclaimed, 0, source.0);
+        Ok(())
     }
 
     fn is_left(&self, file: &OpenFile) -> bool {
@@ -179,7 +185,10 @@ impl Platform for Machine {
     }
 
     fn open(&self, path: &str, flags: u64) -> Result<OpenFile> {
-        let opened = self.services.with(services::name(path)?, |service| self.open_at(service, path, flags));
+        let name = services::name(path)?;
+        let opened = self.services.with(name, |service| self.open_at(service, path, flags));
+        let errno = opened.as_ref().map_or_else(|error| error.errno.unsigned_abs(), |_| 0);
+        trace::note(Event::Opened, errno, event_protocol::trace::service(name));
         // A driver that is dead now, whether or not it comes back.
         opened.map_err(|error| if error.errno == EPIPE { Error::new(ENODEV) } else { error })
     }

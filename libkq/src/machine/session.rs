@@ -14,6 +14,7 @@ use event_protocol::control::limits::MAX_QUEUES;
 use event_protocol::control::{SERVICE, label, lobby};
 use event_protocol::park::{MAX_WAITERS, SESSION_SIZE, Waiter};
 use event_protocol::shared::Region;
+use event_protocol::trace::Event;
 use hashbrown::HashMap;
 use rt::ipc::{Arrivals, Transfer, call_postcard};
 use rt::sync::{Mutex, OnceLock};
@@ -21,7 +22,7 @@ use rt::sys::{Endpoint, Memory, Notification, Process};
 
 use super::driver::Watch;
 use super::memory::SharedMemory;
-use super::unpaid;
+use super::{trace, unpaid};
 use crate::engine::Seats;
 use crate::platform::{Bank, Changed, Source};
 
@@ -51,6 +52,7 @@ pub struct Session {
 impl Session {
     /// Introduces the process to the server.
     pub fn open() -> Result<Session> {
+        trace::begin();
         let lobby = rt::init::connect(SERVICE)?;
         let memory = Memory::create(SESSION_SIZE)?;
         let region = Region::new(SharedMemory::writable(&memory)?);
@@ -65,6 +67,7 @@ impl Session {
         let server = handles.object(2).ok();
         let shards: Vec<OnceLock<Endpoint>> = (0..shards).map(|_| OnceLock::new()).collect();
         shards.get(shard as usize).ok_or(Error::new(EBADMSG))?.get_or_init(|| handle);
+        trace::note(Event::Begun, 0, shard.into());
         Ok(Session {
             region,
             first: shard,
@@ -99,7 +102,8 @@ impl Session {
     }
 
     fn ask_for(&self, shard: u32, request: &Request, send: Vec<Transfer>) -> Result<(Reply, Arrivals)> {
-        call_postcard(self.shard(shard)?, label::CLIENT, request, send, FOREVER).map_err(dead)
+        call_postcard(self.shard(shard)?, label::CLIENT, request, send, FOREVER)
+            .map_err(|error| trace::failed(Event::ServerFailed, shard, dead(error)))
     }
 
     fn ask(&self, shard: u32, request: &Request, send: Vec<Transfer>) -> Result<Reply> {

@@ -157,6 +157,7 @@ fn run(parser: Parser) -> Result<u8> {
         accelerator: options.accelerator,
         image,
         devices: options.devices,
+        monitor: None,
         arguments: options.arguments,
     };
     let signals = Signals::catch()?;

@@ -13,6 +13,36 @@ const SECTOR: u64 = 512;
 const DISK: u64 = 16;
 const MOST_DISK: u64 = 256;
 
+/// Where the slot control of QEMU's `pcie-root-port` is in its configuration space: in its capability at 0x54.
+const SLOT_CONTROL: usize = 0x6c;
+/// In there: events are told of, power is off. QEMU takes out what is in a slot when its power goes off, and does not ask who
+/// switched it off.
+const TORN: u16 = 0x7e9;
+
+/// The place on the root bus of the port of device `index`: what QEMU would choose, too.
+fn slot(index: usize) -> usize {
+    index + 1
+}
+
+/// What becomes of a device while the machine runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It is plugged in.
+    Plug(usize),
+    /// The guest is asked to let it go.
+    Unplug(usize),
+    /// It is taken out and the guest is not asked.
+    Tear(usize),
+}
+
+impl Change {
+    /// The number of the device.
+    pub fn device(self) -> usize {
+        let (Change::Plug(index) | Change::Unplug(index) | Change::Tear(index)) = self;
+        index
+    }
+}
+
 /// A device, behind a root port of its own: there it can be reset alone, and unplugged.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +55,9 @@ pub struct Device {
     /// Directly on the root bus instead.
     #[serde(default)]
     pub on_root: bool,
+    /// Not plugged in yet.
+    #[serde(default)]
+    pub is_out: bool,
     /// What is on it, if it is a disk.
     #[serde(default)]
     pub disk: Option<Disk>,
@@ -112,18 +145,14 @@ impl Device {
 
     /// Arguments for the device that is number `index` of the machine; its disk is at `disk`.
     pub fn arguments(&self, index: usize, disk: &Path) -> Vec<OsString> {
-        let mut device = self.model.clone();
         let mut arguments: Vec<OsString> = Vec::new();
         let mut add = |option: &str, value: String| arguments.extend([option.into(), value.into()]);
         if !self.on_root {
-            add("-device", format!("pcie-root-port,id=port{index},chassis={}", index + 1));
-            device += &format!(",bus=port{index}");
+            let (chassis, slot) = (index + 1, slot(index));
+            add("-device", format!("pcie-root-port,id=port{index},chassis={chassis},addr={slot:#x}"));
         }
-        if let Some(Disk { options, .. }) = &self.disk {
-            let path = disk.display().to_string().replace(',', ",,");
-            let separator = if options.is_empty() { "" } else { "," };
-            add("-drive", format!("if=none,id=disk{index},format=raw,file={path}{separator}{options}"));
-            device += &format!(",drive=disk{index}");
+        if self.disk.is_some() {
+            add("-drive", self.drive(index, disk));
         }
         if let Some(Network { forward, options }) = &self.network {
             let forward = forward
@@ -132,13 +161,55 @@ impl Device {
             let separator = if options.is_empty() { "" } else { "," };
             let forward: String = forward.collect();
             add("-netdev", format!("user,id=net{index},restrict=on{forward}{separator}{options}"));
+        }
+        if !self.is_out {
+            add("-device", self.device(index));
+        }
+        arguments
+    }
+
+    /// The device itself, as both the command line and the monitor have it.
+    fn device(&self, index: usize) -> String {
+        let mut device = format!("{},id=device{index}", self.model);
+        if !self.on_root {
+            device += &format!(",bus=port{index}");
+        }
+        if self.disk.is_some() {
+            device += &format!(",drive=disk{index}");
+        }
+        if self.network.is_some() {
             device += &format!(",netdev=net{index}");
         }
         if !self.properties.is_empty() {
             device += &format!(",{}", self.properties);
         }
-        add("-device", device);
-        arguments
+        device
+    }
+
+    fn drive(&self, index: usize, disk: &Path) -> String {
+        let options = self.disk.as_ref().map_or("", |disk| &disk.options);
+        let path = disk.display().to_string().replace(',', ",,");
+        let separator = if options.is_empty() { "" } else { "," };
+        format!("if=none,id=disk{index},format=raw,file={path}{separator}{options}")
+    }
+
+    /// What to say to the monitor for this to happen, a command a line.
+    pub fn commands(&self, change: Change, disk: &Path) -> String {
+        match change {
+            // What the disk is kept in goes with the disk.
+            Change::Plug(index) if self.disk.is_some() => {
+                let (drive, device) = (self.drive(index, disk), self.device(index));
+                format!("drive_add 0 {drive}\ndevice_add {device}\n")
+            }
+            Change::Plug(index) => format!("device_add {}\n", self.device(index)),
+            Change::Unplug(index) => format!("device_del device{index}\n"),
+            Change::Tear(index) => {
+                let port = 0x8000_0000 | slot(index) << 11 | SLOT_CONTROL;
+                // The CPUs stand still: QEMU before 8.2 crashes when one is on its way to a register while the monitor changes
+                // the memory map.
+                format!("stop\no /w 0xcf8 {port:#x}\no /h 0xcfc {TORN:#x}\ncont\n")
+            }
+        }
     }
 
     /// Makes what its disk is kept in.
@@ -189,10 +260,11 @@ mod tests {
         let device = Device::parse("virtio-rng-pci,max-bytes=1,period=2").unwrap();
         assert_eq!(
             said(&device, 3),
-            "-device pcie-root-port,id=port3,chassis=4 -device virtio-rng-pci,bus=port3,max-bytes=1,period=2"
+            "-device pcie-root-port,id=port3,chassis=4,addr=0x4 \
+             -device virtio-rng-pci,id=device3,bus=port3,max-bytes=1,period=2"
         );
         let device = Device { on_root: true, ..Device::parse("virtio-rng-pci").unwrap() };
-        assert_eq!(said(&device, 0), "-device virtio-rng-pci");
+        assert_eq!(said(&device, 0), "-device virtio-rng-pci,id=device0");
         assert!(Device::parse("").is_err() && Device::parse(",vectors=0").is_err());
     }
 
@@ -201,15 +273,38 @@ mod tests {
         let device = Device::parse("virtio-net-pci,forward=8080:80,mac=52:54:00:12:34:57").unwrap();
         assert_eq!(
             said(&device, 1),
-            "-device pcie-root-port,id=port1,chassis=2 \
+            "-device pcie-root-port,id=port1,chassis=2,addr=0x2 \
              -netdev user,id=net1,restrict=on,hostfwd=tcp:127.0.0.1:8080-:80 \
-             -device virtio-net-pci,bus=port1,netdev=net1,mac=52:54:00:12:34:57"
+             -device virtio-net-pci,id=device1,bus=port1,netdev=net1,mac=52:54:00:12:34:57"
         );
         assert_eq!(Device::parse("virtio-net-pci").unwrap().network, Some(Network::default()));
         for bad in ["virtio-net-pci,forward=80", "virtio-net-pci,forward=a:80", "virtio-rng-pci,forward=1:2"]
         {
             assert!(Device::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_plugged_in_later_is_as_at_the_start() {
+        let mut device = Device::parse("virtio-rng-pci,max-bytes=1").unwrap();
+        let commands = |device: &Device, change| device.commands(change, Path::new("/a,b"));
+        assert_eq!(
+            commands(&device, Change::Plug(2)),
+            "device_add virtio-rng-pci,id=device2,bus=port2,max-bytes=1\n"
+        );
+        assert_eq!(commands(&device, Change::Unplug(2)), "device_del device2\n");
+        assert_eq!(
+            commands(&device, Change::Tear(2)),
+            "stop\no /w 0xcf8 0x8000186c\no /h 0xcfc 0x7e9\ncont\n"
+        );
+        device.is_out = true;
+        assert_eq!(said(&device, 2), "-device pcie-root-port,id=port2,chassis=3,addr=0x3");
+        let disk = Device { disk: Some(Disk::default()), ..Device::parse("virtio-blk-pci").unwrap() };
+        assert_eq!(
+            commands(&disk, Change::Plug(0)),
+            "drive_add 0 if=none,id=disk0,format=raw,file=/a,,b\n\
+             device_add virtio-blk-pci,id=device0,bus=port0,drive=disk0\n"
+        );
     }
 
     #[test]
@@ -232,8 +327,9 @@ mod tests {
         let device = Device { disk, ..Device::parse("virtio-blk-pci").unwrap() };
         assert_eq!(
             said(&device, 0),
-            "-device pcie-root-port,id=port0,chassis=1 \
-             -drive if=none,id=disk0,format=raw,file=/a,,b,readonly=on -device virtio-blk-pci,bus=port0,drive=disk0"
+            "-device pcie-root-port,id=port0,chassis=1,addr=0x1 \
+             -drive if=none,id=disk0,format=raw,file=/a,,b,readonly=on \
+             -device virtio-blk-pci,id=device0,bus=port0,drive=disk0"
         );
         let path = std::env::temp_dir().join(format!("xtask-disk-{}", std::process::id()));
         device.make_disk(&path).unwrap();

@@ -24,6 +24,11 @@ impl Dialogue {
         Dialogue { turns: turns.into(), heard: Vec::new() }
     }
 
+    /// Whether all has been typed.
+    pub fn is_over(&self) -> bool {
+        self.turns.is_empty()
+    }
+
     /// The guest has said `bytes`: what to type now.
     pub fn heard(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut typed = Vec::new();

@@ -2,7 +2,11 @@
 
 use std::{
     fs,
-    sync::atomic::{AtomicBool, Ordering},
+    path::Path,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -24,8 +28,10 @@ use crate::{
     machine::{
         Machine, Outcome,
         console::{Console, Input},
+        dialogue::{Dialogue, Turn},
         exit::Status,
         loopback::Reserved,
+        monitor::{self, Socket},
         text::LineEndings,
     },
     software::{
@@ -151,14 +157,18 @@ fn one(boot: &Boot, image: BootImage, twin: Option<BootImage>, plan: &Plan, repo
     let mut devices = test.devices.clone();
     let _ports = Reserved::choose(&mut devices)?;
     let port = Test::port(&devices);
+    let socket = (!test.monitor.is_empty()).then(Socket::new).transpose()?;
     let machine = Machine {
         cpus: boot.cpus,
         memory: test.memory,
         accelerator: boot.mode.accelerator(),
         image,
         devices,
+        monitor: socket.as_ref().map(Socket::path),
         arguments: Vec::new(),
     };
+    let run = machine.name_run();
+    let (tell, heard) = mpsc::channel();
     let mut said = Vec::new();
     let mut endings = LineEndings::default();
     let begin = Instant::now();
@@ -166,30 +176,40 @@ fn one(boot: &Boot, image: BootImage, twin: Option<BootImage>, plan: &Plan, repo
     let mut ends = Vec::new();
     let mut output = |bytes: &[u8]| {
         let bytes = endings.convert(bytes);
+        // Nobody listens when nothing is to happen.
+        _ = tell.send(bytes.to_vec());
         ends.extend(bytes.iter().filter(|&&byte| byte == b'\n').map(|_| begin.elapsed()));
         said.extend(bytes);
         Ok(())
     };
     let over = &AtomicBool::new(false);
-    let (outcome, peer) = thread::scope(|scope| {
+    let (outcome, others) = thread::scope(|scope| {
         let peer = test.peer.zip(port);
         let peer = peer.map(|(peer, port)| scope.spawn(move || peer.run(Client { port, over })));
-        let outcome = machine.run(Console {
-            input: Input::Script(test.dialogue()),
-            output: &mut output,
-            limit: Some(Duration::from_secs(test.timeout)),
-            signals: None,
+        let monitor = machine.monitor.as_deref().map(|path| {
+            let dialogue = happenings(test, &machine, &run);
+            scope.spawn(move || monitor::say(path, dialogue, &heard, over))
         });
+        let outcome = machine.run_as(
+            &run,
+            Console {
+                input: Input::Script(test.dialogue()),
+                output: &mut output,
+                limit: Some(Duration::from_secs(test.timeout)),
+                signals: None,
+            },
+        );
         over.store(true, Ordering::Relaxed);
-        let peer = peer.map(|peer| peer.join().unwrap_or_else(|_| Err("it panicked".to_owned())));
-        (outcome, peer)
+        let others = peer.into_iter().chain(monitor);
+        let others = others.map(|other| other.join().unwrap_or_else(|_| Err("it panicked".to_owned())));
+        (outcome, others.collect::<Vec<_>>())
     });
     let outcome = outcome?;
     let time = begin.elapsed();
     let text = String::from_utf8_lossy(&said);
     let told = test.told(&text);
     let mut fault = fault(test, &outcome, &text, &told);
-    if let Some(Err(why)) = peer {
+    for why in others.into_iter().filter_map(std::result::Result::err) {
         fault = Some(format!(
             "{why} (the host's side){}",
             fault.map_or(String::new(), |fault| format!("; {fault}"))
@@ -222,6 +242,16 @@ fn one(boot: &Boot, image: BootImage, twin: Option<BootImage>, plan: &Plan, repo
         None => report.passed(&boot.name, time),
     }
     Ok(())
+}
+
+/// What is said to the monitor, and when.
+fn happenings(test: &Test, machine: &Machine, run: &Path) -> Dialogue {
+    let turns = test.monitor.iter().map(|happening| {
+        let said = happening.change().and_then(|change| machine.commands(run, change));
+        let said = said.or_else(|| happening.say.as_ref().map(|say| format!("{say}\n")));
+        Turn { after: happening.after.clone(), send: said.unwrap_or_default() }
+    });
+    Dialogue::new(turns.collect())
 }
 
 /// Why the boot as a whole is a failure.

@@ -7,7 +7,7 @@ use super::{harness::Said, peer::Peer};
 use crate::{
     machine::{
         Accelerator,
-        device::Device,
+        device::{Change, Device},
         dialogue::{Dialogue, Turn},
     },
     software::manifest,
@@ -64,6 +64,9 @@ pub struct Test {
     /// Typed at the terminal.
     #[serde(default)]
     pub input: Vec<Typed>,
+    /// What happens to the machine meanwhile.
+    #[serde(default)]
+    pub monitor: Vec<Happening>,
     /// The status that the machine ends with.
     #[serde(default)]
     pub status: u8,
@@ -123,6 +126,34 @@ pub struct Typed {
     /// How many times.
     #[serde(default = "once")]
     pub times: usize,
+}
+
+/// Something that happens to the machine when the guest has said this, after what the one before waited for. One of the others.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Happening {
+    /// The cue.
+    pub after: String,
+    /// The device of this number is plugged in.
+    #[serde(default)]
+    pub plug: Option<usize>,
+    /// The guest is asked to let it go.
+    #[serde(default)]
+    pub unplug: Option<usize>,
+    /// It is taken out, and the guest is not asked.
+    #[serde(default)]
+    pub tear: Option<usize>,
+    /// This is said to the emulator's monitor: `sendkey a`, `mouse_move 10 10`; more commands on lines of their own.
+    #[serde(default)]
+    pub say: Option<String>,
+}
+
+impl Happening {
+    /// What becomes of a device, if it is that.
+    pub fn change(&self) -> Option<Change> {
+        let (plug, unplug) = (self.plug.map(Change::Plug), self.unplug.map(Change::Unplug));
+        plug.or(unplug).or(self.tear.map(Change::Tear))
+    }
 }
 
 /// What executes the guest, as the table has it.
@@ -208,6 +239,14 @@ mod tests {
                 "{} cannot fail by its output",
                 test.program
             );
+            for Happening { after, plug, unplug, tear, say } in &test.monitor {
+                let devices: Vec<usize> = plug.iter().chain(unplug).chain(tear).copied().collect();
+                assert!(
+                    !after.is_empty() && devices.len() + usize::from(say.is_some()) == 1,
+                    "{after}: one thing happens"
+                );
+                assert!(devices.iter().all(|&device| device < test.devices.len()), "{after}: no such device");
+            }
         }
     }
 

@@ -74,8 +74,15 @@ pub fn with<T: Send>(
         .flat_map(|it| &it.forward)
         .map(|it| it.host)
         .collect();
-    let machine =
-        Machine { cpus, memory: MEMORY, accelerator, image: image.clone(), devices, arguments: Vec::new() };
+    let machine = Machine {
+        cpus,
+        memory: MEMORY,
+        accelerator,
+        image: image.clone(),
+        devices,
+        arguments: Vec::new(),
+        monitor: None,
+    };
     let mut said = Vec::new();
     let over = AtomicBool::new(false);
     let guest = Guest { told: ports[0], web: ports[1], over: &over };

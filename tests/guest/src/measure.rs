@@ -48,6 +48,11 @@ impl Clock {
         Stamp { ticks: clock::ticks(), switches, entries }
     }
 
+    /// The end of a span, when somebody else says at which tick it was.
+    pub fn at(&self, ticks: u64) -> Stamp {
+        Stamp { ticks, ..self.end() }
+    }
+
     /// The end of a span: the time first.
     #[inline(always)]
     pub fn end(&self) -> Stamp {
@@ -170,7 +175,8 @@ pub fn tell(name: &str, cost: Cost) {
     tell_hundredths(name, "entries", cost.entries);
 }
 
-fn tell_hundredths(name: &str, what: &str, hundredths: u64) {
+/// Tells something counted.
+pub fn tell_hundredths(name: &str, what: &str, hundredths: u64) {
     match hundredths % 100 {
         0 => rt::log!("{name}.{what} {} {what}", hundredths / 100),
         rest => rt::log!("{name}.{what} {}.{rest:02} {what}", hundredths / 100),

@@ -6,8 +6,8 @@
 //!
 //! | label | on | request | reply |
 //! |---|---|---|---|
-//! | [`BUS`](label::BUS) | service | [`Request`] | [`Reply`]; of a claim: handle 0 = the function, handle 1 = the bus driver's process, to be watched |
-//! | [`FUNCTION`](label::FUNCTION) | function | [`FunctionRequest`]; of `Lend`: handle 0 = memory | [`FunctionReply`]; of `Window`: handle 0 = memory; of `Interrupt`: handle 0 = interrupt |
+//! | [`BUS`](label::BUS) | service | [`Request`] | [`Reply`]; of a claim: handle 0 = the function, handle 1 = the bus driver's process, to be watched; of `Await`, asked with handle 0 = notification: handle 0 = what is closed to give up, handle 1 = the bus driver's process |
+//! | [`FUNCTION`](label::FUNCTION) | function | [`FunctionRequest`]; of `Lend`: handle 0 = memory; of `Watch`: handle 0 = notification | [`FunctionReply`]; of `Window`: handle 0 = memory; of `Interrupt`: handle 0 = interrupt |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,8 @@ pub const CONFIG: usize = 256;
 pub const LISTED: usize = 64;
 /// Pieces of memory that may be lent to one function.
 pub const LENT: usize = 64;
+/// Drivers that may wait for functions.
+pub const AWAITED: usize = 64;
 /// Interrupts that one claim of a function is given, those included that it gave up: a machine has some two hundred for all.
 pub const INTERRUPTS: usize = 16;
 
@@ -95,7 +97,8 @@ pub struct Wanted {
     pub vendor: u16,
     /// Any of these devices.
     pub devices: Vec<u16>,
-    /// How many that fit, in the order of their addresses, are somebody else's.
+    /// How many that fit are somebody else's: in the order of their addresses, those behind them that were plugged in later. Who
+    /// was unplugged keeps the place.
     pub skip: u32,
 }
 
@@ -110,6 +113,9 @@ pub enum Request {
     /// Takes a function: → [`Reply::Claimed`]. EPERM: the caller is no server or driver of the manifest itself; ENODEV: there is none like that; EBUSY: it is another's; EIO: its
     /// configuration space makes no sense. Waits while a function is being reset after its last driver.
     Claim(Wanted),
+    /// After ENODEV: has the notification in slot 0 signalled once such a function can be claimed. → [`Reply::Waiting`] with
+    /// a handle; when that is closed the waiting is over. ENOSPC: too many wait.
+    Await(Wanted),
 }
 
 /// An answer of the bus.
@@ -124,6 +130,8 @@ pub enum Reply {
         /// What it is.
         identity: Identity,
     },
+    /// The caller will be told.
+    Waiting,
 }
 
 /// A function in a list.
@@ -146,6 +154,10 @@ pub enum State {
     Claimed,
     /// On its way back: it is being reset.
     Resetting,
+    /// It is unplugged, or about to be: its driver was told and has not returned it yet.
+    Leaving,
+    /// It was unplugged; never in a list.
+    Absent,
     /// Nobody can have it: a bridge, or its configuration space makes no sense.
     Unusable,
 }
@@ -178,6 +190,9 @@ pub enum FunctionRequest {
     Lend,
     /// Lets the function reach memory by itself, or no longer. → `Done`.
     Master(bool),
+    /// Has the notification in slot 0 signalled once the function is unplugged, or is to be: then its owner puts things in order
+    /// and closes it. Whether it is still there tells [`FunctionRequest::Config`]: ENODEV when it is not. → `Done`.
+    Watch,
 }
 
 /// An answer of a function.

@@ -97,6 +97,27 @@ impl Function {
         bridge
     }
 
+    /// A port with a window of 2 MiB, into which something may be plugged: its messages at 0x40, its slot in the capability at
+    /// 0x4c.
+    pub fn port(secondary: u8, window: u32) -> Function {
+        let mut express = vec![0; 0x3c];
+        (express[0], express[2], express[3], express[0x14]) = (0x10, 0x42, 0x01, 0x40);
+        let messages = Function::messages(1, 0, 0, 0x800);
+        let mut port = Function::bridge(secondary).capabilities(&[&messages, &express]);
+        port.set(0x10, 0xfe20_0000 + u32::from(secondary) * 0x1000 - 0x3000);
+        port.set(0x20, (window + 0x1f_ffff) & 0xfff0_0000 | window >> 16);
+        port.writable[0x4c + 0x18..0x4c + 0x1a].fill(0xff);
+        port
+    }
+
+    /// The same before anybody gave it addresses.
+    pub fn nowhere(mut self) -> Function {
+        for at in 0x10..0x28 {
+            self.bytes[at] &= !self.writable[at];
+        }
+        self
+    }
+
     /// An entropy source as QEMU has it.
     pub fn source(base: u32) -> Function {
         Function::new(0x1af4, 0x1044, 0x00ff00)
@@ -129,11 +150,31 @@ impl ConfigSpace for Space {
     fn write(&mut self, address: Address, offset: u16, value: u32) {
         assert!(offset.is_multiple_of(4));
         self.writes.push((address, offset, value));
+        self.write_bytes(address, offset, &value.to_le_bytes());
+    }
+
+    fn write_half(&mut self, address: Address, offset: u16, value: u16) {
+        assert!(offset.is_multiple_of(2));
+        self.write_bytes(address, offset, &value.to_le_bytes());
+    }
+}
+
+impl Space {
+    fn write_bytes(&mut self, address: Address, offset: u16, bytes: &[u8]) {
         let Some(function) = self.functions.get_mut(&address) else { return };
-        for (at, byte) in value.to_le_bytes().into_iter().enumerate() {
+        let is_port = function.bytes[0x0e] == 1;
+        for (at, byte) in bytes.iter().copied().enumerate() {
             let at = usize::from(offset) + at;
+            if is_port && at == 0x4c + 0x1a {
+                // Slot status: ones clear, except in what says whether something is there.
+                function.bytes[at] &= !(byte & 0x1f);
+            }
             let mask = function.writable[at];
             function.bytes[at] = function.bytes[at] & !mask | byte & mask;
+        }
+        // Each command is completed, and that is an event.
+        if is_port && usize::from(offset) <= 0x4c + 0x18 && usize::from(offset) + bytes.len() > 0x4c + 0x18 {
+            function.bytes[0x4c + 0x1a] |= 0x10;
         }
     }
 }

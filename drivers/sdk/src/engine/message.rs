@@ -7,13 +7,13 @@ use crate::link::{Carried, Link};
 use crate::message::{Incoming, Outgoing, Receiving};
 use crate::parcels::Parcel;
 use crate::pending::{Task, Waiting};
-use crate::trace::Event;
 use abi::error::{EAGAIN, EBADF, EINVAL, EMSGSIZE, Error, Result};
 use abi::message::WORDS;
 use alloc::vec;
 use alloc::vec::Vec;
 use event_protocol::descriptor::message::{MAX_ADDRESS, MAX_HANDLES, MAX_PAYLOAD, MessageFlags, pack};
 use event_protocol::descriptor::{NONBLOCK, words};
+use event_protocol::trace::Event;
 
 impl<D: Driver, L: Link> Engine<D, L> {
     pub(super) fn send(&mut self, id: FileId, file: File, request: Request<'_, L::Handle>) -> Result<Answer> {
@@ -142,7 +142,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 let bytes = &buffer[start..MAX_ADDRESS + message.count];
                 if self.deliver(token, &message, bytes, MAX_ADDRESS - start).is_err() {
                     self.counters.undelivered += 1;
-                    self.trace.record(self.now, file.badge(), Event::Undelivered(message.count as u32));
+                    self.note(Event::Undelivered, message.count as u32, file.badge());
                     let bytes = &buffer[MAX_ADDRESS..MAX_ADDRESS + message.count];
                     if !receiving.flags.contains(MessageFlags::PEEK) {
                         self.call(|driver, context| driver.unreceive(context, file, bytes, message));

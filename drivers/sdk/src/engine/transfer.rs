@@ -5,7 +5,6 @@ use crate::driver::{Asked, Driver, Taken};
 use crate::files::{File, FileId};
 use crate::link::Link;
 use crate::pending::{Task, Waiting};
-use crate::trace::Event;
 use abi::error::{EAGAIN, EBADF, EINVAL, ENOTTY, ESPIPE, Error, Result};
 use abi::message::WORDS;
 use alloc::vec;
@@ -13,6 +12,7 @@ use event_protocol::cell::Direction;
 use event_protocol::descriptor::{
     CURRENT, Control, ControlReply, FileType, Kind, MAX_TRANSFER, NONBLOCK, Stat, words,
 };
+use event_protocol::trace::Event;
 
 impl<D: Driver, L: Link> Engine<D, L> {
     pub(super) fn read(
@@ -128,7 +128,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
                 let bytes = &room[..count.min(room.len())];
                 if self.link.reply(token, success(bytes.len() as u64, arrival), bytes).is_err() {
                     self.counters.undelivered += 1;
-                    self.trace.record(self.now, file.badge(), Event::Undelivered(bytes.len() as u32));
+                    self.note(Event::Undelivered, bytes.len() as u32, file.badge());
                     self.call(|driver, context| driver.unread(context, file, bytes));
                 }
                 Progress::Answered

@@ -4,10 +4,10 @@ use super::{Answer, Engine, failure};
 use crate::driver::Driver;
 use crate::link::Link;
 use crate::pending::{Task, Waiting};
-use crate::trace::Event;
 use abi::error::{EAGAIN, EBADF, ENOMEM, ESRCH, Error, Result};
 use abi::message::WORDS;
 use event_protocol::descriptor::NONBLOCK;
+use event_protocol::trace::Event;
 
 /// How far a request got.
 pub(super) enum Progress<H> {
@@ -43,7 +43,7 @@ impl<D: Driver, L: Link> Engine<D, L> {
 
     pub(super) fn park(&mut self, waiting: Waiting<L::Handle>) -> Result<Answer> {
         self.counters.waits += 1;
-        self.trace.record(self.now, waiting.file.badge(), Event::Waits);
+        self.note(Event::Waits, 0, waiting.file.badge());
         if matches!(waiting.task, Task::Open { .. }) {
             self.look_after_opens();
         }

@@ -11,7 +11,7 @@ use pci_protocol::{
     Address, FunctionReply, FunctionRequest, Identity, Reply, Request, SERVICE, Wanted, label,
 };
 use rt::ipc::{Arrivals, Transfer, call_postcard};
-use rt::sys::{Endpoint, Irq, Memory, Process};
+use rt::sys::{AnyHandle, Endpoint, Irq, Memory, Notification, Process};
 
 /// What the bus may do with memory that it keeps.
 const KEPT: Rights = Rights::TRANSFER;
@@ -50,6 +50,19 @@ impl Function {
     /// The bus driver: without it the function is lost.
     pub(super) fn bus(&self) -> &Process {
         &self.bus
+    }
+
+    /// Has the bus signal the notification when the function is unplugged, or is to be.
+    pub(super) fn watch(&self, notice: Notification) -> Result<()> {
+        match self.ask(&FunctionRequest::Watch, vec![Transfer::moved(notice)])? {
+            (FunctionReply::Done, _) => Ok(()),
+            _ => nonsense(),
+        }
+    }
+
+    /// Whether it is there still.
+    pub(super) fn is_there(&self) -> bool {
+        self.config().is_ok()
     }
 
     fn ask(&self, request: &FunctionRequest, send: Vec<Transfer>) -> Result<(FunctionReply, Arrivals)> {
@@ -99,6 +112,32 @@ impl Function {
             (FunctionReply::Done, _) => Ok(()),
             _ => nonsense(),
         }
+    }
+}
+
+/// The wait for a function that the machine does not have. Dropped, it is over.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    _ticket: AnyHandle,
+    bus: Process,
+}
+
+impl Awaited {
+    /// Has the bus signal the notification when the function can be claimed.
+    pub(super) fn begin(wanted: &Wanted, notice: Notification) -> Result<Awaited> {
+        let bus = rt::init::connect(SERVICE)?;
+        let request = Request::Await(wanted.clone());
+        match call_postcard(&bus, label::BUS, &request, vec![Transfer::moved(notice)], FOREVER)? {
+            (Reply::Waiting, mut handles) => {
+                Ok(Awaited { _ticket: handles.object(0)?, bus: handles.object(1)? })
+            }
+            _ => nonsense(),
+        }
+    }
+
+    /// The bus driver, without which nobody comes.
+    pub(super) fn bus(&self) -> &Process {
+        &self.bus
     }
 }
 

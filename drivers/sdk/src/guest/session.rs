@@ -24,7 +24,8 @@ use event_protocol::descriptor::{self, Opened};
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
 use event_protocol::level::Level;
-use event_protocol::shared::KeptChanged;
+use event_protocol::shared::{Kept, KeptChanged};
+use event_protocol::trace::Trace;
 use rt::ipc::{self, Transfer, call_postcard};
 use rt::sys::{AnyHandle, Endpoint, Memory, Notification, Object};
 
@@ -70,6 +71,7 @@ pub struct Session {
     id: DriverId,
     /// Whether somebody goes on with what is durable when this session is over.
     has_heirs: bool,
+    trace: Kept<Shared, Trace>,
 }
 
 impl Session {
@@ -80,6 +82,7 @@ impl Session {
         cells: u32,
         endpoint: Endpoint,
         lineage: Option<&Endpoint>,
+        trace: Kept<Shared, Trace>,
     ) -> Result<Session> {
         let size = memory_size(cells).ok_or(Error::new(EINVAL))?;
         let any = rt::init::connect(SERVICE)?;
@@ -108,6 +111,7 @@ impl Session {
             lost: None,
             id,
             has_heirs: lineage.is_some(),
+            trace,
         })
     }
 
@@ -285,6 +289,10 @@ impl Sources for Session {
 
 impl Link for Session {
     type Handle = AnyHandle;
+
+    fn trace(&self) -> &Trace {
+        &self.trace
+    }
 
     fn identity(&self, ticket: &AnyHandle) -> Result<u64> {
         // That it is one of the event server's own is seen when a source is made for it.

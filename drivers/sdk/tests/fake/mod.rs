@@ -10,6 +10,7 @@ use driver_sdk::{Direction, FileId, Level, MessageFlags, Opening};
 use event_protocol::badge::SourceId;
 use event_protocol::descriptor::message::unpack;
 use event_protocol::descriptor::{ControlReply, Opened, PathReply, label};
+use event_protocol::trace::Trace;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -130,6 +131,7 @@ pub struct Fake {
     /// Handles that clients have.
     pub held: Vec<Handle>,
     pub closed: Rc<RefCell<Vec<Thing>>>,
+    pub trace: Box<Trace>,
 }
 
 impl Fake {
@@ -223,6 +225,10 @@ impl Sources for Fake {
 
 impl Link for Fake {
     type Handle = Handle;
+
+    fn trace(&self) -> &Trace {
+        &self.trace
+    }
 
     fn identity(&self, ticket: &Handle) -> Result<u64> {
         match ticket.0.thing {

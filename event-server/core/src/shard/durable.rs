@@ -44,7 +44,8 @@ pub(super) struct Lineage {
 /// What is kept of a durable source.
 #[derive(Debug)]
 pub(super) struct Durable {
-    lineage: u32,
+    /// With its generation: a lineage that is over leaves what is durable by it behind, and its place to another.
+    lineage: LineageId,
     kept: Vec<u8>,
     /// The last levels of a driver that is away.
     away: Option<[Level; 2]>,
@@ -113,7 +114,8 @@ impl<M: Mapped> Shard<M> {
     /// Room for what is kept of one more source.
     pub(super) fn keep(&mut self, slot: u32, account: &Arc<Account>, kept: Vec<u8>) -> Result<Durable> {
         let driver = self.drivers.get(slot as usize).and_then(Option::as_ref);
-        let lineage = driver.and_then(|driver| driver.lineage).ok_or(Error::new(EOPNOTSUPP))?;
+        let lineage = driver.and_then(|driver| driver.lineage).and_then(|lineage| self.lineages.get(lineage));
+        let lineage = lineage.ok_or(Error::new(EOPNOTSUPP))?.id;
         if kept.len() > MAX_KEPT {
             return Err(Error::new(EINVAL));
         }
@@ -124,7 +126,7 @@ impl<M: Mapped> Shard<M> {
 
     /// What a driver before this one left, from an index on. EPERM: the session has no lineage.
     pub fn orphans(&self, id: DriverId, after: Option<u32>) -> Result<Vec<Orphan>> {
-        let lineage = self.lineage_of(id)?;
+        let lineage = self.name_of(self.lineage_of(id)?)?;
         let from = after.map_or(0, |after| after.saturating_add(1));
         let mut found = Vec::new();
         for index in from..self.graph.sources.end() {
@@ -161,9 +163,10 @@ impl<M: Mapped> Shard<M> {
 
     fn claim_orphan(&mut self, id: DriverId, name: SourceId, descriptor: Handle) -> Result<Created> {
         let (lineage, slot) = (self.lineage_of(id)?, self.driver_slot(id)?);
+        let of = self.name_of(lineage)?;
         let (index, _) = self.graph.source(name).ok_or(Error::new(ENOENT))?;
         let durable = self.durable.get_mut(&index);
-        let durable = durable.filter(|durable| durable.lineage == lineage && durable.away.is_some());
+        let durable = durable.filter(|durable| durable.lineage == of && durable.away.is_some());
         let durable = durable.ok_or(Error::new(ENOENT))?;
         let source = self.graph.sources.get_mut(index).ok_or(Error::new(ENOENT))?;
         let driver = self.drivers[slot as usize].as_mut().ok_or(Error::new(ENOENT))?;
@@ -234,12 +237,12 @@ impl<M: Mapped> Shard<M> {
     }
 
     fn end_orphans<H: Host<Memory = M>>(&mut self, lineage: u32, host: &mut H) {
-        if self.lineages.get(lineage).is_none_or(|lineage| lineage.orphans == 0) {
+        let Some(&Lineage { id: of, .. }) = self.lineages.get(lineage).filter(|lineage| lineage.orphans > 0)
+        else {
             return;
-        }
+        };
         for index in 0..self.graph.sources.end() {
-            if self.durable.get(&index).is_some_and(|durable| durable.lineage == lineage)
-                && self.is_orphan(index)
+            if self.durable.get(&index).is_some_and(|durable| durable.lineage == of) && self.is_orphan(index)
             {
                 self.end_source(index, ENODEV as u32, host);
             }
@@ -255,7 +258,8 @@ impl<M: Mapped> Shard<M> {
     pub(super) fn orphan<H: Host<Memory = M>>(&mut self, slot: u32, index: u32, host: &mut H) -> bool {
         let lineage = self.drivers.get(slot as usize).and_then(|driver| driver.as_ref()?.lineage);
         let Some(lineage) = lineage else { return false };
-        if self.durable.get(&index).is_none_or(|durable| durable.lineage != lineage) {
+        let Ok(of) = self.name_of(lineage) else { return false };
+        if self.durable.get(&index).is_none_or(|durable| durable.lineage != of) {
             return false;
         }
         // What was counted or noted and not heard yet has happened nevertheless.
@@ -285,7 +289,7 @@ impl<M: Mapped> Shard<M> {
         let Some(mut durable) = self.durable.remove(&index) else { return };
         close(&mut durable.descriptor, host);
         if durable.away.is_some() {
-            self.count_orphans(durable.lineage, -1);
+            self.count_orphans(durable.lineage.index() as u32, -1);
         }
     }
 
@@ -294,6 +298,10 @@ impl<M: Mapped> Shard<M> {
         if let Some(lineage) = self.lineages.get_mut(lineage) {
             lineage.orphans = lineage.orphans.saturating_add_signed(change);
         }
+    }
+
+    fn name_of(&self, lineage: u32) -> Result<LineageId> {
+        self.lineages.get(lineage).map(|lineage| lineage.id).ok_or(Error::new(EPERM))
     }
 
     fn lineage_of(&self, id: DriverId) -> Result<u32> {

@@ -6,12 +6,13 @@ mod drivers;
 mod durable;
 mod share;
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::badge::{ClientId, DriverId};
 use event_protocol::changed::Drain;
 use event_protocol::control::limits::{MAX_DRIVERS, MAX_NAME};
-use event_protocol::control::lobby::Stats;
+use event_protocol::control::lobby::{Audit, Stats};
 use event_protocol::control::policy::Policy;
 use event_protocol::fault::Fault;
 use event_protocol::filter::Filters;
@@ -112,6 +113,17 @@ impl<M: Mapped> Shard<M> {
             queues: self.graph.queues.len() as u64,
             ..self.graph.stats
         }
+    }
+
+    /// The books against each other. Takes as long as there are notes.
+    #[cold]
+    pub fn audit(&self) -> Audit {
+        let mut audit = self.graph.audit();
+        let made: u32 = self.made_for.values().sum();
+        if made as usize != self.graph.sources.len() {
+            audit.fault.get_or_insert_with(|| format!("{made} sources of {}", self.graph.sources.len()));
+        }
+        audit
     }
 
     /// Whom arrivals wake that exclusive notes wait for, where neither note nor source says it.

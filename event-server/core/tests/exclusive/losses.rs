@@ -230,6 +230,8 @@ impl Model {
 
     /// Nobody sleeps while there is something and nobody is up who will look.
     fn check(&self) {
+        let audit = self.world.shard.audit();
+        assert_eq!((audit.fault, audit.adrift), (None, 0));
         if self.world.amount() == 0 {
             return;
         }

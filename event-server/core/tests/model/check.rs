@@ -12,6 +12,8 @@ impl World {
         self.doorbell();
         assert!(self.kernel.lies.is_empty(), "nobody lied: {:?}", self.kernel.lies);
         self.check_sources();
+        let audit = self.shard.audit();
+        assert_eq!((audit.fault, audit.adrift), (None, 0));
         for (number, member) in self.clients.iter_mut().enumerate() {
             let Some(member) = member else { continue };
             let words = member.memory.waiters().unwrap();

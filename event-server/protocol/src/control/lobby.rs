@@ -47,6 +47,8 @@ pub enum Request {
     Stats,
     /// Where a lineage is at home. Handle 0 = its handle. → [`Reply::Home`]. EINVAL: it is none.
     Home,
+    /// Has the shard check its books, which takes as long as there are notes. → [`Reply::Audit`].
+    Audit,
 }
 
 /// Answers to [`Request`].
@@ -82,6 +84,26 @@ pub enum Reply {
         /// The shard.
         shard: u32,
     },
+    /// Answer to [`Request::Audit`].
+    Audit(Audit),
+}
+
+/// What a shard finds in its books: each note is in one place.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Audit {
+    /// Notes that have nothing to tell.
+    pub idle: u64,
+    /// Those in an activation ring, or on their client's list.
+    pub queued: u64,
+    /// Exclusive ones, on their client's list for good.
+    pub awaited: u64,
+    /// Waiters that were chosen for exclusive notes and have not come back.
+    pub leased: u64,
+    /// Notes and sources of which a client or driver is just in the middle of something. One that is found so again and again
+    /// is lost, or its peer lies.
+    pub adrift: u64,
+    /// What is wrong, if anything is: it is the server's mistake.
+    pub fault: Option<String>,
 }
 
 /// Books of one shard. What lives must return to 0 when all sessions have ended; events count up.

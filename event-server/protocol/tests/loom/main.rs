@@ -3,7 +3,10 @@
 #![cfg(loom)]
 
 mod activation;
+mod lasting;
+mod leases;
 mod levels;
 mod rings;
 mod session;
+mod traces;
 mod waiters;

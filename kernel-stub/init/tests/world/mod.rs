@@ -52,6 +52,9 @@ pub enum What {
     Client(u32, Caller),
     Notification(u32),
     File,
+    /// A page, and what who looks at it gets.
+    Page(u32),
+    Look(u32),
     Junk,
 }
 
@@ -218,6 +221,15 @@ impl System for World {
     fn signal(&mut self, handle: &Handle) {
         let What::Notification(number) = handle.what else { panic!("no notification") };
         self.0.borrow_mut().signalled.push(number);
+    }
+
+    fn is_page(&mut self, handle: &Handle) -> bool {
+        matches!(handle.what, What::Page(_))
+    }
+
+    fn share_page(&mut self, handle: &Handle) -> Result<Handle> {
+        let What::Page(number) = handle.what else { panic!("no page") };
+        Ok(self.handle(What::Look(number)))
     }
 
     fn open(&mut self, path: &str) -> Result<(Handle, u64)> {

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::buffer::{decode, encode, set_accept, write_bytes};
 use super::transfer::{self, Arrivals, Transfer};
+use crate::clock::now_ns;
 use crate::sys::{Endpoint, Received};
 
 /// A request that arrived. Its bytes are in the IPC buffer until the thread's next message.
@@ -153,7 +154,7 @@ pub trait Service {
     /// The bound notification was signalled.
     fn notified(&mut self, _bits: u64) {}
 
-    /// Until when to wait for the next thing to hear.
+    /// When [`Service::expired`] is called next, whatever is heard until then.
     fn deadline(&self) -> u64 {
         FOREVER
     }
@@ -205,6 +206,17 @@ pub fn serve(endpoint: &Endpoint, service: &mut impl Service) -> Error {
                     None => {}
                 }
             }
+        }
+        // Looked at after each message too: a stream of them does not hold it off.
+        let deadline = service.deadline();
+        if deadline != FOREVER && deadline <= now_ns() {
+            if let Some((token, message)) = answer.take() {
+                // The buffer is the next message's.
+                if let Err(error) = Endpoint::reply(token, message) {
+                    let _ = Endpoint::reply(token, Reply::error(message.tag.label(), error).message());
+                }
+            }
+            service.expired();
         }
     }
 }

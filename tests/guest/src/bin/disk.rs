@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use abi::error::{EAGAIN, EBADF, EINVAL, ENOENT, ENOSPC, EROFS};
-use driver_sdk::report::INSPECT;
+use event_protocol::descriptor::label::INSPECT;
 use guest_tests::bereavement::{is_told, kill, open_again};
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::ledger::Ledger;

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use abi::error::{EADDRINUSE, EAGAIN, ECONNREFUSED, ECONNRESET, EINPROGRESS, ENETUNREACH, ENOTCONN, EPIPE};
-use driver_sdk::report::INSPECT;
+use event_protocol::descriptor::label::INSPECT;
 use guest_tests::bereavement::is_told;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::{Outcome, PATIENCE, Suite, a_moment, soon};

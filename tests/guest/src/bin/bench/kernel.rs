@@ -32,6 +32,8 @@ pub fn play(role: &str, start: &rt::Start) -> Outcome {
         "echo" => echo(start),
         "partner" => partner(start),
         "driver" => crate::driver::driver(start),
+        "publisher" => crate::wakeup::publisher(start),
+        "sleepers" => crate::wakeup::sleepers(start),
         _ => Err(Failure::new("an unknown part")),
     }
 }

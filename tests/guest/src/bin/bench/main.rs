@@ -13,6 +13,8 @@ mod kernel;
 mod pipes;
 mod registration;
 mod scan;
+mod source;
+mod wakeup;
 
 use guest_tests::Outcome;
 use guest_tests::child;
@@ -39,5 +41,5 @@ fn all(filter: &str) -> Outcome {
             figure(name)?;
         }
     }
-    Ok(())
+    wakeup::all(filter)
 }

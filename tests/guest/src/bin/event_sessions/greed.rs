@@ -20,7 +20,7 @@ use rt::sys::{Endpoint, Memory, Notification};
 use rt::{clock, init};
 
 use crate::PROGRAM;
-use crate::peers::{Driver, lobby, shards};
+use guest_tests::peers::{Driver, lobby, shards};
 
 /// Processes that take all that they get.
 const GREEDY: usize = 4;

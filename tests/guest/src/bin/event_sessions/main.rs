@@ -7,8 +7,6 @@
 extern crate alloc;
 
 mod greed;
-mod peers;
-mod region;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -28,9 +26,9 @@ use event_protocol::slot::Slot;
 use guest_tests::child::{self, Role};
 use guest_tests::failure::{ensure, equal, refused, refused_with};
 use guest_tests::ledger::Ledger;
+use guest_tests::peers::{Client, Driver, SLOTS, Source, ask, living, lobby, shards, show, stats};
 use guest_tests::random::Random;
 use guest_tests::{Failure, Outcome, Suite, a_moment, soon};
-use peers::{Client, Driver, ask, living, lobby, shards, show, stats};
 use rt::ipc::{Transfer, call_postcard, write_bytes};
 use rt::sys::{Endpoint, Memory, Notification, Object};
 
@@ -71,7 +69,7 @@ fn main(start: &rt::Start) -> i32 {
 }
 
 /// One event from a driver to a parked waiter.
-fn one_event(client: &mut Client, driver: &mut Driver, source: &peers::Source) -> Outcome {
+fn one_event(client: &mut Client, driver: &mut Driver, source: &Source) -> Outcome {
     driver.publish(source, 1)?;
     client.park()?;
     equal(client.take(source.id.shard())?, Some(0))?;
@@ -141,7 +139,7 @@ fn sessions_end() -> Outcome {
     ledger.balance()
 }
 
-fn ended_once(client: &mut Client, source: &peers::Source, errno: i32) -> Outcome {
+fn ended_once(client: &mut Client, source: &Source, errno: i32) -> Outcome {
     client.park()?;
     let shard = source.id.shard();
     equal((client.take(shard)?, client.take(shard)?), (Some(0), None))?;
@@ -309,7 +307,7 @@ fn a_lying_client() -> Outcome {
     honest.watch(&source, 0)?;
     let idle = driver.create(None)?;
     let lying: &Slot = &*liar.slot(0)?;
-    for _ in 0..3 * peers::SLOTS {
+    for _ in 0..3 * SLOTS {
         // Not taken out of the ring, and said to be.
         let _ = lying.settle(&idle.cell);
         driver.publish(&source, 1)?;

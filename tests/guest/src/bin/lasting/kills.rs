@@ -25,9 +25,9 @@ use libkq::{
 use rt::thread::{Builder, JoinHandle};
 
 use crate::PROGRAM;
-use crate::books;
 use crate::seen::{SERIAL, ask, ask_once, durable, number, until_back};
 use crate::serial::{MAKE, NUMBER, TAKE};
+use guest_tests::books;
 
 /// Longest time until a kill, in nanoseconds.
 const BETWEEN: u64 = 4_000_000;

@@ -6,7 +6,6 @@
 
 extern crate alloc;
 
-mod books;
 mod calls;
 mod given;
 mod hanging;

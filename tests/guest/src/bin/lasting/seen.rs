@@ -19,8 +19,8 @@ use libkq::{
 };
 use rt::thread::Builder;
 
-use crate::books;
 use crate::serial::{ASKED, MAKE, NUMBER};
+use guest_tests::books;
 
 /// The driver that is always started again, and the one that is once.
 pub const SERIAL: &str = "serial";

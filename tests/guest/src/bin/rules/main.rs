@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod among_processes;
 mod cancelled;
 mod changes;
 mod delivery;
@@ -47,6 +48,7 @@ fn main(start: &rt::Start) -> i32 {
         poll_select::TESTS,
         epoll::TESTS,
         wake_ups::TESTS,
+        among_processes::TESTS,
         devpoll::TESTS,
         nested::TESTS,
         inheritance::TESTS,
@@ -62,18 +64,23 @@ fn main(start: &rt::Start) -> i32 {
 
 /// Children that play a part.
 fn play(role: &str) -> i32 {
-    let families = [inheritance::play, ends::play, wake_ups::play];
+    let families = [inheritance::play, ends::play, wake_ups::play, among_processes::play];
     let played = families.iter().find_map(|play| play(role)).unwrap_or(Err(Failure::new("no such part")));
     child::status(role, played)
 }
 
 /// Starts another process with these descriptors under these numbers.
 fn with(role: &'static str, files: &[(&Descriptor, i32)]) -> Outcome<init::Child> {
+    with_quota(role, 16 << 20, files)
+}
+
+/// The same with so many bytes.
+fn with_quota(role: &'static str, quota: u64, files: &[(&Descriptor, i32)]) -> Outcome<init::Child> {
     let mut given = files
         .iter()
         .map(|(file, number)| libkq::inheritance::give(file.number(), *number))
         .collect::<libkq::Result<Vec<_>>>()?;
     let names: Vec<_> = given.iter().map(|(name, _)| name.clone()).collect();
     let handles = given.drain(..).zip(&names).map(|((_, handle), name)| (name.as_str(), handle)).collect();
-    Ok(Role::new(PROGRAM, role).quota(16 << 20).spawn(handles)?)
+    Ok(Role::new(PROGRAM, role).quota(quota).spawn(handles)?)
 }

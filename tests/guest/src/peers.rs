@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::soon;
 use abi::Rights;
 use abi::error::{EBADMSG, Error, Result};
 use event_protocol::activation::{BankLayout, take};
@@ -19,19 +20,21 @@ use event_protocol::park::SESSION_SIZE;
 use event_protocol::ring::Consumer;
 use event_protocol::shared::{Kept, Region};
 use event_protocol::slot::{Control, Slot, Terms};
-use guest_tests::soon;
 use rt::ipc::{Transfer, call_postcard};
 use rt::sys::{Endpoint, Memory, Notification, Object};
 
 use crate::region::{Pages, readable, writable};
 
+/// Cells of a driver here.
 pub const CELLS: u32 = 16;
+/// Slots of a client's bank.
 pub const SLOTS: u32 = 64;
 
 fn nonsense<T>() -> Result<T> {
     Err(Error::new(EBADMSG))
 }
 
+/// The lobby of a shard, and how many shards there are.
 pub fn lobby(shard: u32) -> Result<(Endpoint, u32)> {
     let any = rt::init::connect(SERVICE)?;
     let request = lobby::Request::Shard { shard };
@@ -41,10 +44,12 @@ pub fn lobby(shard: u32) -> Result<(Endpoint, u32)> {
     }
 }
 
+/// How many shards there are.
 pub fn shards() -> Result<u32> {
     lobby(0).map(|(_, shards)| shards)
 }
 
+/// A shard's figures.
 pub fn stats(shard: u32) -> Result<lobby::Stats> {
     let (lobby, _) = lobby(shard)?;
     match call_postcard(&lobby, label::LOBBY, &lobby::Request::Stats, Vec::new(), soon())? {
@@ -59,6 +64,7 @@ pub fn living(shard: u32) -> Result<[u64; 7]> {
     Ok([s.clients, s.drivers, s.sources, s.pages, s.knotes, s.notes, s.queues])
 }
 
+/// Asks on a session handle.
 pub fn ask(session: &Endpoint, request: &client::Request, send: Vec<Transfer>) -> Result<client::Reply> {
     call_postcard(session, label::CLIENT, request, send, soon()).map(|(reply, _)| reply)
 }
@@ -74,18 +80,25 @@ pub fn show(session: &Endpoint, handle: &impl Object) -> Result<(Adopted, Memory
 
 /// A client with one waiter and one queue.
 pub struct Client {
+    /// Its session handle.
     pub session: Endpoint,
+    /// Who it is, for drivers.
     pub ticket: Endpoint,
     /// Session handle of the shard of the last source, where that is not the first.
     pub there: Option<Endpoint>,
+    /// Its waiters.
     pub memory: Arc<Region<Pages>>,
+    /// By which its waiter is woken.
     pub notification: Notification,
+    /// The queue's bank.
     pub bank: Arc<Region<Pages>>,
+    /// How that is laid out.
     pub layout: BankLayout,
     consumers: Vec<Consumer>,
 }
 
 impl Client {
+    /// A session with its queue.
     pub fn new() -> Result<Client> {
         let (lobby, shards) = lobby(0)?;
         let memory = Memory::create(SESSION_SIZE)?;
@@ -115,6 +128,7 @@ impl Client {
         Ok(cell)
     }
 
+    /// Shows a source's shard its watch handle.
     pub fn adopt(&mut self, source: &Source) -> Result<(Adopted, Kept<Pages, Cell>)> {
         let shard = source.id.shard();
         if shard != 0 && self.there.is_none() {
@@ -133,11 +147,13 @@ impl Client {
         }
     }
 
+    /// A note on a source that was adopted, in a slot.
     pub fn add(&self, source: SourceId, slot: u32) -> Result<()> {
         let (filters, view) = (Filters::READ, View::Kevent);
         self.change(Change::Add { source, bank: 0, slot, generation: 1, filters, view, exclusive: false })
     }
 
+    /// One change of the queue.
     pub fn change(&self, change: Change) -> Result<()> {
         let request = client::Request::Change { queue: 0, failures_allowed: 1, changes: vec![change] };
         let session = self.there.as_ref().unwrap_or(&self.session);
@@ -150,6 +166,7 @@ impl Client {
         }
     }
 
+    /// A slot of the bank.
     pub fn slot(&self, slot: u32) -> Result<Kept<Pages, Slot>> {
         Ok(self.bank.keep_slot(self.layout, slot)?)
     }
@@ -177,29 +194,37 @@ impl Client {
 
 /// A source of a driver here.
 pub struct Source {
+    /// Its name.
     pub id: SourceId,
+    /// Its watch handle.
     pub watch: Endpoint,
+    /// Its cell, as its driver sees it.
     pub cell: Kept<Pages, Cell>,
 }
 
+/// A driver with up to [`CELLS`] sources.
 pub struct Driver {
+    /// Its session handle.
     pub session: Endpoint,
     doorbell: Notification,
     bits: u64,
+    /// The changed ring.
     pub ring: Arc<Region<Pages>>,
     publisher: Publisher,
 }
 
 impl Driver {
+    /// A session with a shard.
     pub fn new(shard: u32) -> Result<Driver> {
         Driver::of_version(VERSION, shard)
     }
 
+    /// The same for a driver that was built for another version.
     pub fn of_version(version: u32, shard: u32) -> Result<Driver> {
         let (lobby, _) = lobby(shard)?;
         let memory = Memory::create(memory_size(CELLS).unwrap_or(0))?;
         let ring = writable(&memory)?;
-        let name = String::from("event_sessions");
+        let name = String::from("by_hand");
         let request = lobby::Request::Attach { version, name, filters: Filters::READ, cells: CELLS };
         match call_postcard(&lobby, label::LOBBY, &request, vec![Transfer::moved(memory)], soon())? {
             (lobby::Reply::Attached { doorbell_bits: bits, .. }, mut handles) => {
@@ -227,12 +252,14 @@ impl Driver {
         }
     }
 
+    /// Publishes what can be read, as an arrival.
     pub fn publish(&mut self, source: &Source, amount: i64) -> Result<()> {
         let (changed, level) = (self.ring.changed(CELLS)?, Level::new(amount));
         let told = self.publisher.publish(changed, &source.cell, source.id, Direction::Read, level, true)?;
         if told == Told::Ring { self.ring_doorbell() } else { Ok(()) }
     }
 
+    /// Rings the shard's doorbell.
     pub fn ring_doorbell(&self) -> Result<()> {
         self.doorbell.signal(self.bits)
     }
