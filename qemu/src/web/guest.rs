@@ -59,6 +59,7 @@ pub struct Guest<'a> {
 pub fn with<T: Send>(
     image: &BootImage,
     cpus: u32,
+    accelerator: Accelerator,
     signals: &Signals,
     limit: Duration,
     work: impl FnOnce(Guest<'_>) -> Result<T> + Send,
@@ -76,7 +77,7 @@ pub fn with<T: Send>(
     let machine = Machine {
         cpus,
         memory: MEMORY,
-        accelerator: Accelerator::Tcg,
+        accelerator,
         image: image.clone(),
         devices,
         arguments: Vec::new(),
