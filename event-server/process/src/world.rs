@@ -96,7 +96,7 @@ impl Host for World {
                 id.0
             }
         };
-        self.trace.add(Event::Ended, 0, id.into());
+        self.trace.add(Event::Ended, 0, id);
         self.trace.print();
     }
 
