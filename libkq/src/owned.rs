@@ -139,6 +139,13 @@ impl Queue {
         crate::process().kevent_wake_policy(self.number, ident as usize, filter, policy)
     }
 
+    /// The same for all who have the file; see [`Process::kevent_file_wake_policy`].
+    ///
+    /// [`Process::kevent_file_wake_policy`]: crate::process::Process::kevent_file_wake_policy
+    pub fn file_wake_policy(&self, ident: i32, filter: Filter, policy: Option<WakePolicy>) -> Result<()> {
+        crate::process().kevent_file_wake_policy(self.number, ident as usize, filter, policy)
+    }
+
     /// Waits for the first event up to `timeout` (`None`: for ever) and gives all that are ready and fit.
     #[inline]
     pub fn wait<'a>(&self, events: &'a mut [KEvent], timeout: Option<Duration>) -> Result<&'a [KEvent]> {
@@ -203,6 +210,13 @@ impl EpollSet {
     /// [`Process::epoll_wake_policy`]: crate::process::Process::epoll_wake_policy
     pub fn wake_policy(&self, fd: i32, policy: Option<WakePolicy>) -> Result<()> {
         crate::process().epoll_wake_policy(self.number, fd, policy)
+    }
+
+    /// The same for all who have the file; see [`Process::epoll_file_wake_policy`].
+    ///
+    /// [`Process::epoll_file_wake_policy`]: crate::process::Process::epoll_file_wake_policy
+    pub fn file_wake_policy(&self, fd: i32, policy: Option<WakePolicy>) -> Result<()> {
+        crate::process().epoll_file_wake_policy(self.number, fd, policy)
     }
 
     /// Asks for something else, and arms a one-shot again. `EPOLL_CTL_MOD`.

@@ -1,12 +1,13 @@
 //! Start: the first thread becomes shard 0 and starts the others.
 
 use abi::Rights;
-use abi::error::Result;
+use abi::error::{EINVAL, Error, Result};
 use abi::limits::MAX_CPUS;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use event_protocol::control::SERVICE;
 use event_protocol::control::limits::MAX_SHARDS;
+use event_protocol::control::policy::Policy;
 use rt::sys::{Endpoint, Notification, Object, Process};
 use rt::thread::Builder;
 
@@ -38,13 +39,16 @@ fn run(start: &rt::Start) -> Result<abi::error::Error> {
         gates.push(Gate { endpoint: endpoint.restricted(MINT)?, doorbell: doorbell.restricted(BELL)? });
         ends.push((endpoint, doorbell));
     }
+    let policy = policy(start)?;
     let own = Process::from_handle(start.process());
     let quota = own.status()?.quota_limit;
     let setup = Arc::new(Setup::new(gates, own.into_handle(), quota));
     rt::init::register_knowing_callers(SERVICE, &setup.gates[0].endpoint)?;
     let mut first = None;
     for (shard, (endpoint, doorbell)) in ends.into_iter().enumerate() {
-        let thread = ShardThread::new(shard as u32, endpoint, doorbell, setup.clone(), Ring::begin()?);
+        let ring = Ring::begin()?;
+        let mut thread = ShardThread::new(shard as u32, endpoint, doorbell, setup.clone(), ring);
+        thread.shard.set_policy(policy);
         if shard == 0 {
             first = Some(thread);
             continue;
@@ -61,6 +65,19 @@ fn run(start: &rt::Start) -> Result<abi::error::Error> {
     match first {
         Some(thread) => Ok(thread.run()),
         None => Err(abi::error::Error::new(abi::error::EINVAL)),
+    }
+}
+
+/// Whom arrivals wake that exclusive notes wait for, where neither note nor file says it: the manifest's arguments `policy NAME`.
+fn policy(start: &rt::Start) -> Result<Policy> {
+    match (start.arg(1), Policy::from_name(start.arg(2))) {
+        ("", _) => Ok(Policy::default()),
+        ("policy", Some(policy)) => Ok(policy),
+        _ => {
+            let names = Policy::ALL.map(Policy::name);
+            rt::log!("event: {:?}: arguments are `policy` and one of {names:?}", start.args());
+            Err(Error::new(EINVAL))
+        }
     }
 }
 

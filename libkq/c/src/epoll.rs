@@ -9,6 +9,7 @@ use libkq::{EpollEvent, EpollFlags, EpollOp, SignalMask};
 
 use crate::answer::{answer, done};
 use crate::given::{TimeSpec, optional, slice_mut, value};
+use crate::kqueue::policy;
 use crate::poll::milliseconds;
 
 /// Room for events: some, and not so much that its bytes are no number (`epoll_wait(2)`).
@@ -39,6 +40,18 @@ unsafe extern "C" fn epoll_ctl(set: c_int, op: c_int, fd: c_int, event: *const E
         libkq::process().epoll_ctl(set, op, fd, event)
     };
     done(control())
+}
+
+/// Whom an arrival wakes that an item with `EPOLLEXCLUSIVE` waits for. New.
+#[unsafe(no_mangle)]
+extern "C" fn epoll_wake_policy(set: c_int, fd: c_int, number: c_int) -> c_int {
+    done(policy(number).and_then(|policy| libkq::process().epoll_wake_policy(set, fd, policy)))
+}
+
+/// The same for all who have the file. New.
+#[unsafe(no_mangle)]
+extern "C" fn epoll_file_wake_policy(set: c_int, fd: c_int, number: c_int) -> c_int {
+    done(policy(number).and_then(|policy| libkq::process().epoll_file_wake_policy(set, fd, policy)))
 }
 
 /// `epoll_wait(2)`.

@@ -100,6 +100,18 @@ fn clocks() {
     same("time.h", &of!(flag; CLOCK_REALTIME CLOCK_MONOTONIC));
 }
 
+fn policies() -> impl Iterator<Item = (&'static str, i64)> {
+    let names = [
+        "WAKE_ALL",
+        "WAKE_ONE_THIS_CPU",
+        "WAKE_ONE_OTHER_CPU",
+        "WAKE_ONE_PER_CPU",
+        "WAKE_ROUND_ROBIN",
+        "WAKE_AUTO",
+    ];
+    names.into_iter().zip(libkq::WakePolicy::ALL.map(|policy| policy as i64))
+}
+
 #[test]
 fn events() {
     let mut all = bits!("EV_", EventFlags; ADD DELETE ENABLE DISABLE ONESHOT CLEAR RECEIPT DISPATCH KEEPUDATA
@@ -121,6 +133,7 @@ fn events() {
         FFCTRLMASK FFLAGSMASK TRIGGER);
     let names = notes.map(|(name, value)| (format!("NOTE_{name}"), value));
     all.extend(names.iter().map(|(name, value)| (name.as_str(), *value)));
+    all.extend(policies().map(|(name, value)| -> (&str, i64) { (name, value) }));
     same("sys/event.h", &all);
 }
 
@@ -141,6 +154,7 @@ fn epoll() {
         all.push((name, i64::from(op)));
         assert!(libkq::EpollOp::try_from(op).is_ok());
     }
+    all.extend(policies().map(|(name, value)| -> (&str, i64) { (name, value) }));
     same("sys/epoll.h", &all);
 }
 

@@ -199,6 +199,13 @@ impl<P: Platform> Epoll<P> {
         self.set.prefer(&order, key, policy)
     }
 
+    /// The same for all who have the file.
+    pub fn file_wake_policy(&self, files: &impl Files<P>, fd: i32, policy: Option<Policy>) -> Result<()> {
+        let file = files.file(fd)?;
+        let source = file.source()?.id;
+        self.set.prefer_all(&self.set.order(), (file.description.name(), fd), source, policy)
+    }
+
     fn forget(&self, key: Key) {
         let mut added = self.added.lock();
         if let Some(numbers) = added.get_mut(&key.0) {

@@ -11,7 +11,7 @@ mod user;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use abi::error::{EAGAIN, ENOMEM, Error, Result};
+use abi::error::{EAGAIN, EBADF, ENOMEM, Error, Result};
 use event_protocol::control::policy::Policy;
 use event_protocol::parked::Parked;
 
@@ -141,6 +141,19 @@ impl<P: Platform> Kqueue<P> {
     /// Whom an arrival wakes that a note with `EV_WAKEONE` waits for.
     pub fn wake_policy(&self, ident: usize, filter: Filter, policy: Option<Policy>) -> Result<()> {
         self.set.prefer(&self.set.order(), (ident, filter), policy)
+    }
+
+    /// The same for all who have the file.
+    pub fn file_wake_policy(
+        &self,
+        files: &impl Files<P>,
+        ident: usize,
+        filter: Filter,
+        policy: Option<Policy>,
+    ) -> Result<()> {
+        let fd = i32::try_from(ident).map_err(|_| Error::new(EBADF))?;
+        let source = files.file(fd)?.source()?.id;
+        self.set.prefer_all(&self.set.order(), (ident, filter), source, policy)
     }
 
     /// What the queue is reached through.

@@ -94,6 +94,23 @@ impl<P: Platform> Process<P> {
         self.queue(kq)?.wake_policy(ident, filter, policy)
     }
 
+    /// What [`epoll_wake_policy`](Process::epoll_wake_policy) says, for all who have the file in whatever process, where their own
+    /// notes do not say it: it is the file's, as its position is.
+    pub fn epoll_file_wake_policy(&self, epfd: i32, fd: i32, policy: Option<Policy>) -> Result<()> {
+        self.epoll(epfd)?.file_wake_policy(self, fd, policy)
+    }
+
+    /// The same of a note with `EV_WAKEONE`.
+    pub fn kevent_file_wake_policy(
+        &self,
+        kq: i32,
+        ident: usize,
+        filter: Filter,
+        policy: Option<Policy>,
+    ) -> Result<()> {
+        self.queue(kq)?.file_wake_policy(self, ident, filter, policy)
+    }
+
     /// Makes, changes or removes the item of a descriptor. `epoll_ctl(2)`.
     ///
     /// `EBADF`: one of the numbers is not open. `EPERM`: it is always ready, so nothing can be waited for. `EINVAL`: `epfd`

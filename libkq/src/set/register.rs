@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use abi::error::{EBADMSG, EINVAL, ENOENT, ENOMEM, Error, Result};
+use event_protocol::badge::SourceId;
 use event_protocol::control::client::Change;
 use event_protocol::control::limits::{MAX_BANK_SLOTS, MAX_CHANGES};
 use event_protocol::control::policy::Policy;
@@ -138,7 +139,32 @@ impl<P: Platform, V: Member> Set<P, V> {
 
     /// Whom an arrival wakes, as far as the exclusive notes that the set has on this one's source are concerned; `None`: as the
     /// source or the server says. `EINVAL`: the note is not exclusive.
-    pub fn prefer(&self, _order: &Order<'_>, key: V::Key, policy: Option<Policy>) -> Result<()> {
+    pub fn prefer(&self, order: &Order<'_>, key: V::Key, policy: Option<Policy>) -> Result<()> {
+        self.say_policy(order, key, |(bank, slot, generation)| Change::Prefer {
+            bank,
+            slot,
+            generation,
+            policy,
+        })
+    }
+
+    /// The same for all who have the file of an exclusive note, which is watched by this source.
+    pub fn prefer_all(
+        &self,
+        order: &Order<'_>,
+        key: V::Key,
+        source: SourceId,
+        policy: Option<Policy>,
+    ) -> Result<()> {
+        self.say_policy(order, key, |_| Change::PreferAll { source, policy })
+    }
+
+    fn say_policy(
+        &self,
+        _order: &Order<'_>,
+        key: V::Key,
+        change: impl FnOnce((u8, u32, u32)) -> Change,
+    ) -> Result<()> {
         let (name, shard) = {
             let core = self.core()?;
             let index = core.find(key).ok_or(Error::new(ENOENT))?;
@@ -148,8 +174,8 @@ impl<P: Platform, V: Member> Set<P, V> {
             }
             (core.queue.name(index), note.view.home())
         };
-        let (bank, slot, generation) = name.ok_or(Error::new(EINVAL))?;
-        self.platform.change(shard, self.number, Change::Prefer { bank, slot, generation, policy })
+        let name = name.ok_or(Error::new(EINVAL))?;
+        self.platform.change(shard, self.number, change(name))
     }
 
     /// Undoes [`prepare`](Set::prepare).

@@ -25,8 +25,7 @@ pub const COMMAND: Command = Command {
 bench ab [--quick] [--smp N] [--workers N] [--rounds N] [--requests N] [--plot FILE]
     Measures the web server with apachebench (`ab` of apache2-utils) and with its own load generator, connections that wake
     all workers and connections that wake one in turn: the curve over 1 to 16 workers on 2 and 4 CPUs, about 10 minutes on
-    an idle machine. Fails when a request fails, or an accept finds nothing though one was woken. All rows go to
-    TARGET/bench/ab.tsv.
+    an idle machine. Fails when a request or an accept fails. All rows go to TARGET/bench/ab.tsv.
     --quick          less of it
     --plot FILE      the curve as SVG",
     run,

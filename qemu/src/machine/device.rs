@@ -205,7 +205,9 @@ impl Device {
             Change::Unplug(index) => format!("device_del device{index}\n"),
             Change::Tear(index) => {
                 let port = 0x8000_0000 | slot(index) << 11 | SLOT_CONTROL;
-                format!("o /w 0xcf8 {port:#x}\no /h 0xcfc {TORN:#x}\n")
+                // The CPUs stand still: QEMU before 8.2 crashes when one is on its way to a register while the monitor changes
+                // the memory map.
+                format!("stop\no /w 0xcf8 {port:#x}\no /h 0xcfc {TORN:#x}\ncont\n")
             }
         }
     }
@@ -291,7 +293,10 @@ mod tests {
             "device_add virtio-rng-pci,id=device2,bus=port2,max-bytes=1\n"
         );
         assert_eq!(commands(&device, Change::Unplug(2)), "device_del device2\n");
-        assert_eq!(commands(&device, Change::Tear(2)), "o /w 0xcf8 0x8000186c\no /h 0xcfc 0x7e9\n");
+        assert_eq!(
+            commands(&device, Change::Tear(2)),
+            "stop\no /w 0xcf8 0x8000186c\no /h 0xcfc 0x7e9\ncont\n"
+        );
         device.is_out = true;
         assert_eq!(said(&device, 2), "-device pcie-root-port,id=port2,chassis=3,addr=0x3");
         let disk = Device { disk: Some(Disk::default()), ..Device::parse("virtio-blk-pci").unwrap() };

@@ -61,9 +61,9 @@ impl Row {
         Row { cpus, workers, round, asker, wake, rate: 0.0, failed: 0, counted: Counters::default() }
     }
 
-    /// Accepts that gave no connection: somebody else had it, or it failed.
-    pub fn accept_errors(&self) -> u64 {
-        ["all.empty", "all.lost", "all.failed"].into_iter().map(|name| self.counted.of(name)).sum()
+    /// Accepts for which somebody else was quicker.
+    pub fn late(&self) -> u64 {
+        self.counted.of("all.empty") + self.counted.of("all.lost")
     }
 
     /// The names of the columns.
@@ -125,8 +125,10 @@ pub struct Point {
     pub ratio: Spread,
     /// Requests that failed in all rounds.
     pub failed: u64,
-    /// Accepts without a connection in all rounds, when one is woken.
+    /// Accepts that failed in all rounds, when one is woken.
     pub errors: u64,
+    /// Accepts for which somebody else was quicker, for each connection, when all and when one is woken.
+    pub late: (f64, f64),
     /// Wakes by a listener for each connection, when all and when one is woken.
     pub calls: (f64, f64),
     /// The greatest part of one worker, when one is woken.
@@ -146,9 +148,10 @@ pub fn points(rows: &[Row]) -> Vec<Point> {
             let all = of(Wake::All).find(|all| all.round == one.round)?;
             Some(one.rate / all.rate)
         });
-        let calls = |wake| {
-            let sum = |name: &str| of(wake).map(|row| row.counted.of(name)).sum::<u64>() as f64;
-            sum("all.calls") / sum("all.accepted").max(1.0)
+        let sum = |wake, figure: fn(&Row) -> u64| of(wake).map(figure).sum::<u64>() as f64;
+        let each = |figure: fn(&Row) -> u64| {
+            let of = |wake| sum(wake, figure) / sum(wake, |row| row.counted.of("all.accepted")).max(1.0);
+            (of(Wake::All), of(Wake::One))
         };
         Point {
             cpus,
@@ -158,8 +161,9 @@ pub fn points(rows: &[Row]) -> Vec<Point> {
             one: rates(Wake::One),
             ratio: Spread::of(ratios),
             failed: rows.iter().map(|row| row.failed).sum(),
-            errors: of(Wake::One).map(Row::accept_errors).sum(),
-            calls: (calls(Wake::All), calls(Wake::One)),
+            errors: of(Wake::One).map(|row| row.counted.of("all.failed")).sum(),
+            late: each(Row::late),
+            calls: each(|row| row.counted.of("all.calls")),
             top_share: Spread::of(of(Wake::One).map(|row| row.counted.top_share())).median,
         }
     };
@@ -184,7 +188,12 @@ mod tests {
                 110.0,
                 "all.accepted 10\nall.calls 10\nworker.0.accepted 6\nworker.1.accepted 4\n",
             ),
-            row(2, Wake::One, 60.0, "all.accepted 10\nall.calls 11\nall.lost 1\nworker.1.accepted 8\n"),
+            row(
+                2,
+                Wake::One,
+                60.0,
+                "all.accepted 10\nall.calls 11\nall.lost 1\nall.failed 1\nworker.1.accepted 8\n",
+            ),
             row(2, Wake::All, 50.0, "all.accepted 10\nall.calls 40\n"),
         ];
         let points = points(&rows);
@@ -192,6 +201,7 @@ mod tests {
         let point = &points[0];
         assert!((point.ratio.least - 1.1).abs() < 1e-9 && (point.ratio.most - 1.2).abs() < 1e-9);
         assert_eq!((point.errors, point.failed, point.calls), (1, 0, (4.0, 1.05)));
+        assert_eq!(point.late, (1.5, 0.05));
         assert!((point.top_share - 70.0).abs() < 1e-9);
     }
 

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpStream},
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -32,7 +32,7 @@ const MEMORY: u32 = 512;
 const TOLD: u16 = 7000;
 const WEB: u16 = 80;
 /// Nothing that is told takes longer.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// While the guest boots a connection may lead nowhere.
 const FIRST: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -59,6 +59,7 @@ pub struct Guest<'a> {
 pub fn with<T: Send>(
     image: &BootImage,
     cpus: u32,
+    accelerator: Accelerator,
     signals: &Signals,
     limit: Duration,
     work: impl FnOnce(Guest<'_>) -> Result<T> + Send,
@@ -76,7 +77,7 @@ pub fn with<T: Send>(
     let machine = Machine {
         cpus,
         memory: MEMORY,
-        accelerator: Accelerator::Tcg,
+        accelerator,
         image: image.clone(),
         devices,
         arguments: Vec::new(),
@@ -111,7 +112,7 @@ pub fn with<T: Send>(
         Failure::new("measure the web server", found, format!("see the last that the guest said:\n{last}"))
     };
     match (outcome?, done) {
-        (Outcome::Ended(Status::Guest(0)), Ok(done)) => done,
+        (Outcome::Ended(Status::Guest(0)), Ok(Ok(done))) => Ok(done),
         (_, Ok(Err(failure))) => Err(wrong(failure.to_string())),
         (outcome, _) => Err(wrong(format!("the guest did not end well: {outcome:?}"))),
     }
@@ -134,16 +135,13 @@ impl Guest<'_> {
         }
     }
 
-    /// The emulator takes connections before there is anybody to pass them on to.
+    /// The emulator takes connections before there is anybody to pass them on to. What is told here may arrive late, too.
     fn until_it_listens(&self) -> Result<()> {
         loop {
-            match self.told_within("stop", FIRST) {
-                // It listens, and has nothing to stop.
-                Err(failure) if failure.found().starts_with("stop:") => return Ok(()),
-                _ if self.over.load(Ordering::Relaxed) => {
-                    return Err(Failure::new("reach the guest", "it has ended", "see what it said"));
-                }
-                _ => thread::sleep(PAUSE),
+            match self.told_within("hello", FIRST) {
+                Ok(_) => return Ok(()),
+                Err(failure) if self.over.load(Ordering::Relaxed) => return Err(failure),
+                Err(_) => thread::sleep(PAUSE),
             }
         }
     }
@@ -151,15 +149,18 @@ impl Guest<'_> {
     /// Starts a web server with these options and waits for all its workers.
     pub fn start(&self, options: &str, workers: usize) -> Result<()> {
         self.tell(&format!("start {options}"))?;
+        let begin = Instant::now();
         loop {
-            match self.page("/counters") {
+            let found = match self.page("/counters") {
                 Ok(text) if text.lines().any(|line| line == format!("workers {workers}")) => return Ok(()),
-                Ok(_) | Err(_) if !self.over.load(Ordering::Relaxed) => thread::sleep(PAUSE),
-                other => {
-                    let found = other.err().map_or("it has ended".to_owned(), |error| error.to_string());
-                    return Err(Failure::new("start the web server", found, "see what the guest said"));
-                }
+                Ok(text) => text,
+                Err(error) => error.to_string(),
+            };
+            if self.over.load(Ordering::Relaxed) || begin.elapsed() > PATIENCE {
+                let asked = format!("see {workers} workers begin");
+                return Err(Failure::new(asked, found, "see what the guest said"));
             }
+            thread::sleep(PAUSE);
         }
     }
 

@@ -155,7 +155,7 @@ static struct timespec wrong_times[] = {
 static void sys_event(const struct scene *scene)
 {
 	struct kevent change, event;
-	int queue = scene->queue;
+	int queue = scene->queue, idle = scene->idle[1];
 	size_t at;
 	static const struct {
 		short filter;
@@ -179,6 +179,16 @@ static void sys_event(const struct scene *scene)
 		{ EVFILT_USER, EV_ENABLE, 0, 0, ENOENT },
 	};
 
+	EV_SET(&change, idle, EVFILT_WRITE, EV_ADD | EV_WAKEONE, 0, 0, NULL);
+	REFUSED(ENOENT, kevent_wake_policy(queue, (uintptr_t)idle, EVFILT_WRITE, WAKE_ALL));
+	ANSWERS(0, kevent(queue, &change, 1, NULL, 0, NULL));
+	REFUSED(EINVAL, kevent_wake_policy(queue, (uintptr_t)idle, EVFILT_WRITE, WAKE_AUTO + 1));
+	REFUSED(EBADF, kevent_file_wake_policy(CLOSED, (uintptr_t)idle, EVFILT_WRITE, WAKE_AUTO));
+	REFUSED(EBADF, kevent_file_wake_policy(queue, CLOSED, EVFILT_WRITE, WAKE_AUTO));
+	ANSWERS(0, kevent_wake_policy(queue, (uintptr_t)idle, EVFILT_WRITE, WAKE_ONE_PER_CPU));
+	ANSWERS(0, kevent_file_wake_policy(queue, (uintptr_t)idle, EVFILT_WRITE, WAKE_ONE_OTHER_CPU));
+	change.flags = EV_DELETE;
+	ANSWERS(0, kevent(queue, &change, 1, NULL, 0, NULL));
 	REFUSED(EBADF, kevent(CLOSED, NULL, 0, NULL, 0, NULL));
 	REFUSED(EBADF, kevent(-1, NULL, 0, NULL, 0, NULL));
 	REFUSED(EBADF, kevent(INT_MIN, NULL, 0, NULL, 0, NULL));
@@ -282,6 +292,17 @@ static void sys_epoll(const struct scene *scene)
 	REFUSED(EINVAL, epoll_ctl(set, EPOLL_CTL_ADD, set, &item));
 	REFUSED(EINVAL, epoll_ctl(ready, EPOLL_CTL_ADD, scene->idle[1], &item));
 	REFUSED(EINVAL, epoll_ctl(set, EPOLL_CTL_MOD, ready, &exclusive));
+	REFUSED(EINVAL, epoll_wake_policy(set, ready, WAKE_ALL));
+	REFUSED(ENOENT, epoll_wake_policy(set, scene->idle[1], WAKE_ALL));
+	REFUSED(EBADF, epoll_file_wake_policy(set, CLOSED, WAKE_ALL));
+	ANSWERS(0, epoll_ctl(set, EPOLL_CTL_ADD, scene->idle[1], &exclusive));
+	REFUSED(EINVAL, epoll_wake_policy(set, scene->idle[1], WAKE_AUTO + 1));
+	REFUSED(EINVAL, epoll_wake_policy(set, scene->idle[1], -2));
+	REFUSED(EBADF, epoll_wake_policy(CLOSED, scene->idle[1], WAKE_AUTO));
+	ANSWERS(0, epoll_wake_policy(set, scene->idle[1], WAKE_ROUND_ROBIN));
+	ANSWERS(0, epoll_wake_policy(set, scene->idle[1], -1));
+	ANSWERS(0, epoll_file_wake_policy(set, scene->idle[1], WAKE_ONE_THIS_CPU));
+	ANSWERS(0, epoll_ctl(set, EPOLL_CTL_DEL, scene->idle[1], NULL));
 	exclusive.events |= EPOLLONESHOT;
 	REFUSED(EINVAL, epoll_ctl(set, EPOLL_CTL_ADD, scene->ready[1], &exclusive));
 	REFUSED(EFAULT, epoll_wait(set, NULL, 1, 0));

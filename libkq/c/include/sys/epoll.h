@@ -43,6 +43,16 @@ struct epoll_event {
 
 _Static_assert(sizeof(struct epoll_event) == 12, "packed, as Linux has it on x86-64");
 
+/* Whom an arrival wakes of those who sleep for it with EPOLLEXCLUSIVE. Where nobody fits, whoever sleeps. */
+#ifndef WAKE_AUTO
+#define WAKE_ALL 0		/* one sleeper of each queue */
+#define WAKE_ONE_THIS_CPU 1	/* one on the CPU where it arose */
+#define WAKE_ONE_OTHER_CPU 2	/* one on another */
+#define WAKE_ONE_PER_CPU 3	/* one for each CPU on which somebody sleeps */
+#define WAKE_ROUND_ROBIN 4	/* one, each in turn */
+#define WAKE_AUTO 5		/* one, on a CPU that has nothing else to do */
+#endif
+
 int epoll_create(int size);
 int epoll_create1(int flags);
 int epoll_ctl(int set, int op, int fd, struct epoll_event *event);
@@ -50,5 +60,8 @@ int epoll_wait(int set, struct epoll_event *events, int room, int timeout);
 int epoll_pwait(int set, struct epoll_event *events, int room, int timeout, const sigset_t *mask);
 int epoll_pwait2(int set, struct epoll_event *events, int room, const struct timespec *timeout,
 		 const sigset_t *mask);
+/* -1: no policy of one's own. The second is for all who have the file. */
+int epoll_wake_policy(int set, int fd, int policy);
+int epoll_file_wake_policy(int set, int fd, int policy);
 
 #endif

@@ -86,8 +86,21 @@ _Static_assert(sizeof(struct kevent) == 64, "the layout of FreeBSD 12");
 	(*(kevp) = (struct kevent){ .ident = (uintptr_t)(i), .filter = (short)(fi), .flags = (unsigned short)(fl), \
 				    .fflags = (unsigned int)(ff), .data = (int64_t)(da), .udata = (ud) })
 
+/* Whom an arrival wakes of those who sleep for it with EV_WAKEONE. Where nobody fits, whoever sleeps. */
+#ifndef WAKE_AUTO
+#define WAKE_ALL 0		/* one sleeper of each queue */
+#define WAKE_ONE_THIS_CPU 1	/* one on the CPU where it arose */
+#define WAKE_ONE_OTHER_CPU 2	/* one on another */
+#define WAKE_ONE_PER_CPU 3	/* one for each CPU on which somebody sleeps */
+#define WAKE_ROUND_ROBIN 4	/* one, each in turn */
+#define WAKE_AUTO 5		/* one, on a CPU that has nothing else to do */
+#endif
+
 int kqueue(void);
 int kevent(int queue, const struct kevent *changes, int change_count, struct kevent *events, int event_count,
 	   const struct timespec *timeout);
+/* -1: no policy of one's own. The second is for all who have the file. */
+int kevent_wake_policy(int queue, uintptr_t ident, short filter, int policy);
+int kevent_file_wake_policy(int queue, uintptr_t ident, short filter, int policy);
 
 #endif

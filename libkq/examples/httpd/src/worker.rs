@@ -84,12 +84,15 @@ impl Desk {
         for listener in options.listeners() {
             poller.add_listener(listener, options.wake)?;
         }
+        let mut site = Site::new(&options.root)?;
+        // Most ask for it first, and would wait for the file system; if there is none, they are told.
+        let _ = site.find("/");
         Ok(Desk {
             poller,
             is_shared,
             options: options.clone(),
             connections: Mutex::new(BTreeMap::new()),
-            site: Mutex::new(Site::new(&options.root)?),
+            site: Mutex::new(site),
             board,
             is_full: AtomicBool::new(false),
         })

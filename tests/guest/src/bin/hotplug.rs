@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use abi::error::{EAGAIN, EBADMSG, EINVAL, ENODEV, ESPIPE, Error};
-use guest_tests::bereavement::open_again;
+use guest_tests::bereavement::{kill, open_again};
 use guest_tests::books;
 use guest_tests::child::{self, Role, ends_well};
 use guest_tests::crew::until;
@@ -23,7 +23,7 @@ use guest_tests::operator::find;
 use guest_tests::records::until_told;
 use guest_tests::{Failure, Outcome, Suite, soon};
 use input::record;
-use libkq::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
+use libkq::flag::{O_DURABLE, O_NONBLOCK, O_RDONLY, O_RDWR};
 use libkq::process::SocketType;
 use libkq::{Conditions, Descriptor, EpollFlags, EpollSet, FdSet, KEvent, PollFd, Queue, process};
 use pci_protocol::{Listed, Reply, Request, SERVICE, label};
@@ -69,6 +69,7 @@ fn main(start: &rt::Start) -> i32 {
         ("the_clock_tells_each_second", the_clock_tells),
         ("what_was_written_is_on_the_disk_when_it_goes", what_was_written),
         ("names_stay_with_their_places", names_stay),
+        ("r57_a_lasting_file_ends_with_its_device", lasting_file_ends),
     ]);
     suite.finish()
 }
@@ -361,4 +362,30 @@ fn names_stay() -> Outcome {
     have(Act::Plug, READ_ONLY);
     let first = open_again("/dev/vda", O_RDONLY)?;
     equal(process().stat(first.number())?.size, 512 * 64)
+}
+
+/// A driver that is started again goes on with what is durable, but not without the device: once it is asked for while the driver is
+/// there, and once it is torn out when that has died and the next one is not there yet.
+fn lasting_file_ends() -> Outcome {
+    let count = functions()?;
+    for act in [Act::Unplug, Act::Tear] {
+        let file = open_again("/dev/vda", O_RDONLY | O_DURABLE)?;
+        let queue = Queue::new()?;
+        // Nobody writes to it.
+        queue.apply(&[KEvent::write(file.number()).add()])?;
+        equal(process().read_at(file.number(), &mut [0; 8], 512)?.count, 8)?;
+        if matches!(act, Act::Tear) {
+            kill("vda")?;
+        }
+        have(act, READ_ONLY);
+        let event = next(&queue)?;
+        equal((event.is_eof(), event.fflags), (true, ENODEV as u32))?;
+        equal(ready(&queue)?, vec![])?;
+        until_gone(count)?;
+        refused(file.read(&mut [0; 8]), ENODEV)?;
+        have(Act::Plug, READ_ONLY);
+        Kind::DISK.works()?;
+        refused(file.read(&mut [0; 8]), ENODEV)?;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //!
 //! | line | |
 //! |---|---|
+//! | `hello` | nothing: that it listens |
 //! | `start OPTIONS` | starts a web server with these options |
 //! | `stop` | ends it |
 //! | `load ADDRESS CONNECTIONS REQUESTS` | asks it so often, a connection for each request; answers the load's figures |
@@ -86,7 +87,7 @@ mod program {
                 let load = Load { address, connections, requests, ..Load::default() };
                 load.run().map(|tally| tally.text())
             }
-            ["end"] => Ok(String::new()),
+            ["hello" | "end"] => Ok(String::new()),
             _ => Err(Error::new(EINVAL)),
         }
     }

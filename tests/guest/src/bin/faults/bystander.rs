@@ -10,6 +10,9 @@ use libkq::{Descriptor, process};
 use crate::step::{INTERFACES, Interface};
 use crate::way::{Told, Way};
 
+/// Sources that it has.
+pub const SOURCES: u64 = 1;
+
 /// A file of the driver `template`, which gives back what is written to it, and a set of each interface that watches it.
 pub struct Bystander {
     file: Descriptor,
@@ -28,6 +31,7 @@ impl Bystander {
         let [kevent, select, poll, epoll, devpoll] = INTERFACES;
         let ways = [way(kevent)?, way(select)?, way(poll)?, way(epoll)?, way(devpoll)?];
         let mut bystander = Bystander { file, ways, events: 0 };
+        bystander.ways.iter().try_for_each(|way| way.rest(bystander.file.number()))?;
         INTERFACES.into_iter().try_for_each(|interface| bystander.exchange(interface))?;
         Ok(bystander)
     }

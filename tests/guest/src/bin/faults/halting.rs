@@ -14,7 +14,7 @@ use libkq::{Descriptor, process};
 use rt::sys::{Object, Thread};
 use rt::thread::{self, Builder, JoinHandle};
 
-use crate::bystander::Bystander;
+use crate::bystander::{Bystander, SOURCES};
 use crate::step::{INTERFACES, Interface};
 use crate::way::{Told, Way};
 
@@ -164,7 +164,7 @@ pub fn is_ended_by_its_watchdog() -> Outcome {
     let mut bystander = Bystander::new()?;
     // What is kept for those who come again is there when the books are opened.
     halt(Halt::Read, &mut bystander)?;
-    let books = books::now()?;
+    let books = books::open_beside(SOURCES)?;
     for at in HALTS {
         halt(at, &mut bystander).map_err(|failure| failure.within(&alloc::format!("{at:?}")))?;
     }

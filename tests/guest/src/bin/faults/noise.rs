@@ -9,7 +9,7 @@ use rt::sys::Notification;
 use rt::{clock, init};
 
 use crate::PROGRAM;
-use crate::bystander::Bystander;
+use crate::bystander::{Bystander, SOURCES};
 use crate::step::INTERFACES;
 
 /// Fuzzers at a time.
@@ -25,7 +25,7 @@ pub fn others_are_untouched(milliseconds: u64, seed: u64) -> Outcome {
     let mut random = Random::new(seed);
     let mut bystander = Bystander::new()?;
     (0..BEFORE).try_for_each(|_| round(&mut random, &mut bystander))?;
-    let (books, end, mut rounds) = (books::now()?, clock::after(milliseconds * 1_000_000), 0);
+    let (books, end, mut rounds) = (books::open_beside(SOURCES)?, clock::after(milliseconds * 1_000_000), 0);
     while rounds == 0 || clock::now_ns() < end {
         round(&mut random, &mut bystander)?;
         books.are_balanced_after_lies()?;

@@ -73,6 +73,11 @@ impl<'a, P: Platform> Way<'a, P> {
         self.look(file, NOW)
     }
 
+    /// Sleeps for a moment, with nothing to tell: what the library keeps for a thread that sleeps is there then.
+    pub fn rest(&self, file: i32) -> Outcome {
+        equal(self.look(file, Some(Duration::from_millis(1)))?, None)
+    }
+
     fn look(&self, file: i32, timeout: Option<Duration>) -> Outcome<Option<Told>> {
         let told = match self.interface {
             Interface::Kevent => {

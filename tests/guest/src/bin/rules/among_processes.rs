@@ -11,8 +11,7 @@ use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome, a_moment, books, soon};
 use libkq::process::SocketType;
 use libkq::{
-    Conditions, Descriptor, EpollEvent, EpollFlags, EpollSet, EventFlags, Filter, KEvent, PollFd, Queue,
-    WakePolicy, process,
+    Conditions, Descriptor, EpollEvent, EpollFlags, EpollSet, EventFlags, KEvent, PollFd, Queue, process,
 };
 use rt::init::{self, Child};
 
@@ -205,9 +204,6 @@ pub fn play(role: &str) -> Option<Outcome> {
 fn waits_in_a_queue(flags: EventFlags) -> Outcome {
     let queue = Queue::new()?;
     queue.apply(&[KEvent::read(5).add().with(flags), KEvent::read(8).add()])?;
-    if flags.contains(EventFlags::WAKEONE) {
-        queue.wake_policy(5, Filter::READ, Some(WakePolicy::RoundRobin))?;
-    }
     serve(|| {
         let mut events = [KEvent::default(); 2];
         let events = queue.wait(&mut events, PATIENTLY)?;
@@ -219,7 +215,6 @@ fn waits_in_a_set() -> Outcome {
     let set = EpollSet::new()?;
     set.add(5, EpollFlags::IN | EpollFlags::EXCLUSIVE, 5)?;
     set.add(8, EpollFlags::IN, 8)?;
-    set.wake_policy(5, Some(WakePolicy::RoundRobin))?;
     serve(|| {
         let mut events = [EpollEvent::default(); 2];
         Ok(set.wait(&mut events, PATIENTLY)?.iter().map(|event| event.data() as i32).collect())

@@ -154,7 +154,11 @@ fn policies() -> Outcome {
     for policy in WakePolicy::ALL.map(Some).into_iter().chain([None]) {
         set.wake_policy(number, policy)?;
         of_queue(policy)?;
+        set.file_wake_policy(number, policy)?;
+        queue.file_wake_policy(number, Filter::READ, policy)?;
     }
+    refused(set.file_wake_policy(99, policy), EBADF)?;
+    refused(queue.file_wake_policy(number, Filter::WRITE, policy), ENOENT)?;
     writer.write_all(b"x")?;
     // Whoever looks sees it, in whatever way the note is changed.
     let looks = || Ok::<_, Failure>((told(&set)?.len(), queue.wait(&mut [KEvent::default(); 2], NOW)?.len()));

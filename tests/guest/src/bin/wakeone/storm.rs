@@ -55,6 +55,7 @@ pub fn under_kills(records: u64, kills: u64, seed: u64) -> Outcome {
         }
         until("what was written is taken", || Ok(queue.wait(&mut [KEvent::default()], NOW)?.is_empty()))?;
         if kill {
+            books::audited()?;
             killed += 1;
             gone += crew[victim].restore(&reader, &ledger, random.draw())?;
         }
@@ -72,6 +73,7 @@ pub fn under_kills(records: u64, kills: u64, seed: u64) -> Outcome {
     );
     equal(twice, 0)?;
     ensure(missing <= gone, "no record is lost but with who read it")?;
+    books::audited()?;
     let mut now = 0;
     let balanced = until("the books are what they were", || {
         now = books::settled()?;
