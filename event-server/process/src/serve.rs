@@ -113,7 +113,7 @@ impl ShardThread {
     /// The event path; whom to wake with the next receive. Apart from the loop, which needs registers of its own.
     #[inline(never)]
     fn ring(&mut self, bits: u64) -> Option<Handle> {
-        self.world.trace.add(Event::Doorbell, 0, bits);
+        self.world.trace.doorbell(bits);
         self.unfinished = self.shard.doorbell(bits | self.unfinished, &mut self.world);
         self.world.take_wake()
     }
