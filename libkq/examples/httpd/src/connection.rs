@@ -1,21 +1,27 @@
 //! A connection: requests in, answers out, one after the other.
+//!
+//! What a client decides of its memory is bounded: the input by the longest head and a piece, the output by the head of an answer and
+//! a page of the server's own. Of a file there is only how much went: a client that does not read it keeps none of it here.
 
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use libkq::{Descriptor, Error, Result, process};
-use rt::abi::error::{EAGAIN, EIO};
+use rt::abi::error::{EAGAIN, EIO, ENOMEM};
 use rt::clock;
 
 use crate::board::{Place, add};
 use crate::date::Date;
+use crate::deadline::Deadline;
 use crate::poller::Want;
 use crate::request::{self, Request};
 use crate::response::{self, After, Status};
 
 /// Bytes that are read at once.
 const PIECE: usize = 4096;
+/// The most bytes of the process that a connection keeps while it waits: twice the longest head, as a vector grows, and the counters' page
+/// of all places.
+pub const COST: usize = 48 << 10;
 /// Bytes of a file that are read at once.
 const FILE_PIECE: u64 = 32 << 10;
 /// Bytes that are read of a client that was told to go, so that it sees why before the connection is reset.
@@ -79,8 +85,12 @@ pub struct Connection {
     /// What goes out, and how much of it went.
     output: Vec<u8>,
     sent: usize,
+    /// What of bytes that others have, too, goes out behind it, and how much of it went.
+    kept: Option<(Arc<[u8]>, usize)>,
     /// What of a file goes out behind it: from where, to where.
     file: Option<(Arc<Descriptor>, u64, u64)>,
+    /// For the request that has begun, or the last words.
+    deadline: Deadline,
     /// No more requests are taken.
     closing: bool,
     /// The client was told that nothing more comes: bytes that are still read of it.
@@ -88,8 +98,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that was accepted, nonblocking.
-    pub fn new(socket: Descriptor) -> Connection {
+    /// A connection that was accepted, nonblocking. A request may take so many nanoseconds to come.
+    pub fn new(socket: Descriptor, patience: u64) -> Connection {
         Connection {
             socket,
             want: Want::Read,
@@ -98,7 +108,9 @@ impl Connection {
             skip: 0,
             output: Vec::new(),
             sent: 0,
+            kept: None,
             file: None,
+            deadline: Deadline::new(patience),
             closing: false,
             last_words: None,
         }
@@ -109,6 +121,11 @@ impl Connection {
         self.last = clock::now_ns();
         // An error is the end of the connection: the client has gone, and there is nobody to be told.
         self.go_on(place, &mut answer).unwrap_or(Step::Done)
+    }
+
+    /// Whether the client has been too long about a request.
+    pub fn is_late(&self, now: u64) -> bool {
+        self.want == Want::Read && self.deadline.is_over(now)
     }
 
     fn go_on(&mut self, place: &Place, answer: &mut dyn FnMut(&Request) -> Answer) -> Result<Step> {
@@ -125,6 +142,7 @@ impl Connection {
                 Ok(Some((request, length))) => {
                     self.input.drain(..length);
                     self.skip = request.body;
+                    self.deadline.met();
                     let after = match (request.keep_alive, request.is_old) {
                         (false, _) => After::Close,
                         (true, false) => After::Stay,
@@ -132,13 +150,18 @@ impl Connection {
                     };
                     self.put(answer(&request), after, request.head_only, place);
                 }
-                Err(status) => self.put(Answer::error(status), After::Close, false, place),
+                Err(status) => {
+                    let head_only = request::is_head(&self.input);
+                    self.put(Answer::error(status), After::Close, head_only, place);
+                }
+                Ok(None) if self.takes_too_long() => return Ok(Step::Done),
                 Ok(None) if drained => return Ok(Step::Wait(Want::Read)),
                 Ok(None) => {
                     let mut piece = [0; PIECE];
                     match self.read(&mut piece)? {
                         Some(0) => return Ok(Step::Done),
                         Some(count) => {
+                            self.input.try_reserve(count).map_err(|_| Error::new(ENOMEM))?;
                             self.input.extend_from_slice(&piece[..count]);
                             // If more has come meanwhile, that is told.
                             drained = count < PIECE;
@@ -148,6 +171,18 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether a part of a request, or of its body, is there.
+    fn has_begun(&self) -> bool {
+        !self.input.is_empty() || self.skip > 0
+    }
+
+    fn takes_too_long(&mut self) -> bool {
+        if !self.has_begun() {
+            self.deadline.met();
+        }
+        self.has_begun() && self.deadline.waits(clock::now_ns())
     }
 
     fn skip_body(&mut self) {
@@ -170,7 +205,7 @@ impl Connection {
         match body {
             _ if head_only => {}
             Body::Text(text) => self.output.extend_from_slice(&text),
-            Body::Kept(bytes) => self.output.extend_from_slice(&bytes),
+            Body::Kept(bytes) => self.kept = Some((bytes, 0)),
             Body::File(file, length) => self.file = Some((file, 0, length)),
         }
         self.closing = after == After::Close;
@@ -179,30 +214,74 @@ impl Connection {
 
     /// Whether everything went out.
     fn flush(&mut self, place: &Place) -> Result<bool> {
-        loop {
-            while self.sent < self.output.len() {
-                match process().write(self.socket.number(), &self.output[self.sent..]) {
-                    Ok(count) => {
-                        self.sent += count;
-                        add(&place.bytes, count as u64);
-                    }
-                    Err(error) if error.errno == EAGAIN => return Ok(false),
-                    Err(error) => return Err(error),
-                }
+        // Head and body in one call, and in one segment if they fit: a copy that does not stay.
+        if let Some((bytes, 0)) = &self.kept
+            && self.sent == 0
+        {
+            let mut whole = room(self.output.len() + bytes.len())?;
+            whole.extend_from_slice(&self.output);
+            whole.extend_from_slice(bytes);
+            let Some(count) = self.write(&whole, place)? else { return Ok(false) };
+            self.went(count);
+        }
+        while self.sent < self.output.len() {
+            let Some(count) = self.write(&self.output[self.sent..], place)? else { return Ok(false) };
+            self.sent += count;
+        }
+        (self.output, self.sent) = (Vec::new(), 0);
+        while let Some((bytes, at)) = &self.kept {
+            if *at == bytes.len() {
+                self.kept = None;
+                break;
             }
-            let Some((file, at, end)) = &mut self.file else { return Ok(true) };
-            let mut piece = vec![0; (*end - *at).min(FILE_PIECE) as usize];
+            let Some(count) = self.write(&bytes[*at..], place)? else { return Ok(false) };
+            self.went(count);
+        }
+        while let Some((file, at, end)) = &mut self.file {
+            if at == end {
+                self.file = None;
+                break;
+            }
+            let wanted = (*end - *at).min(FILE_PIECE) as usize;
+            let mut piece = room(wanted)?;
+            piece.resize(wanted, 0);
             let count = process().read_at(file.number(), &mut piece, *at)?.count;
-            if count == 0 && at < end {
+            if count == 0 {
                 // It has become shorter than was said: the client learns that by the end of the connection.
                 return Err(Error::new(EIO));
             }
-            piece.truncate(count);
-            *at += count as u64;
-            if at == end {
-                self.file = None;
+            let mut rest = &piece[..count];
+            while !rest.is_empty() {
+                // What has no room now is read again then.
+                let Some(count) = self.write(rest, place)? else { return Ok(false) };
+                self.went(count);
+                rest = &rest[count..];
             }
-            (self.output, self.sent) = (piece, 0);
+        }
+        Ok(true)
+    }
+
+    /// So many bytes of the answer went, from where it was.
+    fn went(&mut self, count: usize) {
+        let of_output = count.min(self.output.len() - self.sent);
+        self.sent += of_output;
+        let rest = count - of_output;
+        match (&mut self.kept, &mut self.file) {
+            (Some((_, at)), _) => *at += rest,
+            (_, Some((_, at, _))) => *at += rest as u64,
+            _ => {}
+        }
+    }
+
+    /// Writes, and counts what went. `None`: there is no room now.
+    fn write(&self, bytes: &[u8], place: &Place) -> Result<Option<usize>> {
+        match process().write(self.socket.number(), bytes) {
+            Ok(count) => {
+                add(&place.bytes, count as u64);
+                Ok(Some(count))
+            }
+            Err(error) if error.errno == EAGAIN => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -219,11 +298,13 @@ impl Connection {
     /// say is read first.
     fn close(&mut self) -> Result<Step> {
         if self.last_words.is_none() {
-            if self.input.is_empty() && self.skip == 0 {
+            if !self.has_begun() {
                 return Ok(Step::Done);
             }
             process().shutdown(self.socket.number(), false, true)?;
             self.last_words = Some(LAST_WORDS);
+            self.deadline.met();
+            self.deadline.waits(clock::now_ns());
         }
         let mut piece = [0; PIECE];
         while let Some(left @ 1..) = self.last_words {
@@ -232,7 +313,17 @@ impl Connection {
                 Some(count) => self.last_words = Some(left.saturating_sub(count)),
                 None => return Ok(Step::Wait(Want::Read)),
             }
+            if self.deadline.waits(clock::now_ns()) {
+                break;
+            }
         }
         Ok(Step::Done)
     }
+}
+
+/// A vector with room for so many bytes, which may not be there.
+fn room(bytes: usize) -> Result<Vec<u8>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(bytes).map_err(|_| Error::new(ENOMEM))?;
+    Ok(vec)
 }

@@ -10,7 +10,9 @@
 //! | [`parent`] | starts workers, and again when they die |
 //! | [`worker`] | the loop: wait, accept, serve |
 //! | [`poller`] | kevent or epoll |
+//! | [`door`] | how many connections there may be |
 //! | [`connection`] | bytes in, answers out |
+//! | [`deadline`] | how long a client may take to ask |
 //! | [`request`], [`response`], [`date`] | HTTP/1.1 and HTTP/1.0 |
 //! | [`site`] | files, kept in memory until a VNODE note says that they changed |
 //! | [`board`], [`counters`] | what all workers count, in memory that they share; the page that shows it |
@@ -24,6 +26,8 @@ pub mod board;
 pub mod connection;
 pub mod counters;
 pub mod date;
+pub mod deadline;
+pub mod door;
 pub mod load;
 pub mod options;
 pub mod parent;

@@ -32,6 +32,8 @@ pub struct Options {
     pub queue_each: bool,
     /// Whom a new connection wakes.
     pub wake: Wake,
+    /// Seconds that a request may take to come, from its first byte on.
+    pub patience: u64,
     /// epoll instead of kevent.
     pub epoll: bool,
     /// Of a worker: which it is. The parent adds that.
@@ -47,6 +49,7 @@ impl Default for Options {
             threads: 1,
             queue_each: false,
             wake: Wake::One(None),
+            patience: 15,
             epoll: false,
             place: None,
         }
@@ -63,6 +66,7 @@ impl Options {
 --queue one|each    all threads of a process wait in one queue, or each in its own (one)
 --wake one|all      whom a new connection wakes (one)
 --policy NAME       which one: all, one-this-cpu, one-other-cpu, one-per-cpu, round-robin, auto
+--patience SECONDS  how long a request may take to come, from its first byte on (15)
 --epoll             epoll with EPOLLEXCLUSIVE instead of kevent with EV_WAKEONE";
 
     /// Reads arguments; says what is wrong with them.
@@ -86,6 +90,7 @@ impl Options {
                     let name = value()?;
                     policy = Some(WakePolicy::from_name(name).ok_or_else(|| format!("no policy `{name}`"))?);
                 }
+                "--patience" => options.patience = number(option, value()?)? as u64,
                 "--epoll" => options.epoll = true,
                 "--place" => options.place = Some(number(option, value()?)?),
                 _ => return Err(format!("no option `{option}`")),
@@ -136,11 +141,12 @@ mod tests {
     #[test]
     fn all_options_are_taken() {
         let options = parse(
-            "--listen /run/socket/web --workers 2 --threads 3 --queue each --policy round-robin --epoll",
+            "--listen /run/socket/web --workers 2 --threads 3 --queue each --policy round-robin --epoll \
+             --patience 3",
         )
         .unwrap();
         assert_eq!(options.listen, ["/run/socket/web"]);
-        assert_eq!((options.workers, options.threads), (2, 3));
+        assert_eq!((options.workers, options.threads, options.patience), (2, 3, 3));
         assert_eq!(options.wake, Wake::One(Some(WakePolicy::RoundRobin)));
         assert!(options.queue_each && options.epoll && options.place.is_none());
         assert_eq!(parse("").unwrap().listen, ["0.0.0.0:80"]);
@@ -158,6 +164,7 @@ mod tests {
             "--wake two",
             "--policy one",
             "--wake all --policy auto",
+            "--patience x",
             "--port 80",
             "80",
         ] {

@@ -25,7 +25,7 @@ use crate::worker::{LIFE, LISTENERS};
 /// As many as the network has room for.
 const BACKLOG: i32 = 64;
 /// Bytes that a worker may have.
-const QUOTA: u64 = 8 << 20;
+pub const QUOTA: u64 = 8 << 20;
 /// A worker that lived for less is started again after a pause, so that one that cannot work costs little.
 const SHORT_LIFE: u64 = 1_000_000_000;
 const PAUSE: Duration = Duration::from_millis(500);

@@ -9,6 +9,8 @@ use crate::response::Status;
 pub const LONGEST_HEAD: usize = 8192;
 /// The longest body. Nothing here has a use for one: it is read and forgotten.
 pub const LONGEST_BODY: usize = 65536;
+/// Empty lines before a request that are taken for what is left over from the one before.
+pub const EMPTY_LINES: usize = 4;
 
 /// A request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,8 +29,11 @@ pub struct Request {
 
 /// Looks for a request at the beginning of what came: it, and the length of its head. `None`: there is more to come.
 pub fn parse(input: &[u8]) -> Result<Option<(Request, usize)>, Status> {
-    // An empty line before a request is left over from the one before.
-    let skipped = input.chunks_exact(2).take_while(|two| two == b"\r\n").count() * 2;
+    let empty = empty_lines(input);
+    if empty > EMPTY_LINES {
+        return Err(Status::BadRequest);
+    }
+    let skipped = empty * 2;
     let Some(length) = input[skipped..].windows(4).position(|four| four == b"\r\n\r\n") else {
         let too_long = input.len() - skipped > LONGEST_HEAD;
         return if too_long { Err(Status::HeadTooLarge) } else { Ok(None) };
@@ -41,6 +46,15 @@ pub fn parse(input: &[u8]) -> Result<Option<(Request, usize)>, Status> {
     let request = request_line(lines.next().unwrap_or(""))?;
     let request = fields(request, lines)?;
     Ok(Some((request, skipped + length + 4)))
+}
+
+/// Whether a request, which may not be well made, asks for a head alone: then a refusal has no body either.
+pub fn is_head(input: &[u8]) -> bool {
+    input[empty_lines(input) * 2..].starts_with(b"HEAD ")
+}
+
+fn empty_lines(input: &[u8]) -> usize {
+    input.chunks_exact(2).take_while(|two| two == b"\r\n").count()
 }
 
 /// `GET /path HTTP/1.1`
@@ -170,6 +184,22 @@ mod tests {
         for end in 0..19 {
             assert_eq!(parsed(&text[..end]), Ok(None), "{end}");
         }
+    }
+
+    #[test]
+    fn empty_lines_are_few() {
+        for lines in 0..=EMPTY_LINES {
+            let text = "\r\n".repeat(lines) + "GET / HTTP/1.0\r\n\r\n";
+            assert_eq!(whole(&text).path, "/", "{lines}");
+            assert_eq!(parsed(&text[..lines * 2]), Ok(None), "{lines}");
+        }
+        assert_eq!(parsed(&"\r\n".repeat(EMPTY_LINES + 1)), Err(Status::BadRequest));
+    }
+
+    #[test]
+    fn a_head_is_known_before_the_rest_is() {
+        assert!(is_head(b"HEAD / HTTP/9.9\r\n\r\n") && is_head(b"\r\nHEAD "));
+        assert!(!is_head(b"HEADS / HTTP/1.0") && !is_head(b"GET /HEAD ") && !is_head(b"\r\n"));
     }
 
     #[test]

@@ -3,20 +3,22 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
 use libkq::flag::O_NONBLOCK;
 use libkq::{Descriptor, Error, Result, process, process_calls};
-use rt::abi::error::{EAGAIN, ECONNABORTED, EINVAL};
+use rt::abi::error::{EAGAIN, ECONNABORTED, EEXIST, EINVAL};
 use rt::sync::Mutex;
 use rt::sys::Memory;
 use rt::{clock, thread};
 
 use crate::board::{self, Board, Place, add};
-use crate::connection::{Answer, Body, Connection, Step};
+use crate::connection::{Answer, Body, COST, Connection, Step};
 use crate::counters;
+use crate::door::Door;
 use crate::options::Options;
+use crate::parent::QUOTA;
 use crate::poller::{Poller, Want};
 use crate::request::Request;
 use crate::response::{Status, media_type};
@@ -31,6 +33,11 @@ pub const LISTENERS: i32 = 4;
 const IDLE: u64 = 60_000_000_000;
 /// How often that is looked for.
 const SWEEP: Duration = Duration::from_secs(10);
+/// A connection is left alone for so long after something happened: another thread may not be through with it.
+const SETTLED: u64 = 5_000_000_000;
+/// Connections that a worker has at once, so that a quarter of its memory is left for all else whatever they do. More wait in the
+/// listener, or go to another worker.
+pub const CONNECTIONS: usize = QUOTA as usize / 4 * 3 / COST;
 /// Events that one thread takes at once.
 const BATCH: usize = 16;
 const STACK: usize = 128 << 10;
@@ -45,8 +52,8 @@ struct Desk {
     connections: Mutex<BTreeMap<i32, Connection>>,
     site: Mutex<Site>,
     board: Arc<Board>,
-    /// There was no room for a connection, and nobody waits here for another.
-    is_full: AtomicBool,
+    /// Locked while listeners are added or taken away. Never while `connections` is.
+    door: Mutex<Door>,
 }
 
 /// Works at this place of the board and, with more threads, at those behind it.
@@ -87,6 +94,7 @@ impl Desk {
         let mut site = Site::new(&options.root)?;
         // Most ask for it first, and would wait for the file system; if there is none, they are told.
         let _ = site.find("/");
+        let most = if is_shared { CONNECTIONS } else { CONNECTIONS / options.threads };
         Ok(Desk {
             poller,
             is_shared,
@@ -94,7 +102,7 @@ impl Desk {
             connections: Mutex::new(BTreeMap::new()),
             site: Mutex::new(site),
             board,
-            is_full: AtomicBool::new(false),
+            door: Mutex::new(Door::new(most.max(1))),
         })
     }
 
@@ -118,31 +126,44 @@ impl Desk {
                 match fd {
                     LIFE => process_calls::exit(0),
                     fd if self.options.listeners().any(|listener| listener == fd) => {
-                        self.accept(fd, slept, place)?;
+                        self.accept(fd, slept, place);
                     }
-                    fd => self.go_on(fd, place)?,
+                    fd => self.go_on(fd, place),
                 }
             }
-            if clock::now_ns() - swept > SWEEP.as_nanos() as u64 {
+            if clock::now_ns().saturating_sub(swept) > SWEEP.as_nanos() as u64 {
                 swept = clock::now_ns();
-                self.connections.lock().retain(|_, connection| swept - connection.last < IDLE);
-                self.listen_again()?;
+                self.sweep(swept);
             }
         }
     }
 
     /// Accepts one connection. If there are more, that is told, to whoever looks first.
-    fn accept(&self, listener: i32, slept: bool, place: &Place) -> Result<()> {
+    fn accept(&self, listener: i32, slept: bool, place: &Place) {
         add(&place.calls, u64::from(slept));
+        {
+            let mut door = self.door.lock();
+            if !door.enter() {
+                // Another thread took the last place after this one was told.
+                return self.stop_listening(&mut door);
+            }
+        }
         match process().accept(listener, O_NONBLOCK as u64) {
             Ok(fd) => {
                 add(&place.accepted, 1);
+                let patience = self.options.patience.saturating_mul(1_000_000_000);
                 // In the table before anybody can be told of it.
-                self.connections.lock().insert(fd, Connection::new(Descriptor::from_number(fd)));
+                self.connections.lock().insert(fd, Connection::new(Descriptor::from_number(fd), patience));
                 if self.poller.add(fd, Want::Read, self.is_shared).is_err() {
                     add(&place.failed, 1);
                     self.connections.lock().remove(&fd);
+                    self.left(1);
                 }
+                let mut door = self.door.lock();
+                if !door.has_room() {
+                    self.stop_listening(&mut door);
+                }
+                return;
             }
             Err(error) if error.errno == EAGAIN => {
                 add(if slept { &place.empty } else { &place.lost }, 1);
@@ -152,25 +173,32 @@ impl Desk {
             // No number, no memory, no quota: when a connection ends there may be room again.
             Err(_) => {
                 add(&place.failed, 1);
-                self.stop_listening()?;
+                let mut door = self.door.lock();
+                door.leave(1);
+                return self.stop_listening(&mut door);
             }
         }
-        Ok(())
+        self.left(1);
     }
 
     /// Goes on with a connection.
-    fn go_on(&self, fd: i32, place: &Place) -> Result<()> {
-        let Some(mut connection) = self.connections.lock().remove(&fd) else { return Ok(()) };
+    fn go_on(&self, fd: i32, place: &Place) {
+        let Some(mut connection) = self.connections.lock().remove(&fd) else { return };
         let was = connection.want;
         match connection.advance(place, |request| self.answer(request)) {
             Step::Wait(want) => {
                 connection.want = want;
                 self.connections.lock().insert(fd, connection);
-                self.poller.again(fd, was, want, self.is_shared)
+                // One that cannot be waited for is closed.
+                if self.poller.again(fd, was, want, self.is_shared).is_err()
+                    && self.connections.lock().remove(&fd).is_some()
+                {
+                    self.left(1);
+                }
             }
             Step::Done => {
                 drop(connection);
-                self.listen_again()
+                self.left(1);
             }
         }
     }
@@ -197,18 +225,40 @@ impl Desk {
         }
     }
 
-    fn stop_listening(&self) -> Result<()> {
-        if !self.is_full.swap(true, Relaxed) {
-            self.options.listeners().try_for_each(|listener| self.poller.remove_listener(listener))?;
-        }
-        Ok(())
+    /// Closes connections on which nothing happened, or whose requests take too long.
+    fn sweep(&self, now: u64) {
+        let mut connections = self.connections.lock();
+        let before = connections.len();
+        connections.retain(|_, connection| match now.saturating_sub(connection.last) {
+            ..SETTLED => true,
+            quiet => quiet < IDLE && !connection.is_late(now),
+        });
+        let closed = before - connections.len();
+        drop(connections);
+        self.left(closed);
     }
 
-    fn listen_again(&self) -> Result<()> {
-        if self.is_full.load(Relaxed) && self.is_full.swap(false, Relaxed) {
-            let wake = self.options.wake;
-            self.options.listeners().try_for_each(|listener| self.poller.add_listener(listener, wake))?;
+    fn stop_listening(&self, door: &mut Door) {
+        for listener in self.options.listeners() {
+            // One that is not there is no harm, and one that stays tells of the next connection, and is taken away again.
+            let _ = self.poller.remove_listener(listener);
         }
-        Ok(())
+        door.is_shut = true;
+    }
+
+    /// So many connections have ended: if nobody listens here, there may be room now.
+    fn left(&self, connections: usize) {
+        let mut door = self.door.lock();
+        door.leave(connections);
+        if !door.is_shut || !door.has_room() {
+            return;
+        }
+        let wake = self.options.wake;
+        // If there is no room for one of the notes, that is tried again later.
+        door.is_shut =
+            !self.options.listeners().all(|listener| match self.poller.add_listener(listener, wake) {
+                Err(error) => error.errno == EEXIST,
+                Ok(()) => true,
+            });
     }
 }
