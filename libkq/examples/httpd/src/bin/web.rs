@@ -12,16 +12,18 @@ mod program {
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
-    use guest_tests::failure::{ensure, equal};
+    use guest_tests::failure::{Failure, ensure, equal};
     use guest_tests::{Outcome, Suite, a_moment, soon};
     use httpd::load::{Load, Tally, sum};
-    use httpd::request::{LONGEST_BODY, LONGEST_HEAD};
+    use httpd::request::{EMPTY_LINES, LONGEST_BODY, LONGEST_HEAD};
     use httpd::site::FIRST_PAGE;
+    use httpd::worker::CONNECTIONS;
     use libkq::flag::{O_CREAT, O_TRUNC, O_WRONLY};
     use libkq::process::SocketType;
     use libkq::process_calls::{Child, Command};
-    use libkq::signal::{SIGKILL, SIGTERM};
+    use libkq::signal::{Action, SIGKILL, SIGPIPE, SIGTERM, sigaction};
     use libkq::{Descriptor, process, process_calls};
+    use rt::abi::error::EAGAIN;
     use rt::clock;
 
     const ROOT: &str = "/tmp/www";
@@ -33,11 +35,16 @@ mod program {
 
     fn main(start: &rt::Start) -> i32 {
         let mut suite = Suite::new(start);
+        // A server may end a connection while it is written to.
+        let _ = sigaction(SIGPIPE.into(), Some(Action::ignore()));
         suite.table(&[
             ("each_request_is_answered_and_counted_whoever_waits_how", each_is_answered),
             ("what_is_no_request_is_told_so", what_is_wrong_is_told),
             ("requests_in_one_piece_are_answered_in_turn", in_turn),
             ("a_file_that_changes_is_served_as_it_is", a_file_changes),
+            ("a_directory_that_is_renamed_takes_its_files_along", a_directory_is_renamed),
+            ("who_asks_and_does_not_read_costs_little_and_others_are_served_then", answers_unread),
+            ("a_request_that_comes_byte_by_byte_is_not_waited_for", too_slow),
             ("who_kills_a_worker_ends_its_connections_and_no_others", a_worker_dies),
         ]);
         suite.finish()
@@ -159,6 +166,9 @@ mod program {
             ("GET / HTTP/1.0\r\n\r\n", 200),
             ("HEAD / HTTP/1.0\r\n\r\n", 200),
             ("GET /none HTTP/1.0\r\n\r\n", 404),
+            ("HEAD /../secret HTTP/1.0\r\n\r\n", 400),
+            ("HEAD / HTTP/2.0\r\n\r\n", 505),
+            (&"\r\n".repeat(EMPTY_LINES + 1), 400),
             ("GET /index.html/none HTTP/1.0\r\n\r\n", 404),
             ("GET /../../data/secret HTTP/1.0\r\n\r\n", 400),
             ("GET /%2e%2e/%2E%2E/data/secret HTTP/1.0\r\n\r\n", 400),
@@ -215,6 +225,107 @@ mod program {
         }
         process().unlink(&path)?;
         equal(server.get("/news.txt")?.0, "HTTP/1.1 404 Not Found".to_string())?;
+        server.end()
+    }
+
+    fn a_directory_is_renamed() -> Outcome {
+        let server = Server::start(8014, "--workers 1")?;
+        let name = |name: &str| format!("{ROOT}/{name}");
+        let write = |path: &str, text: &str| -> Outcome {
+            Ok(Descriptor::open(&name(path), O_WRONLY | O_CREAT | O_TRUNC)?.write_all(text.as_bytes())?)
+        };
+        let is_there = |path: &str, text: &str| equal(server.get(path)?.1, text.to_string());
+        let is_gone = |path: &str| equal(server.get(path)?.0, "HTTP/1.1 404 Not Found".to_string());
+        for directory in ["one", "one/in", "other"] {
+            process().mkdir(&name(directory), 0o755)?;
+        }
+        write("one/a.txt", "a")?;
+        write("one/in/b.txt", "b")?;
+        for _ in 0..2 {
+            is_there("/one/a.txt", "a")?;
+            is_there("/one/in/b.txt", "b")?;
+        }
+        process().rename(&name("one"), &name("two"))?;
+        is_gone("/one/a.txt")?;
+        is_gone("/one/in/b.txt")?;
+        is_there("/two/in/b.txt", "b")?;
+        // Another directory of that name.
+        process().rename(&name("other"), &name("one"))?;
+        write("one/a.txt", "other")?;
+        is_there("/one/a.txt", "other")?;
+        is_there("/two/a.txt", "a")?;
+        server.end()
+    }
+
+    /// Connects to the local socket and asks; `None`: there is no room in the listener now.
+    fn ask(text: &str) -> Outcome<Option<Descriptor>> {
+        let socket = Descriptor::socket(SocketType::Stream)?;
+        process().set_nonblocking(socket.number(), true)?;
+        match process().connect(socket.number(), LOCAL) {
+            Ok(()) => {}
+            Err(error) if error.errno == EAGAIN => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        socket.write_all(text.as_bytes())?;
+        Ok(Some(socket))
+    }
+
+    fn answers_unread() -> Outcome {
+        // With a copy of the page for each, a worker would have no memory left before that.
+        const ENOUGH: usize = 400;
+        let text = "GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20);
+        for (at, arguments) in ["", "--threads 3", "--threads 3 --epoll"].into_iter().enumerate() {
+            let server = Server::start(8015 + at as u16, &format!("--workers 1 {arguments}"))?;
+            let path = format!("{ROOT}/large.bin");
+            Descriptor::open(&path, O_WRONLY | O_CREAT | O_TRUNC)?.write_all(&[b'x'; 32 << 10])?;
+            let (mut held, mut refused, deadline) = (Vec::new(), 0, soon());
+            while held.len() < ENOUGH {
+                match ask(&text)? {
+                    Some(socket) => {
+                        held.push(socket);
+                        refused = 0;
+                    }
+                    // The worker has all that it takes, and as many wait in the listener.
+                    None if held.len() > CONNECTIONS && refused == 20 => break,
+                    None => {
+                        ensure(clock::now_ns() < deadline, &format!("more than {} are taken", held.len()))?;
+                        refused += 1;
+                        a_moment();
+                    }
+                }
+            }
+            ensure(held.len() > CONNECTIONS, "as many as there is room for")?;
+            drop(held);
+            let counters = server.counters()?;
+            let threads = figure(&counters, "workers");
+            equal(figure(&counters, "all.started"), threads)?;
+            all_well(&server.load(20).run()?, 20)?;
+            server.end()?;
+        }
+        Ok(())
+    }
+
+    fn too_slow() -> Outcome {
+        let server = Server::start(8018, "--workers 1 --patience 2")?;
+        let socket = ask("GET / HTTP/1.1\r\nA: ")?.ok_or_else(|| Failure::new("no room in the listener"))?;
+        let deadline = soon();
+        // It is closed, and then a write fails.
+        while socket.write_all(b"a").is_ok() {
+            ensure(clock::now_ns() < deadline, "the connection ends")?;
+            rt::thread::sleep(200_000_000);
+        }
+        // A whole request, and nothing for longer than that: it may be followed by another one.
+        let text = "GET /none HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na";
+        let socket = ask(text)?.ok_or_else(|| Failure::new("no room in the listener"))?;
+        rt::thread::sleep(3_000_000_000);
+        socket.write_all(text.as_bytes())?;
+        process().set_nonblocking(socket.number(), false)?;
+        let (mut answers, mut piece) = (String::new(), [0; 4096]);
+        while answers.matches("HTTP/1.1 404").count() < 2 {
+            let count = socket.read(&mut piece)?;
+            ensure(count > 0, "the second is answered as well")?;
+            answers.push_str(&String::from_utf8_lossy(&piece[..count]));
+        }
         server.end()
     }
 
