@@ -271,8 +271,8 @@ mod program {
     }
 
     fn answers_unread() -> Outcome {
-        // With a copy of the page for each, a worker would have no memory left before that.
-        const ENOUGH: usize = 400;
+        // More than the worker takes and the listener has room for.
+        const ENOUGH: usize = CONNECTIONS + 100;
         let text = "GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20);
         for (at, arguments) in ["", "--threads 3", "--threads 3 --epoll"].into_iter().enumerate() {
             let server = Server::start(8015 + at as u16, &format!("--workers 1 {arguments}"))?;
@@ -294,7 +294,7 @@ mod program {
                     }
                 }
             }
-            ensure(held.len() > CONNECTIONS, "as many as there is room for")?;
+            ensure(held.len() < ENOUGH, "the worker takes no more than it has memory for")?;
             drop(held);
             let counters = server.counters()?;
             let threads = figure(&counters, "workers");
