@@ -7,6 +7,7 @@ extern crate alloc;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use abi::Handle;
 use abi::error::Result;
@@ -48,6 +49,8 @@ pub struct Kernel {
     pub quiet: bool,
     /// Monotonic ns.
     pub now: u64,
+    /// How often somebody was to be chosen of those who sleep for one source.
+    pub choices: Cell<u64>,
 }
 
 impl Kernel {
@@ -94,6 +97,7 @@ impl Host for Kernel {
     }
 
     fn is_quiet(&self) -> bool {
+        self.choices.set(self.choices.get() + 1);
         self.quiet
     }
 
