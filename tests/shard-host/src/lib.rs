@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -51,6 +52,8 @@ pub struct Kernel {
     pub now: u64,
     /// How often somebody was to be chosen of those who sleep for one source.
     pub choices: Cell<u64>,
+    /// What clients do as soon as one of them is signalled.
+    pub at_once: Option<Box<dyn Fn()>>,
 }
 
 impl Kernel {
@@ -107,6 +110,9 @@ impl Host for Kernel {
 
     fn signal(&mut self, notification: Handle) {
         self.signalled.push(notification);
+        if let Some(act) = &self.at_once {
+            act();
+        }
     }
 
     fn ended(&mut self, who: Peer<'_>, fault: Fault) {
