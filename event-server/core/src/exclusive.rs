@@ -70,12 +70,14 @@ pub struct Leases {
     given: VecDeque<Lease>,
     /// With how many of them those are looked for whose waiters have.
     most: usize,
+    /// One was given since it was asked last when the next ends.
+    is_fresh: bool,
     deadline: u64,
 }
 
 impl Default for Leases {
     fn default() -> Leases {
-        Leases { given: VecDeque::new(), most: LEASES, deadline: FOREVER }
+        Leases { given: VecDeque::new(), most: LEASES, is_fresh: false, deadline: FOREVER }
     }
 }
 
@@ -110,11 +112,19 @@ impl Leases {
         oldest
     }
 
-    /// One more. Those whose waiters have come back are forgotten on the way, so that there are few.
-    fn give<M: Mapped>(&mut self, lease: Lease, queues: &Arena<Queue<M>>) {
+    /// Forgets the oldest as far as their waiters have come back: nobody has to wait for the others with a deadline, which costs.
+    #[inline(never)]
+    fn forget<M: Mapped>(&mut self, queues: &Arena<Queue<M>>) {
         while self.given.front().is_some_and(|lease| !lease.is_owed(queues)) {
             self.given.pop_front();
         }
+        self.deadline = self.given.front().map_or(FOREVER, |lease| lease.until);
+    }
+
+    /// One more. Those whose waiters have come back are forgotten on the way, so that there are few.
+    fn give<M: Mapped>(&mut self, lease: Lease, queues: &Arena<Queue<M>>) {
+        self.is_fresh = true;
+        self.forget(queues);
         if self.given.len() >= self.most {
             self.given.retain(|lease| lease.is_owed(queues));
             self.most = LEASES.max(2 * self.given.len());
@@ -248,6 +258,16 @@ impl<M: Mapped> Graph<M> {
             source.exclusive.next_owed = first;
             self.first_owed = index;
         }
+    }
+
+    /// When the oldest lease ends of those whose waiters have not come back: monotonic ns.
+    #[inline(always)]
+    pub fn next_lease(&mut self) -> u64 {
+        // Who was chosen just now cannot have come back.
+        if self.leases.deadline != FOREVER && !core::mem::take(&mut self.leases.is_fresh) {
+            self.leases.forget(&self.queues);
+        }
+        self.leases.deadline
     }
 
     /// Leases whose time is over by `now` go to others.
