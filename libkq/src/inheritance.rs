@@ -1,6 +1,7 @@
 //! Descriptors that a program has when it starts, from who started it.
 //!
-//! They travel as handles of the start document that are named by their numbers: the same open files.
+//! They travel as handles of the start document that are named by their numbers: the same open files, with the flags that they
+//! have then. Who changes `O_NONBLOCK` or `O_APPEND` later changes it for its own process.
 //!
 //! **An epoll set travels, a kqueue does not** (R33), nor does a /dev/poll set. A set lies in memory of the process that
 //! made it, so what travels is what is in it: the program begins with a set of its own that has the same items on the same
@@ -64,7 +65,8 @@ impl Given {
 
     /// The handles, by name, and what the program is told besides. They are of open files as long as this is there.
     pub(crate) fn finish(&self) -> Result<(Vec<Named>, Vec<u8>)> {
-        let (files, document) = self.0.finish();
+        let (files, mut document) = self.0.finish();
+        document.flags = files.iter().map(|(name, file)| (name.clone(), file.flags())).collect();
         let handles =
             files.into_iter().map(|(name, file)| Ok((name, given(file)?))).collect::<Result<Vec<Named>>>()?;
         let data = match document.is_empty() {
@@ -107,7 +109,12 @@ pub(crate) fn take(process: &Process<Machine>) {
             files.insert(name, file);
         }
     }
-    let Document { same, sets } = postcard::from_bytes(start.data()).unwrap_or_default();
+    let Document { same, sets, flags } = postcard::from_bytes(start.data()).unwrap_or_default();
+    for (name, flags) in flags {
+        if let Some(file) = files.get(name.as_str()) {
+            file.set_flags(flags);
+        }
+    }
     for (number, of) in same {
         if let Some(file) = files.get(format!("{PREFIX}{of}").as_str()) {
             // A number that is none is nobody's.

@@ -6,6 +6,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use event_protocol::control::lobby::Audit;
 use event_protocol::filter::Filters;
 use event_protocol::shared::Mapped;
@@ -151,13 +152,16 @@ impl<M: Mapped> Graph<M> {
 
     /// Hubs, and who has to do with them.
     fn audit_shares(&self) -> Result<(), Fault> {
+        let mut views = vec![0u32; self.sources.end() as usize];
+        for (_, source) in self.each_source().filter(|(_, source)| source.share.is_view()) {
+            if let Some(views) = views.get_mut(source.share.hub as usize) {
+                *views += 1;
+            }
+        }
         for (index, source) in self.each_source() {
-            let of = |bond| {
-                self.each_source().filter(|(_, s)| s.share.hub == index && s.share.bond == bond).count()
-            };
             if source.share.hub == NONE
                 && source.client.is_none()
-                && of(Bond::View) != source.share.views as usize
+                && views.get(index as usize) != Some(&source.share.views)
             {
                 return Err(format!("source {index} has not {} views", source.share.views));
             }

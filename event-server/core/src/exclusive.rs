@@ -23,8 +23,10 @@
 
 use abi::Handle;
 use abi::limits::FOREVER;
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Direction;
 use event_protocol::control::lobby::Stats;
@@ -41,12 +43,11 @@ use crate::source::{Knote, Note, Own, Seen, Source};
 
 /// How long a waiter may take to come back, in ns.
 pub const PATIENCE: u64 = 100_000_000;
-/// Leases that are looked after: of more waiters than that which do not come back at one time, the first are not missed.
+/// Leases among which those are not looked for whose waiters have come back.
 const LEASES: usize = 512;
-/// What concerns everybody, for good.
-const LASTING: LevelFlags =
-    LevelFlags::EOF.union(LevelFlags::ERROR).union(LevelFlags::HANGUP).union(LevelFlags::GONE);
-
+/// Arrivals for which as many waiters are woken without asking how many sleep: who wakes them one by one has to come to an end,
+/// though they lie down again meanwhile.
+const FEW: u32 = 16;
 /// A waiter that was chosen for an arrival.
 #[derive(Clone, Copy, Debug)]
 struct Lease {
@@ -63,16 +64,20 @@ impl Lease {
     }
 }
 
-/// The leases of a shard, oldest first.
+/// The leases of a shard, oldest first: not many more than there are waiters that have not come back.
 #[derive(Debug)]
 pub struct Leases {
-    given: heapless::Deque<Lease, LEASES>,
+    given: VecDeque<Lease>,
+    /// With how many of them those are looked for whose waiters have.
+    most: usize,
+    /// One was given since it was asked last when the next ends.
+    is_fresh: bool,
     deadline: u64,
 }
 
 impl Default for Leases {
     fn default() -> Leases {
-        Leases { given: heapless::Deque::new(), deadline: FOREVER }
+        Leases { given: VecDeque::new(), most: LEASES, is_fresh: false, deadline: FOREVER }
     }
 }
 
@@ -89,20 +94,16 @@ impl Leases {
         if self.deadline != first || !self.given.iter().map(|lease| lease.until).is_sorted() {
             return Err(format!("leases end at {first}, and not at {} and in order", self.deadline));
         }
-        let mut owed = 0;
-        for (at, lease) in self.given.iter().enumerate().filter(|(_, lease)| lease.is_owed(queues)) {
-            let of = |lease: &Lease| queues.get(lease.queue).map(|queue| queue.client);
-            let again = self
-                .given
-                .iter()
-                .take(at)
-                .find(|other| other.chosen == lease.chosen && of(other) == of(lease));
-            if again.is_some() {
-                return Err(format!("{lease:?} is the same waiter's as {again:?}"));
-            }
-            owed += 1;
+        let owed = self.given.iter().filter(|lease| lease.is_owed(queues));
+        let of = |lease: &Lease| (queues.get(lease.queue).map(|queue| queue.client), lease.chosen.number);
+        let mut waiters: Vec<_> = owed.map(of).collect();
+        let owed = waiters.len();
+        waiters.sort_unstable();
+        waiters.dedup();
+        if waiters.len() < owed {
+            return Err(format!("of {owed} leases only {} are different waiters'", waiters.len()));
         }
-        Ok(owed)
+        Ok(owed as u64)
     }
 
     fn take_oldest(&mut self) -> Option<Lease> {
@@ -111,14 +112,30 @@ impl Leases {
         oldest
     }
 
-    /// One more. Those whose waiters have come back are forgotten on the way, so that there are few.
-    fn give<M: Mapped>(&mut self, lease: Lease, queues: &Arena<Queue<M>>) {
-        let is_over = |lease: &Lease| !lease.is_owed(queues);
-        while self.given.is_full() || self.given.front().is_some_and(is_over) {
+    /// Forgets the oldest as far as their waiters have come back: nobody has to wait for the others with a deadline, which costs.
+    #[inline(never)]
+    fn forget<M: Mapped>(&mut self, queues: &Arena<Queue<M>>) {
+        while self.given.front().is_some_and(|lease| !lease.is_owed(queues)) {
             self.given.pop_front();
         }
-        // There is room.
-        let _ = self.given.push_back(lease);
+        self.deadline = self.given.front().map_or(FOREVER, |lease| lease.until);
+    }
+
+    /// One more. Those whose waiters have come back are forgotten on the way, so that there are few.
+    fn give<M: Mapped>(&mut self, lease: Lease, queues: &Arena<Queue<M>>) {
+        self.is_fresh = true;
+        self.forget(queues);
+        if self.given.len() >= self.most {
+            self.given.retain(|lease| lease.is_owed(queues));
+            self.most = LEASES.max(2 * self.given.len());
+        }
+        if self.given.try_reserve(1).is_err() {
+            // No memory: the oldest is not missed, if it does not come back.
+            self.given.pop_front();
+        }
+        if self.given.len() < self.given.capacity() {
+            self.given.push_back(lease);
+        }
         self.deadline = self.given.front().map_or(FOREVER, |lease| lease.until);
     }
 }
@@ -132,14 +149,14 @@ enum Due {
 
 /// What has happened between two looks. Each arrival brought something, so no more are woken than there is.
 fn due(arrivals: u32, before: Level, now: Level) -> Due {
-    if !now.flags.difference(before.flags).intersection(LASTING).is_empty() {
+    if !now.flags.difference(before.flags).intersection(LevelFlags::LASTING).is_empty() {
         return Due::Everybody;
     }
     let there = match now.flags.contains(LevelFlags::SIGNED) {
         true => now.amount.unsigned_abs(),
         false => now.amount.max(0).unsigned_abs(),
     };
-    let others = now.flags.intersects(LASTING.union(LevelFlags::EXCEPT));
+    let others = now.flags.intersects(LevelFlags::LASTING.union(LevelFlags::EXCEPT));
     let there = u32::try_from(there).unwrap_or(u32::MAX).max(u32::from(others));
     let came = if arrivals == 0 { u32::from(now.rose_from(before)) } else { arrivals };
     Due::Some(came.min(there))
@@ -213,10 +230,11 @@ impl<M: Mapped> Graph<M> {
         while let Some(knote) = self.knotes.get(at) {
             let (next, source, exclusive) = (knote.queue_list.next, knote.source, knote.exclusive);
             if exclusive {
-                self.hand_on(source, host);
+                self.owe(source);
             }
             at = next;
         }
+        self.settle(host);
     }
 
     /// Notes were removed, whose waiters may have been chosen: their sources' others take over.
@@ -240,6 +258,16 @@ impl<M: Mapped> Graph<M> {
             source.exclusive.next_owed = first;
             self.first_owed = index;
         }
+    }
+
+    /// When the oldest lease ends of those whose waiters have not come back: monotonic ns.
+    #[inline(always)]
+    pub fn next_lease(&mut self) -> u64 {
+        // Who was chosen just now cannot have come back.
+        if self.leases.deadline != FOREVER && !core::mem::take(&mut self.leases.is_fresh) {
+            self.leases.forget(&self.queues);
+        }
+        self.leases.deadline
     }
 
     /// Leases whose time is over by `now` go to others.
@@ -296,6 +324,7 @@ impl<M: Mapped> Ring<'_, M> {
             self.wake_one_per_cpu(side, host);
         }
         if one > 0 {
+            let count = if count > FEW { count.min(self.sleepers()) } else { count };
             for _ in 0..count {
                 if !self.wake_one(side, host) {
                     return;
@@ -430,6 +459,20 @@ impl<M: Mapped> Ring<'_, M> {
                 break;
             }
         }
+    }
+
+    /// Who sleeps, as far as anybody knows.
+    fn sleepers(&self) -> u32 {
+        let first = self.first();
+        let (mut sum, mut at) = (0u32, first);
+        while let Some(knote) = self.knotes.get(at) {
+            sum = sum.saturating_add(self.queues.get(knote.queue).map_or(0, Queue::sleepers));
+            at = knote.source_list.next;
+            if at == first {
+                break;
+            }
+        }
+        sum
     }
 
     /// By what a knote's waiters are chosen.

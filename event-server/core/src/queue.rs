@@ -38,7 +38,8 @@ pub struct Queue<M> {
 /// A waiter that was chosen, and in which of its waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Chosen {
-    number: u32,
+    /// Its number.
+    pub number: u32,
     turn: u32,
     /// Where it slept.
     pub cpu: u32,

@@ -24,6 +24,12 @@ bitflags! {
     }
 }
 
+impl LevelFlags {
+    /// What concerns everybody who waits, for good.
+    pub const LASTING: LevelFlags =
+        LevelFlags::EOF.union(LevelFlags::ERROR).union(LevelFlags::HANGUP).union(LevelFlags::GONE);
+}
+
 /// An amount (48 bits, signed, saturating) and its flags in one word: `amount << 16 | flags`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Level {

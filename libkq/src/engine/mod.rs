@@ -10,5 +10,5 @@ mod ready;
 mod waiters;
 
 pub use queue::harvest::{After, Left, Sink, Unfinished, View};
-pub use queue::{Note, Own, Queue};
+pub use queue::{Note, Own, Queue, Truth};
 pub use waiters::{Seat, Seats};

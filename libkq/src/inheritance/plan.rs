@@ -22,12 +22,14 @@ pub struct Document {
     pub same: Vec<(i32, i32)>,
     /// Its sets.
     pub sets: Vec<SetDocument>,
+    /// Flags of the files, by the names of their handles: some may have been changed since the file was opened.
+    pub flags: Vec<(String, u64)>,
 }
 
 impl Document {
     /// Whether there is nothing to be told.
     pub fn is_empty(&self) -> bool {
-        self.same.is_empty() && self.sets.is_empty()
+        self.same.is_empty() && self.sets.is_empty() && self.flags.is_empty()
     }
 }
 

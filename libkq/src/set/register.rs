@@ -10,6 +10,7 @@ use event_protocol::control::limits::{MAX_BANK_SLOTS, MAX_CHANGES};
 use event_protocol::control::policy::Policy;
 
 use super::{Core, Member, Order, Set};
+use crate::engine::Truth;
 use crate::platform::{Platform, Source};
 use crate::sync::MutexGuard;
 
@@ -119,11 +120,13 @@ impl<P: Platform, V: Member> Set<P, V> {
     }
 
     /// Has an exclusive note that the server knows be looked at by everybody who comes here, and by one who waits here if it
-    /// is true (R50).
+    /// is true (R50), or by all if it says that something is over.
     fn show(&self, index: u32) {
         let Ok(mut core) = self.core() else { return };
-        if core.queue.show(index) {
-            self.hand_on(core);
+        match core.queue.show(index) {
+            Truth::No => {}
+            Truth::Yes => self.hand_on(core),
+            Truth::Over => self.wake_all(&mut core),
         }
     }
 

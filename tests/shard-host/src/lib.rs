@@ -4,9 +4,11 @@
 
 extern crate alloc;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use abi::Handle;
 use abi::error::Result;
@@ -48,6 +50,10 @@ pub struct Kernel {
     pub quiet: bool,
     /// Monotonic ns.
     pub now: u64,
+    /// How often somebody was to be chosen of those who sleep for one source.
+    pub choices: Cell<u64>,
+    /// What clients do as soon as one of them is signalled.
+    pub at_once: Option<Box<dyn Fn()>>,
 }
 
 impl Kernel {
@@ -94,6 +100,7 @@ impl Host for Kernel {
     }
 
     fn is_quiet(&self) -> bool {
+        self.choices.set(self.choices.get() + 1);
         self.quiet
     }
 
@@ -103,6 +110,9 @@ impl Host for Kernel {
 
     fn signal(&mut self, notification: Handle) {
         self.signalled.push(notification);
+        if let Some(act) = &self.at_once {
+            act();
+        }
     }
 
     fn ended(&mut self, who: Peer<'_>, fault: Fault) {

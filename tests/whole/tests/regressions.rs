@@ -180,3 +180,20 @@ fn r21_a_one_shot_note_that_was_told_is_a_new_one_when_it_is_added_to_a_pipe_wit
         acts([Act::Look(Call::Set(0, 8)), Act::Kevent(0, vec![KEvent::write(0).add()], 0)]),
     ]);
 }
+
+#[test]
+fn r50_a_sleeper_in_a_set_sees_an_exclusive_item_that_is_true_when_it_is_added() {
+    let up = Side { eof: true, hung_up: true, ..Side::default() };
+    for exclusive in [EpollFlags::empty(), EpollFlags::EXCLUSIVE] {
+        does([
+            acts([Act::Make(SetKind::Epoll)]),
+            vec![Step::Publish(DEVICE, Direction::Write, up, false)],
+            acts([
+                Act::Park(Call::Set(0, 32), None),
+                Act::Park(Call::Set(0, 32), None),
+                Act::Open(DEVICE),
+                Act::Control(0, EpollOp::Add, 1, EpollFlags::IN | exclusive, 0),
+            ]),
+        ]);
+    }
+}

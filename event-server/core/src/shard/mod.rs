@@ -133,8 +133,8 @@ impl<M: Mapped> Shard<M> {
 
     /// When [`Shard::expired`] has something to do: monotonic ns.
     #[inline(always)]
-    pub fn deadline(&self) -> u64 {
-        self.graph.leases.deadline()
+    pub fn deadline(&mut self) -> u64 {
+        self.graph.next_lease()
     }
 
     /// Waiters that were chosen and have not come back by now are given up, and others are woken.

@@ -1,6 +1,7 @@
 //! Exclusive notes: of all who sleep for a source as many are woken as something arrived for, whoever they are, and whoever
 //! dies.
 
+mod greed;
 mod losses;
 mod policies;
 mod shares;

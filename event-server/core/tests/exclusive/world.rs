@@ -21,7 +21,7 @@ use init_protocol::caller::Caller;
 use shard_host::{Kernel, Memory};
 
 const CELLS: u32 = 16;
-const SLOTS: u32 = 64;
+const SLOTS: u32 = 1024;
 
 pub struct World {
     pub shard: Shard<Memory>,
@@ -198,6 +198,10 @@ impl World {
         self.shard.hand_back(id, 0, &mut self.kernel).unwrap();
     }
 
+    pub fn bank(&self, process: usize) -> Arc<Region<Memory>> {
+        self.processes[process].bank.clone()
+    }
+
     /// Its handles are closed, that of the session first or last.
     pub fn dies(&mut self, process: usize) {
         let Process { session, source, .. } = &self.processes[process];
@@ -229,6 +233,26 @@ impl World {
         for (source, _) in std::mem::take(&mut self.sources) {
             self.shard.destroy_source(self.driver, source, 0, &mut self.kernel).unwrap();
         }
+    }
+
+    /// Processes that have a source of their own, on which all of their threads sleep, and whose end comes.
+    pub fn own_end(&mut self, processes: &[usize], threads: u32) {
+        let World { shard, driver, kernel, .. } = self;
+        let made = shard.create_source(*driver, filters(), None, (1, 1), kernel).unwrap();
+        let cell = cell_of(&self.kernel, made.handle, made.cell);
+        for &process in processes {
+            let id = self.processes[process].session.id();
+            self.shard.adopt(id, Badge::Source(made.source), &mut self.kernel).unwrap();
+            self.processes[process].source = made.source;
+            self.processes[process].cell = cell.clone();
+            self.add(process, 1, Filters::READ, true).unwrap();
+            (0..threads).for_each(|thread| self.park_on(process, thread, 0));
+        }
+        let region = Region::new(self.memory.clone());
+        let changed = region.changed(CELLS).unwrap();
+        let level = Level::new(1).with(LevelFlags::EOF);
+        let _ = self.publisher.publish(changed, &cell, made.source, Direction::Read, level, true).unwrap();
+        self.hear();
     }
 
     pub fn driver(&self) -> DriverId {

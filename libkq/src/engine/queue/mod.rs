@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use abi::error::{ENOMEM, Error, Result};
 use event_protocol::activation::{BankLayout, QueueHeader};
 use event_protocol::cell::{Cell, Direction};
-use event_protocol::level::Level;
+use event_protocol::level::{Level, LevelFlags};
 use event_protocol::shared::{Kept, Mapped, Region};
 use event_protocol::slot::{Arrivals, Slot, Terms};
 
@@ -33,6 +33,17 @@ pub struct Note<M, V> {
     told: Option<Shown>,
     /// What had arrived at it when the queue was asked for its arrivals last.
     heard: Heard,
+}
+
+/// What an exclusive note says now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Truth {
+    /// It is not true.
+    No,
+    /// It is.
+    Yes,
+    /// It is, and says that something is over, which is for everybody.
+    Over,
 }
 
 /// What there was to read: arrivals and level.
@@ -286,14 +297,22 @@ impl<M: Mapped, V> Queue<M, V> {
         }
     }
 
-    /// Puts an exclusive note on the ready list for good. Whether it is true.
-    pub fn show(&mut self, index: u32) -> bool {
-        let Some(Entry { note: Some(note), .. }) = self.entries.get(index as usize) else { return false };
-        let is_true = note.cell.as_ref().is_some_and(|cell| !note.slot.active(cell).is_empty());
+    /// Puts an exclusive note on the ready list for good.
+    pub fn show(&mut self, index: u32) -> Truth {
+        let Some(Entry { note: Some(note), .. }) = self.entries.get(index as usize) else { return Truth::No };
+        let shown = match &note.cell {
+            Some(cell) if !note.slot.active(cell).is_empty() => {
+                let flags = |direction| cell.level(direction).flags;
+                let is_over =
+                    flags(Direction::Read).union(flags(Direction::Write)).intersects(LevelFlags::LASTING);
+                if is_over { Truth::Over } else { Truth::Yes }
+            }
+            _ => Truth::No,
+        };
         if note.exclusive {
             self.look(index);
         }
-        is_true
+        shown
     }
 
     /// Whether an exclusive note is true.

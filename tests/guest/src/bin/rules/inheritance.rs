@@ -2,10 +2,10 @@
 
 use alloc::vec;
 
-use abi::error::{EBADF, EINVAL};
+use abi::error::{EAGAIN, EBADF, EINVAL};
 use guest_tests::Outcome;
-use guest_tests::child::ends_well;
-use guest_tests::failure::{equal, refused};
+use guest_tests::child::{ROLE, ends_well};
+use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::suite::Test;
 use libkq::control::message::MessageFlags;
 use libkq::flag::O_RDWR;
@@ -17,12 +17,28 @@ use guest_tests::looks::{NOW, only, pair, pipe, ready};
 pub const TESTS: &[Test] = &[
     ("r33_a_kqueue_does_not_travel_to_a_child", a_kqueue_stays),
     ("r33_a_kqueue_does_not_travel_in_a_message", a_kqueue_is_not_sent),
+    ("a_child_has_the_flags_that_a_file_has_by_then", flags_travel),
     ("devpoll_is_its_owners_and_nobody_elses", devpoll_stays),
 ];
 
 /// The part of a child that was started with descriptor 5 and finds no others, while its parent has a kqueue as 9.
 pub fn play(role: &str) -> Option<Outcome> {
-    (role == "has-no-kqueue").then(has_no_kqueue)
+    match role {
+        "has-no-kqueue" => Some(has_no_kqueue()),
+        // Descriptor 5 does not wait, and 6 is the same.
+        "waits-not" => {
+            Some([5, 6].into_iter().try_for_each(|number| refused(libkq::read(number, &mut [0]), EAGAIN)))
+        }
+        _ => None,
+    }
+}
+
+fn flags_travel() -> Outcome {
+    let (reader, _writer) = Descriptor::pipe()?;
+    process().set_nonblocking(reader.number(), true)?;
+    let command = Command::new("bin/rules").argument(ROLE).argument("waits-not");
+    let child = command.inherit(reader.number(), 5)?.inherit(reader.number(), 6)?.spawn()?;
+    ensure(child.wait()?.is_success(), "the child does not wait")
 }
 
 fn has_no_kqueue() -> Outcome {
