@@ -53,7 +53,7 @@ pub struct Kernel {
     /// How often somebody was to be chosen of those who sleep for one source.
     pub choices: Cell<u64>,
     /// What clients do as soon as one of them is signalled.
-    pub at_once: Option<Box<dyn Fn()>>,
+    pub at_once: Option<Box<dyn Fn() + Send>>,
 }
 
 impl Kernel {
