@@ -172,7 +172,7 @@ fn greedy() -> Outcome {
     let twins = (0..500).map(|_| reader.duplicate()).collect::<libkq::Result<Vec<_>>>()?;
     let add = |twin: &Descriptor| set.add(twin.number(), EpollFlags::IN | EpollFlags::ET, 1);
     let mut eaten = take_all(|| Memory::create(16 << 10))?;
-    eaten.truncate(eaten.len() - 4);
+    eaten.truncate(eaten.len() - 8);
     let made = twins.iter().take_while(|twin| add(twin).is_ok()).count();
     ensure((1..twins.len()).contains(&made), "there is an end")?;
     refused(add(&twins[made]), ENOSPC)?;
