@@ -48,6 +48,7 @@ const LEASES: usize = 512;
 /// Arrivals for which as many waiters are woken without asking how many sleep: who wakes them one by one has to come to an end,
 /// though they lie down again meanwhile.
 const FEW: u32 = 16;
+
 /// A waiter that was chosen for an arrival.
 #[derive(Clone, Copy, Debug)]
 struct Lease {
