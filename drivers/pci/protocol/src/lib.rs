@@ -114,7 +114,7 @@ pub enum Request {
     /// configuration space makes no sense. Waits while a function is being reset after its last driver.
     Claim(Wanted),
     /// After ENODEV: has the notification in slot 0 signalled once such a function can be claimed. → [`Reply::Waiting`] with
-    /// a handle; when that is closed the waiting is over. ENOSPC: too many wait.
+    /// a handle; when that is closed the waiting is over. EINVAL: slot 0 is empty; ENOSPC: too many wait.
     Await(Wanted),
 }
 
