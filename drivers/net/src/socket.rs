@@ -77,6 +77,8 @@ pub struct Options {
     pub no_delay: bool,
     /// An idle connection is looked after.
     pub keep_alive: bool,
+    /// It has its address with others that want that, too.
+    pub reuse_port: bool,
 }
 
 /// A socket.

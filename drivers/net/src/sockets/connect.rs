@@ -19,7 +19,7 @@ impl<C: Card> Sockets<C> {
             return Err(Error::new(EINVAL));
         }
         self.stack.check_own(*address.ip())?;
-        let address = self.choose_port(socket.kind, address)?;
+        let address = self.choose_port(socket.kind, address, socket.options.reuse_port)?;
         self.set_bound(id, Some(address))?;
         if self.get(id)?.kind == Kind::Datagram {
             self.open_datagrams(id).inspect_err(|_| _ = self.set_bound(id, None))?;
@@ -27,10 +27,10 @@ impl<C: Card> Sockets<C> {
         Ok(())
     }
 
-    fn choose_port(&mut self, kind: Kind, wanted: SocketAddrV4) -> Result<SocketAddrV4> {
+    fn choose_port(&mut self, kind: Kind, wanted: SocketAddrV4, shares: bool) -> Result<SocketAddrV4> {
         let stack = &mut self.stack;
         // Who asks for a port gets it; who leaves the choice gets one without a past.
-        self.ports.choose(kind, wanted, |address| kind == Kind::Stream && stack.is_spoken_to(address))
+        self.ports.choose(kind, wanted, shares, |address| kind == Kind::Stream && stack.is_spoken_to(address))
     }
 
     /// The stack's side of a datagram socket, whose address is any if it has none.
@@ -42,7 +42,7 @@ impl<C: Card> Sockets<C> {
         let (client, options) = (socket.client, socket.options);
         let local = match socket.bound {
             Some(bound) => bound,
-            None => self.choose_port(Kind::Datagram, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?,
+            None => self.choose_port(Kind::Datagram, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), false)?,
         };
         if !self.shares.has_room(client) {
             self.evict(client);
@@ -108,7 +108,7 @@ impl<C: Card> Sockets<C> {
         let source = self.stack.source_for(*address.ip(), bound.map(|bound| *bound.ip()))?;
         let local = match bound {
             Some(bound) => SocketAddrV4::new(source, bound.port()),
-            None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0))?,
+            None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0), false)?,
         };
         self.forget(local, address)?;
         let handle = self.acquire(client, options)?;

@@ -104,7 +104,7 @@ impl<C: Card> Sockets<C> {
             Role::Listening { waiting, .. } => {
                 self.starved.remove(&id);
                 if let Some(bound) = bound {
-                    self.stack.set_full(bound, false);
+                    self.stack.set_full(id, bound, false);
                 }
                 for handle in waiting {
                     self.reset(client, handle);

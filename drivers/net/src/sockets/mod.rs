@@ -100,6 +100,7 @@ impl<C: Card> Sockets<C> {
             low_water: LowWater { receive: 1, send: SEND_LOW },
             no_delay: false,
             keep_alive: false,
+            reuse_port: false,
         };
         self.insert(Socket::new(kind, client, Role::Idle, options))
     }
@@ -152,13 +153,13 @@ impl<C: Card> Sockets<C> {
     /// A socket's address is this one from now on.
     fn set_bound(&mut self, id: Id, bound: Option<SocketAddrV4>) -> Result<()> {
         let socket = self.get_mut(id)?;
-        let kind = socket.kind;
+        let (kind, shares) = (socket.kind, socket.options.reuse_port);
         let before = mem::replace(&mut socket.bound, bound);
         if let Some(before) = before {
             self.ports.give_back(kind, before, id);
         }
         if let Some(bound) = bound {
-            self.ports.take(kind, bound, id);
+            self.ports.take(kind, bound, id, shares);
         }
         Ok(())
     }
@@ -206,7 +207,13 @@ impl<C: Card> Sockets<C> {
                 continue;
             };
             let has_room = self.refill_one(id);
-            self.stack.set_full(bound, !has_room);
+            self.stack.set_full(id, bound, !has_room);
+            if let Some(Socket { role: Role::Listening { waiting, .. }, .. }) = self.sockets.get(&id)
+                && let Some(&last) = waiting.last()
+                && self.stack.tcp(last).state() == State::Listen
+            {
+                self.stack.set_waiting(last, has_room);
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 use core::net::{Ipv4Addr, SocketAddrV4};
+use driver_sdk::sockets::Id;
 use places::{Place, Places, Way};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::{AnySocket, Socket, dhcpv4, tcp, udp};
@@ -202,8 +203,8 @@ impl<C: Card> Stack<C> {
     pub fn begins(&mut self) -> Option<(SocketAddrV4, SocketAddrV4)> {
         let Heading { from, to, content } = self.port.packet().and_then(Heading::read)?;
         self.settle_places();
-        let is_welcome = content == Content::First && !self.places.is_full(to);
-        (is_welcome && self.places.listener(to).is_some()).then_some((from, to))
+        let is_welcome = content == Content::First && matches!(self.places.listener(to), Way::To(_));
+        is_welcome.then_some((from, to))
     }
 
     /// The connection between two addresses, seen from the first one.
@@ -218,9 +219,17 @@ impl<C: Card> Stack<C> {
         self.places.is_spoken_to(local)
     }
 
-    /// Whether the listener of an address has no room: a first segment to it is dropped, and its sender tries again.
-    pub fn set_full(&mut self, at: SocketAddrV4, is_full: bool) {
-        self.places.set_full(at, is_full);
+    /// Whether a listener at an address has no room: a first segment to it is dropped, and its sender tries again.
+    pub fn set_full(&mut self, listener: Id, at: SocketAddrV4, is_full: bool) {
+        self.places.set_full(listener, at, is_full);
+    }
+
+    /// Whether a socket waits for a connection now: not while its listener has no room.
+    pub fn set_waiting(&mut self, handle: Handle, waits: bool) {
+        let Some(entry) = self.table.get_mut(handle) else { return };
+        if mem::replace(&mut entry.is_apart, !waits) == waits {
+            self.touch(handle);
+        }
     }
 
     /// No packet is for a connection any more: its two addresses are another's from now on.

@@ -1,9 +1,11 @@
-//! Which socket a packet is for: by its two addresses, or by the one that a socket waits at.
+//! Which socket a packet is for: by its two addresses, or by the one that a socket waits at. Of several that wait for connections
+//! at one address (`SO_REUSEPORT`) it is the one that has waited longest: who has taken one goes to the end.
 
 use super::table::Handle;
 use crate::heading::{Content, Heading};
 use alloc::collections::BTreeSet;
 use core::net::{Ipv4Addr, SocketAddrV4};
+use driver_sdk::sockets::Id;
 
 /// Which packets are for a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,9 +41,12 @@ type Pair = (u16, Ipv4Addr, SocketAddrV4, Handle);
 #[derive(Default)]
 pub struct Places {
     connections: BTreeSet<Pair>,
-    listeners: BTreeSet<(u16, Handle, Ipv4Addr)>,
+    /// Those that wait for a connection, with the turn at which they began.
+    listeners: BTreeSet<(u16, Ipv4Addr, u64, Handle)>,
+    turns: u64,
     datagrams: BTreeSet<(u16, Handle, Ipv4Addr)>,
-    full: BTreeSet<(u16, Ipv4Addr)>,
+    /// Those whose listeners have no room, with those.
+    full: BTreeSet<(u16, Ipv4Addr, Id)>,
 }
 
 /// Less and more than any other handle or address.
@@ -57,7 +62,10 @@ impl Places {
             Place::Connection { local, remote } => {
                 self.connections.insert((local.port(), *local.ip(), remote, handle))
             }
-            Place::Listener(at) => self.listeners.insert((at.port(), handle, *at.ip())),
+            Place::Listener(at) => {
+                self.turns += 1;
+                self.listeners.insert((at.port(), *at.ip(), self.turns, handle))
+            }
             Place::Datagrams(at) => self.datagrams.insert((at.port(), handle, *at.ip())),
         };
     }
@@ -68,14 +76,17 @@ impl Places {
             Place::Connection { local, remote } => {
                 self.connections.remove(&(local.port(), *local.ip(), remote, handle))
             }
-            Place::Listener(at) => self.listeners.remove(&(at.port(), handle, *at.ip())),
+            Place::Listener(at) => {
+                let found = self.at(at).find(|waiting| waiting.3 == handle).copied();
+                found.is_some_and(|found| self.listeners.remove(&found))
+            }
             Place::Datagrams(at) => self.datagrams.remove(&(at.port(), handle, *at.ip())),
         };
     }
 
-    /// Whether the listener of an address has no room.
-    pub fn set_full(&mut self, at: SocketAddrV4, is_full: bool) {
-        let key = (at.port(), *at.ip());
+    /// Whether a listener at an address has no room.
+    pub fn set_full(&mut self, listener: Id, at: SocketAddrV4, is_full: bool) {
+        let key = (at.port(), *at.ip(), listener);
         _ = if is_full { self.full.insert(key) } else { self.full.remove(&key) };
     }
 
@@ -93,15 +104,25 @@ impl Places {
         self.connections.range(range).next().is_some()
     }
 
-    /// Whether the listener of an address has no room.
-    pub fn is_full(&self, at: SocketAddrV4) -> bool {
-        let is = |ip| self.full.contains(&(at.port(), ip));
-        !self.full.is_empty() && (is(*at.ip()) || is(Ipv4Addr::UNSPECIFIED))
+    /// Who waits for connections at exactly an address, longest first.
+    fn at(&self, at: SocketAddrV4) -> impl Iterator<Item = &(u16, Ipv4Addr, u64, Handle)> {
+        let key = |turn, handle| (at.port(), *at.ip(), turn, handle);
+        self.listeners.range(key(0, Handle::LEAST)..=key(u64::MAX, Handle::MOST))
     }
 
-    /// Who waits for connections with an address.
-    pub fn listener(&self, at: SocketAddrV4) -> Option<Handle> {
-        nearest(&self.listeners, at, false)
+    /// To whom a packet goes that begins a connection with an address: who has that one comes before who has all.
+    pub fn listener(&self, to: SocketAddrV4) -> Way {
+        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, to.port());
+        for at in [to, any] {
+            if let Some(&(.., handle)) = self.at(at).next() {
+                return Way::To(handle);
+            }
+            let key = |id| (at.port(), *at.ip(), id);
+            if self.full.range(key(Id::MIN)..=key(Id::MAX)).next().is_some() {
+                return Way::Full;
+            }
+        }
+        Way::Nobody
     }
 
     /// To whom a packet goes. `is_of_many`: its address is nobody's in particular.
@@ -110,9 +131,10 @@ impl Places {
         let found = match content {
             Content::Datagram => nearest(&self.datagrams, to, is_of_many),
             Content::Segment => self.connection(to, from),
-            Content::First | Content::Stray => match self.connection(to, from) {
-                None if content == Content::First && self.is_full(to) => return Way::Full,
-                found => found.or_else(|| self.listener(to)),
+            Content::First | Content::Stray => match (self.connection(to, from), self.listener(to)) {
+                (None, Way::To(handle)) => Some(handle),
+                (None, Way::Full) if content == Content::First => return Way::Full,
+                (found, _) => found,
             },
         };
         found.map_or(Way::Nobody, Way::To)
