@@ -53,6 +53,8 @@ const CLIENT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRAN
 const CELLS: u32 = 16;
 /// Level: an amount of 1.
 const ONE: u64 = 1 << 16;
+/// Beside its flags: of the arrivals, the present one counted.
+const PARITY: u64 = 1 << 15;
 /// Filters of reading: READ, EXCEPT, HANGUP.
 const READING: u32 = 0x1 | 0x4 | 0x80;
 
@@ -338,7 +340,9 @@ impl Driver {
         let Some(Source { id, page, cell }) = &file.source else { return Ok(()) };
         let (id, page, cell) = (*id, page.clone(), *cell);
         let gone = |driver: &mut Driver| driver.file(badge).is_ok_and(|file| file.source.is_none());
-        page.long(cell + at::READ).store(if full { ONE } else { 0 }, Ordering::Release);
+        let read = page.long(cell + at::READ);
+        let parity = read.load(Ordering::Relaxed) & PARITY;
+        read.store(if full { ONE | parity ^ PARITY } else { parity }, Ordering::Release);
         if !full {
             return Ok(());
         }
