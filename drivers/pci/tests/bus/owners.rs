@@ -4,7 +4,7 @@ use crate::board::{Act, Bench, LINED, OTHER, SOURCE, TABLE, refused};
 use crate::space::Function;
 use abi::error::{EBUSY, EINVAL, EIO, ENODEV, ENOSPC, EPERM, Error};
 use abi::limits::FOREVER;
-use pci::bus::{Claimed, RESET_NS};
+use pci::bus::RESET_NS;
 use pci_protocol::{Address, INTERRUPTS, LENT, LISTED, State, Wanted};
 
 #[test]
