@@ -33,6 +33,17 @@ pub struct Software {
     pub programs: BTreeMap<String, PathBuf>,
 }
 
+impl Software {
+    /// Of its programs only those that this manifest names, those that they start, and init.
+    pub fn named(&self, manifest: &Manifest, started: &[String]) -> Software {
+        let names: BTreeSet<&str> =
+            programs(manifest).chain(started.iter().map(String::as_str)).chain([INIT]).collect();
+        let named = self.programs.iter().filter(|(name, _)| names.contains(name.as_str()));
+        let programs = named.map(|(name, path)| (name.clone(), path.clone())).collect();
+        Software { kernel: self.kernel.clone(), programs }
+    }
+}
+
 /// Fails, with those that there are, when no package has this program and none of C was made.
 pub fn known(workspace: &Workspace, program: &str) -> Result<()> {
     let made: Vec<String> = c::made(workspace).into_iter().map(|(name, _)| name).collect();
@@ -171,4 +182,20 @@ fn build_targets(
         )
     })?;
     Ok(Software { kernel, programs })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_may_have_only_what_is_named_and_started() {
+        let workspace = Workspace::find().unwrap();
+        let manifest = manifest::read(&workspace, "pipes").unwrap();
+        let names = ["init", "event-server", "pipe", "smoke", "httpd", "net"];
+        let programs = names.map(|name| (name.to_owned(), PathBuf::from(name))).into();
+        let software = Software { kernel: "kernel".into(), programs };
+        let named = software.named(&manifest, &["httpd".to_owned()]).programs;
+        assert_eq!(Vec::from_iter(named.keys()), ["event-server", "httpd", "init", "pipe"]);
+    }
 }
