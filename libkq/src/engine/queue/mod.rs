@@ -226,21 +226,27 @@ impl<M: Mapped, V> Queue<M, V> {
         }
     }
 
-    /// Puts an exclusive note on the ready list for good.
+    /// Puts an exclusive note on the ready list for good. One that is none any more leaves it, unless it is true: as long as it is
+    /// there the server takes it for told, and who sleeps would not be woken for it.
     pub fn show(&mut self, index: u32) -> Truth {
-        let Some(Entry { note: Some(note), .. }) = self.entries.get(index as usize) else { return Truth::No };
-        let shown = match &note.cell {
-            Some(cell) if !note.slot.active(cell).is_empty() => {
-                let flags = |direction| cell.level(direction).flags;
-                let is_over =
-                    flags(Direction::Read).union(flags(Direction::Write)).intersects(LevelFlags::LASTING);
-                if is_over { Truth::Over } else { Truth::Yes }
+        let Queue { entries, ready, .. } = self;
+        let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { return Truth::No };
+        let Some(cell) = &note.cell else { return Truth::No };
+        if !note.exclusive {
+            if note.listed && !note.slot.settle(cell) {
+                ready.remove(index);
+                note.listed = false;
             }
-            _ => Truth::No,
-        };
-        if note.exclusive {
-            self.look(index);
+            return if note.listed { Truth::Yes } else { Truth::No };
         }
+        let flags = |direction| cell.level(direction).flags;
+        let is_over = flags(Direction::Read).union(flags(Direction::Write)).intersects(LevelFlags::LASTING);
+        let shown = match note.slot.active(cell).is_empty() {
+            true => Truth::No,
+            false if is_over => Truth::Over,
+            false => Truth::Yes,
+        };
+        self.look(index);
         shown
     }
 
