@@ -2,7 +2,6 @@
 
 mod notes;
 
-use abi::error::Result;
 use alloc::vec::Vec;
 use event_protocol::badge::SourceId;
 use event_protocol::cell::Cell;

@@ -197,3 +197,18 @@ fn r50_a_sleeper_in_a_set_sees_an_exclusive_item_that_is_true_when_it_is_added()
         ]);
     }
 }
+
+#[test]
+fn r50_a_note_that_is_no_longer_exclusive_wakes_who_slept_before() {
+    let set = Call::Set(0, 8);
+    does([
+        acts([
+            Act::Open(DEVICE),
+            Act::Make(SetKind::Kqueue),
+            Act::Park(set, None),
+            Act::Kevent(0, vec![KEvent::read(0).add().with(EventFlags::WAKEONE)], 0),
+            Act::Kevent(0, vec![KEvent::read(0).add()], 0),
+        ]),
+        vec![Step::Run, level(DEVICE, 1), Step::Run],
+    ]);
+}

@@ -220,9 +220,17 @@ impl<M: Mapped, V> Queue<M, V> {
                 note.slot.keep();
             }
         }
-        if !exclusive && !note.listed {
-            // It was on the list for good, or comes to it as others do.
-            self.look(index);
+        match &note.cell {
+            _ if exclusive => {}
+            // It was on the list for good. Left there and untrue, it would be of no arrival that anybody who sleeps is told.
+            Some(cell) if note.listed => {
+                if !note.slot.settle(cell) {
+                    note.listed = false;
+                    self.ready.remove(index);
+                }
+            }
+            // It comes to the list as others do.
+            _ => self.look(index),
         }
     }
 
