@@ -210,7 +210,7 @@ impl<M: Mapped, V> Queue<M, V> {
         }
     }
 
-    /// Makes a note of a source exclusive, or no longer. The server is to be told next.
+    /// Makes a note of a source exclusive, or no longer. The server is to be told next, and then it is to be [shown](Queue::show).
     pub fn set_exclusive(&mut self, index: u32, exclusive: bool) {
         let Some(Entry { note: Some(note), .. }) = self.entries.get_mut(index as usize) else { return };
         if note.exclusive != exclusive {

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use abi::error::{EBADF, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EXDEV};
 use guest_tests::failure::{ensure, equal, refused};
-use guest_tests::looks::next;
 use guest_tests::suite::Test;
 use guest_tests::{Failure, Outcome};
 use libkq::control::Whence;
