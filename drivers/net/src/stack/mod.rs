@@ -125,7 +125,8 @@ impl<C: Card> Stack<C> {
         self.port.network().map(|network| network.own.address())
     }
 
-    fn set_network(&mut self, network: Option<Network>) {
+    /// The card is on another network, or on none.
+    pub fn set_network(&mut self, network: Option<Network>) {
         self.port.set_network(network);
         let own = network.map(|network| network.own);
         self.interface.update_ip_addrs(|addresses| {
