@@ -59,7 +59,7 @@ impl<C: Card> Stack<C> {
         }
     }
 
-    /// How often a socket was looked at.
+    /// How often a socket was given a packet, or asked for one or for its next deadline.
     pub fn polls(&self) -> u64 {
         self.polls
     }
