@@ -529,3 +529,43 @@ proptest! {
         }
     }
 }
+
+/// The other side has lost a connection and begins it again (RFC 9293, 3.5.1; RFC 5961, 4.2): it is asked, resets the old one and
+/// is let in when it tries once more.
+#[test]
+fn who_has_lost_a_connection_begins_it_again() {
+    let mut pair = Pair::new();
+    let (from, to) = (address(1, 4000), SocketAddrV4::new(OWN, 80));
+    let mut handles = vec![];
+    for _ in 0..2 {
+        let handle = pair.stack.add_tcp(BUFFER, BUFFER).expect("a socket");
+        pair.stack.listen(handle, to).expect("it listens");
+        handles.push(handle);
+    }
+    let mut ask = |control, seq: u32, ack: Option<TcpSeqNumber>| {
+        let packet = segment(from, to, control, TcpSeqNumber(seq as i32), ack, b"");
+        pair.hear_frame(EthernetProtocol::Ipv4, &packet);
+        while pair.stack.send_out() {}
+        let frames = std::mem::take(&mut pair.wire.borrow_mut().from_card);
+        let mut answers = frames.iter().filter_map(|frame| {
+            let ip = Ipv4Packet::new_checked(frame.get(HEADER..)?).ok()?;
+            let tcp = TcpPacket::new_checked(ip.payload()).ok().filter(|tcp| tcp.dst_port() == 4000)?;
+            Some((tcp.syn(), tcp.rst(), tcp.seq_number(), tcp.ack_number()))
+        });
+        let answer = answers.next();
+        let states: Vec<tcp::State> = handles.iter().map(|&handle| pair.stack.tcp(handle).state()).collect();
+        (answer, states)
+    };
+    let (Some((true, false, number, _)), _) = ask(TcpControl::Syn, 100, None) else { panic!("a welcome") };
+    let (_, states) = ask(TcpControl::None, 101, Some(number + 1));
+    assert_eq!(states, [tcp::State::Established, tcp::State::Listen]);
+    let (Some((false, false, _, wanted)), states) = ask(TcpControl::Syn, 70_000, None) else {
+        panic!("a question")
+    };
+    assert_eq!(wanted, TcpSeqNumber(101));
+    assert_eq!(states, [tcp::State::Established, tcp::State::Listen], "anybody can say so");
+    let (_, states) = ask(TcpControl::Rst, 101, None);
+    assert_eq!(states, [tcp::State::Closed, tcp::State::Listen]);
+    let (Some((true, false, _, wanted)), _) = ask(TcpControl::Syn, 70_000, None) else { panic!("a welcome") };
+    assert_eq!(wanted, TcpSeqNumber(70_001));
+}
