@@ -1,10 +1,10 @@
 //! What is done for one socket costs the same however many others there are, and what is to happen by itself happens to sockets
 //! that nobody touches.
 
-use abi::error::{EADDRINUSE, EINPROGRESS, Error};
+use abi::error::{EADDRINUSE, EAGAIN, EINPROGRESS, Error};
 use net::port::Card;
 use net::socket::Kind;
-use net::sockets::{Id, Sockets};
+use net::sockets::{Id, MOST_OF_CLIENT, Sockets};
 use net::stack::Stack;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use virtio::Fault;
@@ -200,4 +200,28 @@ fn an_ended_connection_that_somebody_has_gives_its_addresses_up() {
     // What is open keeps them.
     let third = desk.sockets.create(Kind::Stream, 4);
     assert_eq!(desk.act(|sockets| sockets.bind(third, at(4000))), Err(Error::new(EADDRINUSE)));
+}
+
+#[test]
+fn a_listener_whose_client_has_too_much_takes_connections_when_that_ends() {
+    let mut desk = Desk::new();
+    let listener = desk.listener(1, 80);
+    let mut pairs = vec![];
+    for at in 0..MOST_OF_CLIENT as u64 {
+        pairs.push(desk.pair(100 + at, listener, 80));
+    }
+    let starved = desk.listener(1, 81);
+    let asker = desk.sockets.create(Kind::Stream, 2);
+    let begun = desk.act(|sockets| sockets.connect(asker, Some(at(81))));
+    assert_eq!(begun, Err(Error::new(EINPROGRESS)));
+    desk.pass(10 * SECOND);
+    assert_eq!(desk.act(|sockets| sockets.connected(asker)), Err(Error::new(EAGAIN)));
+    // One makes room for the next of the first listener, and one for the other.
+    for (asker, server) in pairs.drain(..2) {
+        desk.close(asker);
+        desk.close(server);
+    }
+    desk.pass(20 * SECOND);
+    assert_eq!(desk.act(|sockets| sockets.connected(asker)), Ok(()));
+    desk.act(|sockets| sockets.accept(starved)).expect("a connection");
 }
