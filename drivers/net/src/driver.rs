@@ -191,12 +191,15 @@ impl<C: Card> Family for Sockets<C> {
         let (sockets, connections, lingering) = self.load();
         let port = self.stack().port();
         let counters = port.counters();
+        let [noticed, polled] = self.looks();
         for (name, value) in [
             ("interrupts", self.interrupts),
             ("received", counters.received),
             ("sent", counters.sent),
             ("turned", counters.turned),
             ("dropped", counters.dropped),
+            ("noticed", noticed),
+            ("polled", polled),
             ("sockets", sockets as u64),
             ("connections", connections as u64),
             ("lingering", lingering as u64),

@@ -58,6 +58,7 @@ pub struct Sockets<C> {
     /// There are frames that were not looked at yet.
     more: bool,
     deadline: u64,
+    noticed: u64,
     pub(crate) interrupts: u64,
 }
 
@@ -78,6 +79,7 @@ impl<C: Card> Sockets<C> {
             has_room_again: false,
             more: false,
             deadline: 0,
+            noticed: 0,
             interrupts: 0,
         }
     }
@@ -133,6 +135,11 @@ impl<C: Card> Sockets<C> {
     /// Sockets, those of the stack, and of these those that nobody has any more.
     pub fn load(&self) -> (usize, usize, usize) {
         (self.sockets.len(), self.shares.all(), self.lingering.len())
+    }
+
+    /// How often a socket was looked at, here and in the stack.
+    pub fn looks(&self) -> [u64; 2] {
+        [self.noticed, self.stack.polls()]
     }
 
     /// When [`Sockets::run`] is to be called next, monotonic ns.
@@ -309,6 +316,7 @@ impl<C: Card> Sockets<C> {
         let mut touched = mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
+        self.noticed += touched.len() as u64;
         for id in touched {
             self.follow(id);
             self.show(id);

@@ -1,10 +1,11 @@
 //! Who has something to send is asked for it, one packet each in turn; the others are asked when their time comes.
 
-use super::{Handle, Stack};
+use super::{CHALLENGE, Handle, Stack};
 use crate::port::Card;
 use abi::limits::FOREVER;
 use core::mem;
 use smoltcp::iface::PollResult;
+use smoltcp::socket::tcp;
 use smoltcp::time::{Duration, Instant};
 
 /// When a socket says that it could go on and it cannot, it is asked again after so long.
@@ -59,7 +60,7 @@ impl<C: Card> Stack<C> {
         }
     }
 
-    /// How often a socket was looked at.
+    /// How often a socket was given a packet, or asked for one or for its next deadline.
     pub fn polls(&self) -> u64 {
         self.polls
     }
@@ -95,6 +96,14 @@ impl<C: Card> Stack<C> {
         let sent = self.interface.poll_egress(self.now, &mut self.port, set) != PollResult::None;
         self.note_change(handle);
         if sent {
+            let entry = &mut self.table[handle];
+            if mem::take(&mut entry.is_challenged) {
+                let socket = entry.get_mut::<tcp::Socket>();
+                // Unless it is to be asked regularly by now.
+                if socket.keep_alive() == Some(CHALLENGE) {
+                    socket.set_keep_alive(None);
+                }
+            }
             self.touch(handle);
         } else {
             // It gave something up.

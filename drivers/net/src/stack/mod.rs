@@ -32,6 +32,9 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Datagrams that one socket holds on their way out.
 const DATAGRAMS: usize = 32;
 
+/// Who is asked whether it has lost a connection is asked once more after so long.
+const CHALLENGE: Duration = Duration::from_secs(90);
+
 const LOOPBACK: Ipv4Cidr = Ipv4Cidr::new(Ipv4Addr::LOCALHOST, 8);
 
 /// The stack.
@@ -126,7 +129,8 @@ impl<C: Card> Stack<C> {
         self.port.network().map(|network| network.own.address())
     }
 
-    fn set_network(&mut self, network: Option<Network>) {
+    /// The card is on another network, or on none.
+    pub fn set_network(&mut self, network: Option<Network>) {
         self.port.set_network(network);
         let own = network.map(|network| network.own);
         self.interface.update_ip_addrs(|addresses| {
@@ -172,6 +176,9 @@ impl<C: Card> Stack<C> {
                 let set = &mut self.table[handle].set;
                 self.interface.poll_ingress_single(self.now, &mut self.port, set);
                 self.touch(handle);
+                if heading.is_some_and(|heading| heading.content == Content::First) {
+                    self.challenge(handle);
+                }
                 self.note_change(handle);
                 Some(handle)
             }
@@ -183,6 +190,20 @@ impl<C: Card> Stack<C> {
                 self.interface.poll_ingress_single(self.now, &mut self.port, &mut self.nobody);
                 None
             }
+        }
+    }
+
+    /// Somebody begins a connection that there is already, of which the library takes no notice. The other side is asked whether
+    /// it has lost it, as for SO_KEEPALIVE: if so it resets it, and is let in when it tries again (RFC 5961, 4.2).
+    fn challenge(&mut self, handle: Handle) {
+        let entry = &mut self.table[handle];
+        let socket = entry.get_mut::<tcp::Socket>();
+        let is_made =
+            matches!(socket.state(), tcp::State::Established | tcp::State::FinWait2 | tcp::State::CloseWait);
+        // Who asks anyway, or waits for an answer, comes to know it in time.
+        if is_made && socket.keep_alive().is_none() {
+            socket.set_keep_alive(Some(CHALLENGE));
+            entry.is_challenged = true;
         }
     }
 

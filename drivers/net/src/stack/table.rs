@@ -34,6 +34,8 @@ pub struct Entry {
     pub place: Option<Place>,
     /// No packet is for it any more.
     pub is_apart: bool,
+    /// The other side is to be asked once whether it has lost the connection.
+    pub is_challenged: bool,
     /// That may have to be written down anew.
     pub is_moved: bool,
     /// It is among those that are looked at next.
@@ -55,6 +57,7 @@ impl Entry {
             owner: None,
             place: None,
             is_apart: false,
+            is_challenged: false,
             is_moved: false,
             is_queued: false,
             is_changed: false,
