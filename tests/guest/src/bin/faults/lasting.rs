@@ -102,6 +102,17 @@ fn brief(
     }
 }
 
+/// The driver that there is.
+fn present() -> Outcome<u32> {
+    Ok(operator::find(SERVICE)?.ok_or(Failure::new("a driver"))?.pid)
+}
+
+/// Waits until there is another one, which can be reached.
+fn until_next(before: u32) -> Outcome {
+    until(|| operator::find(SERVICE).is_ok_and(|now| now.is_some_and(|now| now.pid != before)))?;
+    Ok(init::connect_until(SERVICE, soon()).map(drop)?)
+}
+
 impl Stage<'_> {
     fn play(&mut self) -> Outcome {
         loop {
@@ -159,9 +170,9 @@ impl Stage<'_> {
 
     /// When this returns the kernel has closed all that it had, the event server knows, and init has started another.
     fn kill_driver(&self) -> Outcome {
-        let before = operator::find(SERVICE)?.ok_or(Failure::new("a driver"))?.pid;
+        let before = present()?;
         init::kill(before, KILLED)?;
-        until(|| operator::find(SERVICE).is_ok_and(|now| now.is_some_and(|now| now.pid != before)))?;
+        until_next(before)?;
         Ok(books::each(|_| ())?)
     }
 
@@ -217,7 +228,9 @@ impl Stage<'_> {
             ends_well(&self.client)?;
         }
         // It answers when it has heard that nobody has a file of its any more.
+        let before = present()?;
         self.order(driver::END)?;
+        until_next(before)?;
         self.bystander.exchange(self.case.interface)
     }
 }

@@ -37,7 +37,7 @@ rt::entry!(main);
 fn main(start: &rt::Start) -> i32 {
     match child::role(start) {
         Some("driver") => return child::status("driver", driver::run(start)),
-        Some("struck") => return child::status("struck", driver::run_lasting(start)),
+        Some("struck") => return driver::run_lasting(start),
         Some("client") => return child::status("client", client::run(start)),
         Some("fuzzer") => return child::status("fuzzer", fuzzer::run(start)),
         Some("halting") => return halting::run(start),

@@ -10,7 +10,7 @@ use abi::limits::FOREVER;
 use abi::message::{LABEL_CLOSED, MAX_HANDLES};
 use event_protocol::control::{self, driver, lobby};
 use event_protocol::descriptor::label;
-use guest_tests::{Outcome, peers};
+use guest_tests::{Outcome, child, peers};
 use init_protocol::request::KEPT;
 use rt::Start;
 use rt::init;
@@ -20,24 +20,29 @@ use rt::sys::{Endpoint, Notification, Object};
 use super::{BRIEF, CLIENT, Case, Driver, File, MASTER, SERVICE};
 use crate::step::Step;
 
-/// The process: one case after the other. What was kept for it, if it is the next of a lineage, is of the first.
-pub fn run(start: &Start) -> Outcome {
+/// The process. It ends with its case, so that init starts the next one: what a server keeps of a process goes with it.
+pub fn run(start: &Start) -> i32 {
+    match child::status("struck", play(start)) {
+        // As a failure: who ends well is not started again.
+        0 => 1,
+        failed => failed,
+    }
+}
+
+fn play(start: &Start) -> Outcome {
     let endpoint = Arc::new(Endpoint::create()?);
     init::register(SERVICE, &endpoint)?;
-    let mut lineage: Option<Endpoint> = start.object(KEPT);
-    loop {
-        let (case, shard) = briefed(&endpoint)?;
-        let lineage = lineage.take();
-        let driver = match lineage.as_ref().map(home).transpose()?.flatten() {
-            Some(home) => follow(case, home, lineage.as_ref())?,
-            None => begin(case, shard)?,
-        };
-        let ending = driver.serve()?;
-        // Nobody goes on with it: the session is over, and something else is kept.
-        init::keep(Notification::create()?)?;
-        drop(lineage);
-        Reply::ok(label::REPLY).send(ending)?;
-    }
+    // If it is the next of a lineage, what is left is of this case.
+    let lineage: Option<Endpoint> = start.object(KEPT);
+    let (case, shard) = briefed(&endpoint)?;
+    let driver = match lineage.as_ref().map(home).transpose()?.flatten() {
+        Some(home) => follow(case, home, lineage.as_ref())?,
+        None => begin(case, shard)?,
+    };
+    let ending = driver.serve()?;
+    // Nobody goes on with it: something else is kept.
+    init::keep(Notification::create()?)?;
+    Ok(Reply::ok(label::REPLY).send(ending)?)
 }
 
 /// Waits for a case.
