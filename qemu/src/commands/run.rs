@@ -40,7 +40,7 @@ pub const COMMAND: Command = Command {
     name: "run",
     help: "run [OPTIONS] [-- QEMU ARGUMENTS]
     Builds, boots and connects the terminal. Ends with the status that the guest powers off with; 124: out of time,
-    125: the tool failed, 126: the machine was reset, 127: the kernel panicked. At a terminal, Ctrl-A X quits and
+    125: the tool failed, 126: reset, or ended by QEMU's monitor, 127: the kernel panicked. At a terminal, Ctrl-A X quits and
     Ctrl-A H helps. Input from a pipe or file ends with end of input (Ctrl-D) in the guest.
     --smp N          CPUs, 1 to 16 (2)
     --mem M          memory in MiB, at least what the manifest's quotas ask for (512, or more where the programs that
