@@ -21,8 +21,6 @@ const FIONBIO: u64 = 0x5421;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __kq_open(path: *const c_char, flags: c_int, _mode: c_uint) -> c_int {
     let flags = flags as u32 as usize;
-    // A program that writes 0 means reading.
-    let flags = if flags & O_ACCMODE == 0 { flags | O_RDONLY } else { flags };
     // SAFETY: the C program's pointer.
     answer(unsafe { text(path) }.and_then(|path| libkq::open(path, flags)))
 }
