@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
 use abi::error::{EBADF, EFAULT, EINVAL, ENOTTY, ERANGE, Error, Result};
-use abi::flag::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_ACCMODE, O_RDONLY, O_RDWR};
+use abi::flag::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_RDWR};
 use libkq::control::{Control, ControlReply};
 use libkq::file::Files;
 
