@@ -144,7 +144,11 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
 
 fn prepare(workspace: &Workspace, test: &Test) -> Result<Manifest> {
     let mut manifest = manifest::read(workspace, &test.manifest)?;
-    let application = Application { program: test.program.clone(), arguments: test.arguments.clone() };
+    let application = Application {
+        program: test.program.clone(),
+        arguments: test.arguments.clone(),
+        ..Application::default()
+    };
     manifest::choose(&mut manifest, &application)?;
     Ok(manifest)
 }

@@ -292,3 +292,49 @@ fn ports_interrupt_by_messages_and_waiters_have_a_limit() {
     (0..AWAITED as u32).for_each(|who| _ = bench.bus.await_function(wanted(5), who).unwrap());
     refused(bench.bus.await_function(wanted(5), 0), ENOSPC);
 }
+
+#[test]
+fn what_is_swapped_before_it_answers_has_its_own_time() {
+    let mut bench = sockets();
+    bench.plug(EMPTY, OTHER, fresh(), 0);
+    let mut another = fresh();
+    another.set(0, 0x1041_1af4);
+    bench.board.space.borrow_mut().functions.insert(OTHER, another);
+    bench.happens(EMPTY, CHANGED, 0, 90 * MS);
+    assert!(!bench.has_power(EMPTY));
+    assert_eq!(bench.expire(100 * MS), [], "its power has been on for 10 ms");
+    assert_eq!(bench.bus.deadline(), 1090 * MS);
+    assert_eq!(bench.expire(1090 * MS), []);
+    assert!(bench.has_power(EMPTY));
+    let news = bench.expire(1190 * MS);
+    assert!(matches!(news[..], [News::Came(Found { address: OTHER, .. })]), "{news:?}");
+    let card = Wanted { vendor: 0x1af4, devices: vec![0x1041], skip: 0 };
+    assert_eq!(bench.bus.claim(&card).unwrap().unwrap().address, OTHER);
+}
+
+/// The list is full of what is gone: the bus lives on, and what is there keeps its name.
+#[test]
+fn any_number_of_kinds_come_and_go() {
+    let mut bench = sockets();
+    let mut now = 0;
+    let mut held = None;
+    for kind in 0..1500u32 {
+        let mut card = fresh();
+        card.set(0, 0x2000_1af4 + (kind << 16));
+        now += 2000 * MS;
+        bench.plug(EMPTY, OTHER, card, now);
+        now += 100 * MS;
+        let news = bench.expire(now);
+        assert!(matches!(news[..], [News::Came(_)]), "{kind}: {news:?}");
+        let card = Wanted { vendor: 0x1af4, devices: vec![0x2000 + kind as u16], skip: 0 };
+        let claimed = bench.bus.claim(&card).unwrap().unwrap();
+        assert!(held.replace(claimed.badge) != Some(claimed.badge), "a badge is one claim's");
+        bench.pull(EMPTY, OTHER, now);
+        bench.bus.closed(claimed.badge, now);
+        now += 2000 * MS;
+        bench.expire(now);
+        refused(bench.bus.config(claimed.badge), ENODEV);
+    }
+    assert_eq!(bench.source().address, SOURCE);
+    assert!(bench.bus.list(None).len() < 10);
+}
