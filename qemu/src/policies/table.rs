@@ -1,0 +1,94 @@
+//! The figures to read.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use super::row::{POLICIES, Place, Row, WORKLOADS, sorted};
+use crate::web::figures::Spread;
+
+/// Of rows of one place and policy, the median of something.
+fn median(rows: &[&Row], figure: impl Fn(&Row) -> f64) -> f64 {
+    Spread::of(rows.iter().map(|row| figure(row))).median
+}
+
+/// How many times as much as the least policy's each policy's figure is, in one place.
+fn against_the_least(policies: &BTreeMap<usize, Vec<&Row>>, figure: impl Fn(&Row) -> f64) -> BTreeMap<usize, f64> {
+    let medians: BTreeMap<usize, f64> =
+        policies.iter().map(|(&policy, rows)| (policy, median(rows, &figure).max(1.0))).collect();
+    let least = medians.values().copied().fold(f64::INFINITY, f64::min);
+    medians.into_iter().map(|(policy, value)| (policy, value / least)).collect()
+}
+
+/// For each place, what an item takes by each policy, and what waking came to by AUTO.
+pub fn places(rows: &[Row]) -> String {
+    let mut text = heading("mode    workload  cpus workers", "thousands of ns");
+    for (place, policies) in sorted(rows) {
+        let name = name(place);
+        let _ = write!(text, "{name} {:7} |", place.workers);
+        for policy in 0..POLICIES.len() {
+            match policies.get(&policy) {
+                Some(rows) => _ = write!(text, " {:11.1}", median(rows, Row::time) / 1000.0),
+                None => text.push_str("           -"),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// For each workload and machine, how much more each policy takes than the best one for each number of workers: the mean of all,
+/// and the worst.
+pub fn summary(rows: &[Row]) -> String {
+    let mut text = heading("mode    workload  cpus", "time over the best policy's: mean %, worst %");
+    let mut lines: BTreeMap<String, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for (place, policies) in sorted(rows) {
+        let name = name(place);
+        if !order.contains(&name) {
+            order.push(name.clone());
+        }
+        let line = lines.entry(name).or_default();
+        for (policy, ratio) in against_the_least(&policies, Row::time) {
+            line.entry(policy).or_default().push((ratio - 1.0) * 100.0);
+        }
+    }
+    for name in order {
+        let _ = write!(text, "{name} |");
+        for policy in 0..POLICIES.len() {
+            let more = lines[&name].get(&policy).map_or(&[][..], Vec::as_slice);
+            let mean = more.iter().sum::<f64>() / more.len().max(1) as f64;
+            let _ = write!(text, " {mean:5.0} {:5.0}", more.iter().copied().fold(0.0, f64::max));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn name(place: &Place) -> String {
+    let mode = if place.counted { "icount" } else { "threads" };
+    format!("{mode:7} {:9} {:4}", WORKLOADS[place.workload].0, place.cpus)
+}
+
+fn heading(first: &str, what: &str) -> String {
+    let names = POLICIES.iter().map(|(_, name)| format!("{name:>11}")).collect::<Vec<_>>().join(" ");
+    format!("{what}\n{first} | {names}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::row::tests::line, *};
+
+    #[test]
+    fn each_policy_is_compared_with_the_best_of_its_place() {
+        let row = |policy, workers, cost| Row::read(&line("short", policy, workers, 2, cost), true).unwrap();
+        // Their times are 200 less.
+        let rows = [row("plain", 1, 1200), row("auto", 1, 1700), row("plain", 4, 3200), row("auto", 4, 1200)];
+        let all = against_the_least(&sorted(&rows)[&rows[0].place], Row::time);
+        assert_eq!(all, [(0, 1.0), (6, 1.5)].into());
+        let summary = summary(&rows);
+        let line: Vec<&str> = summary.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(line[..3], ["icount", "short", "2"]);
+        assert_eq!((line[4], line[5]), ("100", "200"), "plain: 0 and 200 % more");
+        assert_eq!(line[line.len() - 2..], ["25", "50"], "auto: 50 and 0 % more");
+        assert_eq!(places(&rows).lines().count(), 4);
+    }
+}
