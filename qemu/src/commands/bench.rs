@@ -28,10 +28,11 @@ bench ab [--quick] [--smp N] [--workers N] [--rounds N] [--requests N] [--plot F
     an idle machine. Fails when a request or an accept fails. All rows go to TARGET/bench/ab.tsv.
     --quick          less of it
     --plot FILE      the curve as SVG
-bench policies [--quick] [--smp N] [--workers N] [--workload NAME] [--plot FILE]
+bench policies [--quick] [--threads] [--smp N] [--workers N] [--workload NAME] [--plot FILE]
     Measures whom an arrival should wake: each policy under seven workloads with 1 to 64 workers on 1 to 8 CPUs, in counted
-    instructions, and on 2 CPUs as fast as the emulator can. All rows go to TARGET/bench/policies.tsv.
+    instructions. All rows go to TARGET/bench/policies.tsv.
     --quick          less of it
+    --threads        besides, five rounds on 2 CPUs as fast as the emulator can: for an idle host
     --plot FILE      curves as SVG; those of latency in FILE-latency.svg beside it",
     run,
 };

@@ -20,7 +20,8 @@ pub fn run(mut parser: Parser) -> Result<u8> {
     let (mut plan, mut picture) = (Plan::whole(), None);
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("quick") => plan = Plan { workloads: plan.workloads, ..Plan::quick() },
+            Arg::Long("quick") => plan = Plan::quick(),
+            Arg::Long("threads") => plan.threads = Some((2, 5)),
             Arg::Long("smp") => plan.cpus = vec![cpus(parser.value()?)?],
             Arg::Long("workers") => {
                 plan.of_workers(number("workers", parser.value()?, "give one number: --workers 16")?)?;

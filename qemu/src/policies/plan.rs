@@ -37,7 +37,7 @@ impl Plan {
     pub fn whole() -> Plan {
         Plan {
             cpus: vec![1, 2, 4, 8],
-            threads: Some((2, 5)),
+            threads: None,
             workers: vec![1, 2, 4, 8, 16, 32, 64],
             workloads: WORKLOADS.iter().map(|(name, _)| (*name).to_owned()).collect(),
         }
@@ -45,7 +45,7 @@ impl Plan {
 
     /// A look.
     pub fn quick() -> Plan {
-        Plan { cpus: vec![1, 2], threads: None, workers: vec![1, 4, 16], ..Plan::whole() }
+        Plan { cpus: vec![1, 2], workers: vec![1, 4, 16], ..Plan::whole() }
     }
 
     /// Another number of workers.
@@ -88,7 +88,12 @@ impl Plan {
     }
 
     /// Measures it all, and tells each row as it comes.
-    pub fn run(&self, workspace: &Workspace, signals: &Signals, mut show: impl FnMut(&Row)) -> Result<Vec<Row>> {
+    pub fn run(
+        &self,
+        workspace: &Workspace,
+        signals: &Signals,
+        mut show: impl FnMut(&Row),
+    ) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         let counted = self.cpus.iter().map(|&cpus| (cpus, Accelerator::Icount, &self.workers, 1));
         let few = self.few();
@@ -111,7 +116,11 @@ impl Plan {
             let expected = workers.len() * self.workloads.len() * POLICIES.len() * rounds;
             if rows.len() - before != expected {
                 let found = format!("the guest told {} rows of {expected}", rows.len() - before);
-                return Err(Failure::new(format!("measure on {cpus} CPUs"), found, "compare its rows with row.rs"));
+                return Err(Failure::new(
+                    format!("measure on {cpus} CPUs"),
+                    found,
+                    "compare its rows with row.rs",
+                ));
             }
         }
         Ok(rows)

@@ -26,10 +26,8 @@ pub fn svg(rows: &[Row], title: &str, figure: impl Fn(&Row) -> f64) -> String {
     workloads.sort_unstable();
     workloads.dedup();
     let most_workers = places().map(|(place, _)| place.workers).max().unwrap_or(1).max(2);
-    let (width, height) = (
-        LEFT + cpus.len() as f64 * (PANEL.0 + GAP.0),
-        TOP + workloads.len() as f64 * (PANEL.1 + GAP.1),
-    );
+    let (width, height) =
+        (LEFT + cpus.len() as f64 * (PANEL.0 + GAP.0), TOP + workloads.len() as f64 * (PANEL.1 + GAP.1));
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
@@ -38,7 +36,12 @@ pub fn svg(rows: &[Row], title: &str, figure: impl Fn(&Row) -> f64) -> String {
     for (policy, (_, name)) in POLICIES.iter().enumerate() {
         let at = LEFT + 130.0 * policy as f64;
         // A string takes whatever is written to it.
-        let _ = writeln!(out, "{}<text x=\"{}\" y=\"48\">{name}</text>", stroke(policy, &format!("M{at} 44h24")), at + 30.0);
+        let _ = writeln!(
+            out,
+            "{}<text x=\"{}\" y=\"48\">{name}</text>",
+            stroke(policy, &format!("M{at} 44h24")),
+            at + 30.0
+        );
     }
     for (row, &workload) in workloads.iter().enumerate() {
         for (column, &number) in cpus.iter().enumerate() {
@@ -79,7 +82,8 @@ fn panel(
     figure: &impl Fn(&Row) -> f64,
 ) {
     let value = |rows: &[&Row]| Spread::of(rows.iter().map(|row| figure(row))).median.max(1.0);
-    let values: Vec<f64> = points.values().flat_map(|policies| policies.values()).map(|rows| value(rows)).collect();
+    let values: Vec<f64> =
+        points.values().flat_map(|policies| policies.values()).map(|rows| value(rows)).collect();
     let least = values.iter().copied().fold(f64::INFINITY, f64::min) / 1.1;
     let most = (values.iter().copied().fold(1.0, f64::max) * 1.1).max(least * 1.5);
     let (right, bottom) = (left + PANEL.0, top + PANEL.1);
@@ -87,20 +91,47 @@ fn panel(
     let y = |value: f64| bottom - (value / least).ln() / (most / least).ln() * PANEL.1;
     for tick in ticks(least, most) {
         let at = y(tick);
-        let _ = writeln!(out, "<path d=\"M{left} {at:.1}H{right}\" stroke=\"#ddd\"/><text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", left - 5.0, at + 4.0, short(tick));
+        let _ = writeln!(
+            out,
+            "<path d=\"M{left} {at:.1}H{right}\" stroke=\"#ddd\"/><text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            left - 5.0,
+            at + 4.0,
+            short(tick)
+        );
     }
-    let _ = writeln!(out, "<rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#999\"/>", PANEL.0, PANEL.1);
+    let _ = writeln!(
+        out,
+        "<rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#999\"/>",
+        PANEL.0, PANEL.1
+    );
     for place in points.keys() {
-        let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>", x(place.workers), bottom + 14.0, place.workers);
+        let _ = writeln!(
+            out,
+            "<text x=\"{:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
+            x(place.workers),
+            bottom + 14.0,
+            place.workers
+        );
     }
-    let _ = writeln!(out, "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\" fill=\"#555\">workers</text>", (left + right) / 2.0, bottom + 27.0);
+    let _ = writeln!(
+        out,
+        "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\" fill=\"#555\">workers</text>",
+        (left + right) / 2.0,
+        bottom + 27.0
+    );
     for policy in 0..POLICIES.len() {
-        let of_policy = points.iter().filter_map(|(place, policies)| Some((place.workers, value(policies.get(&policy)?))));
+        let of_policy = points
+            .iter()
+            .filter_map(|(place, policies)| Some((place.workers, value(policies.get(&policy)?))));
         let mut path = String::new();
         for (workers, value) in of_policy {
             let (at, height) = (x(workers), y(value));
             let _ = write!(path, "{}{at:.1} {height:.1}", if path.is_empty() { "M" } else { "L" });
-            let _ = writeln!(out, "<circle cx=\"{at:.1}\" cy=\"{height:.1}\" r=\"2\" fill=\"{}\"/>", COLOURS[policy]);
+            let _ = writeln!(
+                out,
+                "<circle cx=\"{at:.1}\" cy=\"{height:.1}\" r=\"2\" fill=\"{}\"/>",
+                COLOURS[policy]
+            );
         }
         if !path.is_empty() {
             let _ = writeln!(out, "{}", stroke(policy, &path));
@@ -111,8 +142,10 @@ fn panel(
 /// 1, 2 and 5 times powers of ten; between close ends whatever makes four of them.
 fn ticks(least: f64, most: f64) -> Vec<f64> {
     let powers = (0..12).map(|power| 10f64.powi(power));
-    let ticks: Vec<f64> =
-        powers.flat_map(|power| [1.0, 2.0, 5.0].map(|it| it * power)).filter(|it| (least..most).contains(it)).collect();
+    let ticks: Vec<f64> = powers
+        .flat_map(|power| [1.0, 2.0, 5.0].map(|it| it * power))
+        .filter(|it| (least..most).contains(it))
+        .collect();
     if ticks.len() >= 3 {
         return ticks;
     }
@@ -152,7 +185,10 @@ mod tests {
         ];
         let svg = svg(&rows, "Time", Row::time);
         assert_eq!(svg.matches("<circle").count(), 4, "not what was not counted: {svg}");
-        assert!(svg.contains("short, 1 CPU<") && svg.contains("slow, 2 CPUs<") && svg.contains(">64<"), "{svg}");
+        assert!(
+            svg.contains("short, 1 CPU<") && svg.contains("slow, 2 CPUs<") && svg.contains(">64<"),
+            "{svg}"
+        );
         assert!(svg.contains(">100k<") && svg.ends_with("</svg>\n"), "{svg}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }

@@ -15,19 +15,19 @@ pub const POLICIES: [(&str, &str); 7] = [
 
 /// All workloads, in the order in which they are shown, and what they are.
 pub const WORKLOADS: [(&str, &str); 7] = [
-    ("single", "one at a time"),
-    ("short", "16 at once, no work"),
-    ("medium", "16 at once, 20,000 instructions"),
-    ("slow", "16 at once, 500,000 instructions"),
-    ("keepalive", "16 connections of 9 requests"),
-    ("burst", "32 at once, then a pause"),
-    ("hot", "sender and events on one busy CPU"),
+    ("single", "one at a time, no work"),
+    ("short", "16 at once, 3000 instructions"),
+    ("medium", "16 at once, 20,000"),
+    ("slow", "16 at once, 500,000"),
+    ("keepalive", "16 connections of 9 requests, 5000"),
+    ("burst", "32 at once, then a pause, 5000"),
+    ("hot", "sender busy on the events' CPU, 5000"),
 ];
 
 /// The columns of a row behind its name, as the guest calls its figures.
 const FIGURES: [&str; 15] = [
-    "cost", "time", "work", "span", "wakes", "handed", "switches", "entries", "ipis", "late", "median", "worst", "top",
-    "cpu", "items",
+    "cost", "time", "work", "span", "wakes", "handed", "switches", "entries", "ipis", "late", "median",
+    "worst", "top", "cpu", "items",
 ];
 
 /// Where a row was measured, and of what it is.
@@ -136,7 +136,8 @@ pub mod tests {
         assert_eq!(row.time(), 800.0, "what was done at once counts once");
         assert_eq!(Row::read(&line("short", "auto", 4, 2, 1000), false).unwrap().time(), 900.0);
         let whole = line("short", "auto", 4, 2, 1000);
-        for other in ["", "init: policy", "policy short auto 4 2 cost=1", &line("nonesuch", "auto", 4, 2, 1)] {
+        for other in ["", "init: policy", "policy short auto 4 2 cost=1", &line("nonesuch", "auto", 4, 2, 1)]
+        {
             assert_eq!(Row::read(other, true), None, "{other}");
         }
         assert_eq!(Row::read(&whole.replace("cost=1000", "cost=x"), true), None);

@@ -11,7 +11,10 @@ fn median(rows: &[&Row], figure: impl Fn(&Row) -> f64) -> f64 {
 }
 
 /// How many times as much as the least policy's each policy's figure is, in one place.
-fn against_the_least(policies: &BTreeMap<usize, Vec<&Row>>, figure: impl Fn(&Row) -> f64) -> BTreeMap<usize, f64> {
+fn against_the_least(
+    policies: &BTreeMap<usize, Vec<&Row>>,
+    figure: impl Fn(&Row) -> f64,
+) -> BTreeMap<usize, f64> {
     let medians: BTreeMap<usize, f64> =
         policies.iter().map(|(&policy, rows)| (policy, median(rows, &figure).max(1.0))).collect();
     let least = medians.values().copied().fold(f64::INFINITY, f64::min);

@@ -47,7 +47,8 @@ use workload::Workload;
 pub fn all(start: &rt::Start) -> Outcome {
     let arguments = || (2..).map(|at| start.arg(at)).take_while(|argument| !argument.is_empty());
     let wanted = |option: &str| arguments().find_map(|argument| argument.strip_prefix(option));
-    let named = |option: &str, name: &str| wanted(option).is_none_or(|names| names.split(',').any(|it| it == name));
+    let named =
+        |option: &str, name: &str| wanted(option).is_none_or(|names| names.split(',').any(|it| it == name));
     let wrong = || Failure::new("arguments are workloads=A,B policies=A,B workers=1,2 rounds=N");
     let widths: Vec<usize> = (wanted("workers=").unwrap_or("1,2,4,8,16,32,64").split(','))
         .map(|number| number.parse().ok().filter(|number| (1..=WIDEST).contains(number)))
@@ -128,7 +129,8 @@ impl Stand {
         };
         sender.run(workload, workload.warm_up)?;
         self.board.clear();
-        let figures = || Ok::<_, Failure>((books::sum(|stats| stats.wakes)?, books::sum(|stats| stats.handed_on)?));
+        let figures =
+            || Ok::<_, Failure>((books::sum(|stats| stats.wakes)?, books::sum(|stats| stats.handed_on)?));
         let before = figures()?;
         let measured = sender.run(workload, workload.items)?;
         let after = figures()?;

@@ -114,7 +114,8 @@ pub fn calm() -> Outcome<u32> {
     // Whoever is ready on this CPU comes first.
     set_priority(own - 1)?;
     let here = clock::cpu();
-    let others = || clock::hints().cpus[..clock::cpu_count()].iter().enumerate().filter(|(cpu, _)| *cpu != here);
+    let others =
+        || clock::hints().cpus[..clock::cpu_count()].iter().enumerate().filter(|(cpu, _)| *cpu != here);
     let sleeps = |cpu: &CpuHint| cpu.idle.load(Relaxed) == 1 && cpu.queue_length.load(Relaxed) == 0;
     let (mut looks, mut row, deadline) = (0, 0, soon());
     while row < CALM && clock::cpu_count() > 1 {

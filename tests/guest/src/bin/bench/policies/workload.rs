@@ -30,7 +30,7 @@ pub const WIDEST_WINDOW: usize = 32;
 const SHORT: Workload = Workload {
     name: "short",
     window: 16,
-    work: 0,
+    work: 3000,
     between: 0,
     follow: 0,
     bursts: false,
@@ -41,8 +41,8 @@ const SHORT: Workload = Workload {
 
 pub const ALL: [Workload; 7] = [
     // One request after the other: everybody sleeps when it comes.
-    Workload { name: "single", window: 1, items: 200, warm_up: 70, ..SHORT },
-    // Requests that cost nothing but their way.
+    Workload { name: "single", window: 1, work: 0, items: 200, warm_up: 70, ..SHORT },
+    // Requests that cost little but their way.
     SHORT,
     Workload { name: "medium", work: 20_000, items: 300, ..SHORT },
     Workload { name: "slow", work: 500_000, items: 64, warm_up: 16, ..SHORT },
@@ -50,5 +50,5 @@ pub const ALL: [Workload; 7] = [
     Workload { name: "keepalive", work: 5000, follow: 8, items: 405, warm_up: 144, ..SHORT },
     Workload { name: "burst", window: 32, work: 5000, bursts: true, items: 256, warm_up: 64, ..SHORT },
     // The sender and the driver keep a CPU busy where workers sleep too.
-    Workload { name: "hot", work: 20_000, between: 20_000, hot: true, items: 200, warm_up: 50, ..SHORT },
+    Workload { name: "hot", work: 5000, between: 20_000, hot: true, items: 200, warm_up: 50, ..SHORT },
 ];
