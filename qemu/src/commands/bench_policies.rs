@@ -39,7 +39,11 @@ pub fn run(mut parser: Parser) -> Result<u8> {
     let file = workspace.target().join("bench/policies.tsv");
     let lines: Vec<String> = std::iter::once(Row::head()).chain(rows.iter().map(Row::to_string)).collect();
     write(&file, &(lines.join("\n") + "\n"))?;
-    println!("\n{}\n{}\nall rows: {}", table::places(&rows), table::summary(&rows), file.display());
+    println!("\n{}\n{}", table::places(&rows), table::summary(&rows));
+    if plan.threads.is_some() {
+        println!("{}", table::rounds(&rows));
+    }
+    println!("all rows: {}", file.display());
     if let Some(picture) = picture {
         let time = "Instructions of an item; what handlers on several CPUs do at once counts once";
         write(&picture, &plot::svg(&rows, time, Row::time))?;

@@ -7,9 +7,11 @@ use crate::web::figures::Spread;
 
 const PANEL: (f64, f64) = (240.0, 150.0);
 const LEFT: f64 = 70.0;
-const TOP: f64 = 84.0;
+const TOP: f64 = 76.0;
+/// Above a row of panels: what workload it is.
+const HEADING: f64 = 20.0;
 /// Between panels: their labels.
-const GAP: (f64, f64) = (52.0, 56.0);
+const GAP: (f64, f64) = (52.0, 78.0);
 
 /// Colours of the policies; those of which one is meant by another line are dashed.
 const COLOURS: [&str; POLICIES.len()] =
@@ -44,16 +46,16 @@ pub fn svg(rows: &[Row], title: &str, figure: impl Fn(&Row) -> f64) -> String {
         );
     }
     for (row, &workload) in workloads.iter().enumerate() {
+        let top = TOP + row as f64 * (PANEL.1 + GAP.1);
+        let (name, what) = WORKLOADS[workload];
+        let _ = writeln!(
+            out,
+            "<text x=\"{LEFT}\" y=\"{top}\"><tspan font-weight=\"bold\">{name}</tspan>: {what}</text>"
+        );
         for (column, &number) in cpus.iter().enumerate() {
-            let corner = (LEFT + column as f64 * (PANEL.0 + GAP.0), TOP + row as f64 * (PANEL.1 + GAP.1));
-            let (name, what) = WORKLOADS[workload];
+            let corner = (LEFT + column as f64 * (PANEL.0 + GAP.0), top + HEADING);
             let cpu = if number == 1 { "CPU" } else { "CPUs" };
-            let _ = writeln!(
-                out,
-                "<text x=\"{}\" y=\"{}\"><tspan font-weight=\"bold\">{name}, {number} {cpu}</tspan> ({what})</text>",
-                corner.0,
-                corner.1 - 6.0
-            );
+            let _ = writeln!(out, "<text x=\"{}\" y=\"{}\">{number} {cpu}</text>", corner.0, corner.1 - 5.0);
             let points = places()
                 .filter(|(place, _)| place.workload == workload && place.cpus == number)
                 .map(|(place, policies)| (*place, policies));
@@ -123,18 +125,14 @@ fn panel(
         let of_policy = points
             .iter()
             .filter_map(|(place, policies)| Some((place.workers, value(policies.get(&policy)?))));
-        let mut path = String::new();
+        let (mut path, mut circles) = (String::new(), String::new());
         for (workers, value) in of_policy {
             let (at, height) = (x(workers), y(value));
             let _ = write!(path, "{}{at:.1} {height:.1}", if path.is_empty() { "M" } else { "L" });
-            let _ = writeln!(
-                out,
-                "<circle cx=\"{at:.1}\" cy=\"{height:.1}\" r=\"2\" fill=\"{}\"/>",
-                COLOURS[policy]
-            );
+            let _ = write!(circles, "<circle cx=\"{at:.1}\" cy=\"{height:.1}\" r=\"2\"/>");
         }
         if !path.is_empty() {
-            let _ = writeln!(out, "{}", stroke(policy, &path));
+            let _ = writeln!(out, "{}<g fill=\"{}\">{circles}</g>", stroke(policy, &path), COLOURS[policy]);
         }
     }
 }
@@ -186,7 +184,10 @@ mod tests {
         let svg = svg(&rows, "Time", Row::time);
         assert_eq!(svg.matches("<circle").count(), 4, "not what was not counted: {svg}");
         assert!(
-            svg.contains("short, 1 CPU<") && svg.contains("slow, 2 CPUs<") && svg.contains(">64<"),
+            svg.contains(">short<")
+                && svg.contains(">1 CPU<")
+                && svg.contains(">2 CPUs<")
+                && svg.contains(">64<"),
             "{svg}"
         );
         assert!(svg.contains(">100k<") && svg.ends_with("</svg>\n"), "{svg}");

@@ -15,13 +15,13 @@ pub const POLICIES: [(&str, &str); 7] = [
 
 /// All workloads, in the order in which they are shown, and what they are.
 pub const WORKLOADS: [(&str, &str); 7] = [
-    ("single", "one at a time, no work"),
-    ("short", "16 at once, 3000 instructions"),
-    ("medium", "16 at once, 20,000"),
-    ("slow", "16 at once, 500,000"),
-    ("keepalive", "16 connections of 9 requests, 5000"),
-    ("burst", "32 at once, then a pause, 5000"),
-    ("hot", "sender busy on the events' CPU, 5000"),
+    ("single", "one at a time, its handler has nothing to do"),
+    ("short", "16 at once, handlers of 3000 instructions"),
+    ("medium", "16 at once, handlers of 20,000 instructions"),
+    ("slow", "16 at once, handlers of 500,000 instructions"),
+    ("keepalive", "16 connections of 9 requests each, handlers of 5000 instructions"),
+    ("burst", "32 at once and a pause, handlers of 5000 instructions"),
+    ("hot", "the sender is busy on the CPU where events arise, handlers of 5000 instructions"),
 ];
 
 /// The columns of a row behind its name, as the guest calls its figures.

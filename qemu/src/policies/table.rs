@@ -66,6 +66,26 @@ pub fn summary(rows: &[Row]) -> String {
     text
 }
 
+/// Where the emulator ran as fast as it could: how many times as many items as with all woken, within a round: the median of the
+/// rounds, and how far they are apart. That says something as far as the host was idle.
+pub fn rounds(rows: &[Row]) -> String {
+    let mut text = heading(
+        "mode    workload  cpus workers",
+        "items in a second over those of wake all: median, least to greatest",
+    );
+    for (place, policies) in sorted(rows).into_iter().filter(|(place, _)| !place.counted) {
+        let _ = write!(text, "{} {:7} |", name(place), place.workers);
+        let all = policies.get(&0).map_or(&[][..], Vec::as_slice);
+        for policy in 0..POLICIES.len() {
+            let of_policy = policies.get(&policy).into_iter().flatten();
+            let ratio = Spread::of(of_policy.zip(all).map(|(row, all)| all.time() / row.time().max(1.0)));
+            let _ = write!(text, "  {:.2} {:.1}-{:.1}", ratio.median, ratio.least, ratio.most);
+        }
+        text.push('\n');
+    }
+    text
+}
+
 fn name(place: &Place) -> String {
     let mode = if place.counted { "icount" } else { "threads" };
     format!("{mode:7} {:9} {:4}", WORKLOADS[place.workload].0, place.cpus)
@@ -93,5 +113,18 @@ mod tests {
         assert_eq!((line[4], line[5]), ("100", "200"), "plain: 0 and 200 % more");
         assert_eq!(line[line.len() - 2..], ["25", "50"], "auto: 50 and 0 % more");
         assert_eq!(places(&rows).lines().count(), 4);
+        assert_eq!(rounds(&rows).lines().count(), 2, "nothing that was not counted");
+    }
+
+    #[test]
+    fn rounds_are_compared_one_by_one() {
+        let row = |policy, time| {
+            let line = line("slow", policy, 4, 2, 1).replace("time=900", &format!("time={time}"));
+            Row::read(&line, false).unwrap()
+        };
+        let rows = [row("plain", 100), row("auto", 50), row("plain", 900), row("auto", 300)];
+        let rounds = rounds(&rows);
+        let last = rounds.lines().last().unwrap();
+        assert!(last.contains(" 1.00 1.0-1.0") && last.ends_with(" 2.50 2.0-3.0"), "{last}");
     }
 }
