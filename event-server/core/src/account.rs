@@ -18,8 +18,12 @@ pub mod cost {
     use abi::limits::cost;
     use abi::memory::PAGE;
 
-    /// A client's session: its mapping, and a place for each waiter's notification and the handle in it.
-    pub const SESSION: u64 = 3 * PAGE + 64 * cost::HANDLE;
+    /// A client's session: its mapping, and a place for each waiter's notification.
+    pub const SESSION: u64 = 3 * PAGE;
+    /// A waiter: its notification's handle, what says so, and as many leases as a full list has for one that has not come back.
+    pub const WAITER: u64 = cost::HANDLE + 64 + 2 * LEASE;
+    /// A waiter that was chosen and has not come back.
+    pub const LEASE: u64 = 40;
     /// A bank of a queue, besides an index of its slots in each shard.
     pub const BANK: u64 = 512;
     /// An entry of such an index.

@@ -31,6 +31,8 @@ struct Member<M> {
     queues: BTreeMap<u32, Arc<QueueMemory<M>>>,
     /// Shards whose session handle the client got: a bit for each.
     met: u32,
+    /// What its waiters cost, by their numbers.
+    waiters: BTreeMap<u32, Charge>,
     _charge: Charge,
 }
 
@@ -99,6 +101,7 @@ impl<M: Mapped> Directory<M> {
             session: Arc::new(Session::new(ClientId::new(0, index, generation), account, memory)),
             queues: BTreeMap::new(),
             met: 0,
+            waiters: BTreeMap::new(),
             _charge: charge,
         });
         self.members.get(index).map(|member| member.session.clone()).ok_or(Error::new(EMFILE))
@@ -148,9 +151,19 @@ impl<M: Mapped> Directory<M> {
         Ok(made)
     }
 
-    /// Replaces a waiter's notification ([`Handle::NONE`] takes it back); the old one is the caller's to close.
-    pub fn set_waiter(&self, client: ClientId, waiter: u32, notification: Handle) -> Result<Handle> {
-        self.member(client)?.session.set_notification(waiter, notification).ok_or(Error::new(EINVAL))
+    /// Replaces a waiter's notification ([`Handle::NONE`] takes it back); the old one is the caller's to close. EINVAL: no such
+    /// waiter; ENOMEM.
+    pub fn set_waiter(&mut self, client: ClientId, waiter: u32, notification: Handle) -> Result<Handle> {
+        if waiter >= MAX_WAITERS as u32 {
+            return Err(Error::new(EINVAL));
+        }
+        let member = self.member_mut(client)?;
+        if notification.is_none() {
+            member.waiters.remove(&waiter);
+        } else if !member.waiters.contains_key(&waiter) {
+            member.waiters.insert(waiter, member.session.account().charge(cost::WAITER)?);
+        }
+        member.session.set_notification(waiter, notification).ok_or(Error::new(EINVAL))
     }
 
     /// Makes a queue of one bank.

@@ -16,7 +16,7 @@ use event_protocol::control::limits::{
     DRIVERS_OF_MANIFEST, MAX_CLIENTS_OF_PROCESS, MAX_DRIVERS, MAX_DRIVERS_OF_PROCESS,
 };
 use event_protocol::filter::Filters;
-use event_protocol::park::SESSION_SIZE;
+use event_protocol::park::{MAX_WAITERS, SESSION_SIZE};
 use event_protocol::shared::Owned;
 use init_protocol::caller::Caller;
 use shard_host::{Kernel, Memory};
@@ -192,6 +192,25 @@ fn r55_a_client_pays_for_sources_of_its_own() {
     world.create(driver, Some(&session)).unwrap();
     let other = world.open(application(8)).unwrap();
     world.create(driver, Some(&other)).unwrap();
+}
+
+#[test]
+fn r55_a_client_pays_for_its_waiters() {
+    let mut world = World::new();
+    let session = world.open(application(7)).unwrap();
+    let set = |world: &mut World, waiter, handle| {
+        errno(world.directory.set_waiter(session.id(), waiter, Handle(handle)))
+    };
+    let alone = world.used(application(7));
+    assert_eq!(set(&mut world, 0, 1), Ok(Handle::NONE));
+    assert_eq!(set(&mut world, 0, 2), Ok(Handle(1)), "another notification of the same waiter");
+    assert_eq!(world.used(application(7)), alone + cost::WAITER);
+    fill(session.account());
+    assert_eq!(set(&mut world, 1, 3), Err(ENOMEM));
+    assert_eq!(session.notification(1), Handle::NONE);
+    assert_eq!(set(&mut world, MAX_WAITERS as u32, 3), Err(EINVAL));
+    assert_eq!(set(&mut world, 0, Handle::NONE.0), Ok(Handle(2)));
+    session.account().take(cost::WAITER).expect("one that is taken back is paid back");
 }
 
 #[test]
