@@ -39,7 +39,9 @@ pub fn run(mut parser: Parser) -> Result<u8> {
     let file = workspace.target().join("bench/policies.tsv");
     let lines: Vec<String> = std::iter::once(Row::head()).chain(rows.iter().map(Row::to_string)).collect();
     write(&file, &(lines.join("\n") + "\n"))?;
-    println!("\n{}\n{}", table::places(&rows), table::summary(&rows));
+    println!("\n{}", table::places(&rows));
+    println!("Time over the best policy's, mean and worst in percent\n{}", table::summary(&rows, Row::time));
+    println!("Latency over the best policy's\n{}", table::summary(&rows, Row::latency));
     if plan.threads.is_some() {
         println!("{}", table::rounds(&rows));
     }
@@ -48,7 +50,7 @@ pub fn run(mut parser: Parser) -> Result<u8> {
         let time = "Instructions of an item; what handlers on several CPUs do at once counts once";
         write(&picture, &plot::svg(&rows, time, Row::time))?;
         let latency = "Instructions from an item's sending until its handling begins, median";
-        write(&beside(&picture, "latency"), &plot::svg(&rows, latency, |row| row.of("median") as f64))?;
+        write(&beside(&picture, "latency"), &plot::svg(&rows, latency, Row::latency))?;
     }
     Ok(0)
 }

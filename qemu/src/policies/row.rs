@@ -87,6 +87,11 @@ impl Row {
         }
     }
 
+    /// From an item's sending until its handling begins.
+    pub fn latency(&self) -> f64 {
+        self.of("median") as f64
+    }
+
     /// The names of the columns.
     pub fn head() -> String {
         format!("mode\tcpus\tworkload\tworkers\tpolicy\t{}", FIGURES.join("\t"))

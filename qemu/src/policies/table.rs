@@ -38,28 +38,26 @@ pub fn places(rows: &[Row]) -> String {
     text
 }
 
-/// For each workload and machine, how much more each policy takes than the best one for each number of workers: the mean of all,
-/// and the worst.
-pub fn summary(rows: &[Row]) -> String {
-    let mut text = heading("mode    workload  cpus", "time over the best policy's: mean %, worst %");
-    let mut lines: BTreeMap<String, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
-    let mut order = Vec::new();
-    for (place, policies) in sorted(rows) {
-        let name = name(place);
-        if !order.contains(&name) {
-            order.push(name.clone());
-        }
-        let line = lines.entry(name).or_default();
-        for (policy, ratio) in against_the_least(&policies, Row::time) {
+/// With counted instructions, for each workload and machine: by how many percent each policy's figure is above the best one's, the
+/// mean of all numbers of workers and the worst of them. In Markdown.
+pub fn summary(rows: &[Row], figure: impl Fn(&Row) -> f64) -> String {
+    let mut lines: BTreeMap<(usize, u32), BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+    for (place, policies) in sorted(rows).into_iter().filter(|(place, _)| place.counted) {
+        let line = lines.entry((place.workload, place.cpus)).or_default();
+        for (policy, ratio) in against_the_least(&policies, &figure) {
             line.entry(policy).or_default().push((ratio - 1.0) * 100.0);
         }
     }
-    for name in order {
-        let _ = write!(text, "{name} |");
+    let names: Vec<&str> = POLICIES.iter().map(|(_, name)| *name).collect();
+    let mut text =
+        format!("| workload | CPUs | {} |\n{}|\n", names.join(" | "), "|---".repeat(2 + names.len()));
+    for ((workload, cpus), line) in lines {
+        // A string takes whatever is written to it.
+        let _ = write!(text, "| {} | {cpus} |", WORKLOADS[workload].0);
         for policy in 0..POLICIES.len() {
-            let more = lines[&name].get(&policy).map_or(&[][..], Vec::as_slice);
+            let more = line.get(&policy).map_or(&[][..], Vec::as_slice);
             let mean = more.iter().sum::<f64>() / more.len().max(1) as f64;
-            let _ = write!(text, " {mean:5.0} {:5.0}", more.iter().copied().fold(0.0, f64::max));
+            let _ = write!(text, " {mean:.0}, {:.0} |", more.iter().copied().fold(0.0, f64::max));
         }
         text.push('\n');
     }
@@ -107,11 +105,10 @@ mod tests {
         let rows = [row("plain", 1, 1200), row("auto", 1, 1700), row("plain", 4, 3200), row("auto", 4, 1200)];
         let all = against_the_least(&sorted(&rows)[&rows[0].place], Row::time);
         assert_eq!(all, [(0, 1.0), (6, 1.5)].into());
-        let summary = summary(&rows);
-        let line: Vec<&str> = summary.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(line[..3], ["icount", "short", "2"]);
-        assert_eq!((line[4], line[5]), ("100", "200"), "plain: 0 and 200 % more");
-        assert_eq!(line[line.len() - 2..], ["25", "50"], "auto: 50 and 0 % more");
+        let summary = summary(&rows, Row::time);
+        let line = summary.lines().last().unwrap();
+        assert!(line.starts_with("| short | 2 | 100, 200 | 0, 0 |"), "wake all: 0 and 200 % more: {line}");
+        assert!(line.ends_with(" 25, 50 |"), "auto: 50 and 0 % more: {line}");
         assert_eq!(places(&rows).lines().count(), 4);
         assert_eq!(rounds(&rows).lines().count(), 2, "nothing that was not counted");
     }
