@@ -121,7 +121,7 @@ fn panel(
         (left + right) / 2.0,
         bottom + 27.0
     );
-    for policy in 0..POLICIES.len() {
+    for (policy, colour) in COLOURS.iter().enumerate() {
         let of_policy = points
             .iter()
             .filter_map(|(place, policies)| Some((place.workers, value(policies.get(&policy)?))));
@@ -132,7 +132,7 @@ fn panel(
             let _ = write!(circles, "<circle cx=\"{at:.1}\" cy=\"{height:.1}\" r=\"2\"/>");
         }
         if !path.is_empty() {
-            let _ = writeln!(out, "{}<g fill=\"{}\">{circles}</g>", stroke(policy, &path), COLOURS[policy]);
+            let _ = writeln!(out, "{}<g fill=\"{colour}\">{circles}</g>", stroke(policy, &path));
         }
     }
 }

@@ -81,19 +81,19 @@ impl Sender<'_> {
         let mut places = vec![None::<u64>; workload.window];
         while done < items {
             let mut news = false;
-            for place in 0..places.len() {
+            for (place, follows) in places.iter_mut().enumerate() {
                 let mut to = self.common;
-                if let Some(follow) = places[place] {
+                if let Some(follow) = *follows {
                     let Some(who) = self.board.done(place) else { continue };
                     (news, done) = (true, done + 1);
-                    places[place] = follow.checked_sub(1);
+                    *follows = follow.checked_sub(1);
                     to = if follow > 0 { self.own[who] } else { self.common };
                 }
                 if sent == items {
-                    places[place] = None;
+                    *follows = None;
                     continue;
                 }
-                places[place] = places[place].or(Some(workload.follow));
+                *follows = follows.or(Some(workload.follow));
                 self.board.work(workload.between);
                 let item = Item { number: (first + sent) as usize, place };
                 sent += 1;
