@@ -7,5 +7,6 @@ mod desk;
 mod fake;
 mod listeners;
 mod outside;
+mod sharing;
 mod streams;
 mod wire;
