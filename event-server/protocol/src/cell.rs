@@ -154,7 +154,7 @@ impl Cell {
     pub fn set_level(&self, direction: Direction, level: Level, arrived: bool) -> bool {
         let word = self.level_word(direction);
         let before = word.load(Ordering::Relaxed);
-        let parity = (before ^ (u64::from(arrived) * PARITY)) & PARITY;
+        let parity = (before ^ if arrived { PARITY } else { 0 }) & PARITY;
         word.store(level.pack() | parity, Ordering::Release);
         level.rose_from(Level::unpack(before))
     }
