@@ -362,7 +362,8 @@ impl<C: Card> Stack<C> {
 
     /// Writes down which packets the sockets are for of which that may be different now.
     fn settle_places(&mut self) {
-        while let Some(handle) = self.moved.pop() {
+        // In their order: who listens first is asked first.
+        for handle in mem::take(&mut self.moved) {
             let Some(entry) = self.table.get_mut(handle) else { continue };
             entry.is_moved = false;
             let is = place(entry);
