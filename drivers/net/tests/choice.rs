@@ -217,11 +217,12 @@ impl Pair {
     fn act(&mut self, step: &Step) {
         match *step {
             Step::Listen(at) => {
+                // Of several the library asks the one in the first place, and the driver the one that has waited longest.
                 let waits = |socket: &tcp::Socket<'_>| {
-                    socket.state() == tcp::State::Listen && {
+                    matches!(socket.state(), tcp::State::Listen | tcp::State::SynReceived) && {
                         let other = socket.listen_endpoint();
                         let ip = other.addr.map_or(Ipv4Addr::UNSPECIFIED, |IpAddress::Ipv4(ip)| ip);
-                        overlap(at, SocketAddrV4::new(ip, other.port)) && ip != *at.ip()
+                        overlap(at, SocketAddrV4::new(ip, other.port))
                     }
                 };
                 if !self.streams().any(waits) {
