@@ -126,21 +126,10 @@ impl World {
                 }
             }
             Step::Adopt { client, source } => {
-                let (Some(client), Some(source)) = (pick(&self.clients, client), pick(&self.sources, source))
-                else {
-                    return;
-                };
-                let (Some(member), found) = (&self.clients[client], &mut self.sources[source]) else {
-                    return;
-                };
-                if !found.watched {
-                    return;
-                }
-                let adopted = self.shard.adopt(member.id, Badge::Source(found.id), &mut self.kernel);
-                let allowed = found.owner.is_none_or(|owner| owner == client);
-                assert_eq!(adopted.is_ok(), allowed);
-                if allowed {
-                    found.adopters.insert(client);
+                if let (Some(client), Some(source)) =
+                    (pick(&self.clients, client), pick(&self.sources, source))
+                {
+                    self.adopt(client, source);
                 }
             }
             Step::Release { client, source } => {
@@ -218,6 +207,21 @@ impl World {
                 }
             }
             Step::Doorbell => self.doorbell(),
+        }
+    }
+
+    pub fn adopt(&mut self, client: usize, source: usize) {
+        let (Some(member), found) = (&self.clients[client], &mut self.sources[source]) else {
+            return;
+        };
+        if !found.watched {
+            return;
+        }
+        let adopted = self.shard.adopt(member.id, Badge::Source(found.id), &mut self.kernel);
+        let allowed = found.owner.is_none_or(|owner| owner == client);
+        assert_eq!(adopted.is_ok(), allowed);
+        if allowed {
+            found.adopters.insert(client);
         }
     }
 }
