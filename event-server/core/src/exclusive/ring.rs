@@ -88,13 +88,15 @@ impl<M: Mapped> Ring<'_, M> {
     /// Wakes one by the policies that choose one; false: nobody sleeps.
     fn wake_one<H: Host>(&mut self, side: Filters, host: &mut H) -> bool {
         let (here, quiet) = (host.cpu(), host.is_quiet());
+        // Where no CPU is better than another, nobody need be asked for theirs.
+        let differ = quiet || (0..host.cpus()).any(|cpu| host.is_idle(cpu));
         // How well a sleeper's CPU suits, 0 best.
         let rank = |host: &H, policy, cpu| match policy {
             Policy::All | Policy::OnePerCpu => None,
             Policy::RoundRobin => Some(0),
             Policy::OneThisCpu => Some(u8::from(cpu != here)),
             Policy::OneOtherCpu => Some(u8::from(cpu == here && host.cpus() > 1)),
-            Policy::Auto if quiet && cpu == here => Some(0),
+            Policy::Auto if !differ || quiet && cpu == here => Some(0),
             Policy::Auto if host.is_idle(cpu) => Some(u8::from(quiet)),
             Policy::Auto => Some(2),
         };
