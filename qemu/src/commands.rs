@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod bench_ab;
+pub mod bench_policies;
 pub mod build;
 pub mod cc;
 pub mod help;

@@ -4,6 +4,7 @@
 //! - [`software`]: from sources to a kernel file and a boot archive;
 //! - [`machine`]: one run of QEMU: command line, console, time limit, exit status;
 //! - [`drivers`]: how long drivers are, and where `unsafe` stands;
+//! - [`policies`]: whom an arrival should wake, measured;
 //! - [`web`]: the web server under load, one worker woken or all;
 //! - [`suite`]: everything that `cargo xtask test` runs and how it is told.
 //!
@@ -17,6 +18,7 @@ pub mod drivers;
 pub mod failure;
 pub mod machine;
 pub mod measure;
+pub mod policies;
 pub mod progress;
 pub mod software;
 pub mod suite;

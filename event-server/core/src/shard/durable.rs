@@ -122,7 +122,7 @@ impl<M: Mapped> Shard<M> {
             return Err(Error::new(EINVAL));
         }
         self.durable.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
-        let charge = account.charge(cost::DURABLE + kept.len() as u64)?;
+        let charge = account.charge_for(self.process_of(slot)?, cost::DURABLE + kept.len() as u64)?;
         let levels = [Level::default(); 2];
         Ok(Durable { lineage, kept, away: false, levels, descriptor: Handle::NONE, _charge: charge })
     }

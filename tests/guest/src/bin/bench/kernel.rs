@@ -33,6 +33,7 @@ pub fn play(role: &str, start: &rt::Start) -> Outcome {
         "partner" => partner(start),
         "driver" => crate::driver::driver(start),
         "publisher" => crate::wakeup::publisher(start),
+        "worker" => crate::policies::worker(start),
         "sleepers" => crate::wakeup::sleepers(start),
         _ => Err(Failure::new("an unknown part")),
     }

@@ -11,6 +11,7 @@ mod harvest;
 mod interface;
 mod kernel;
 mod pipes;
+mod policies;
 mod registration;
 mod scan;
 mod source;
@@ -26,6 +27,7 @@ rt::entry!(main);
 fn main(start: &rt::Start) -> i32 {
     let result = match child::role(start) {
         Some(role) => kernel::play(role, start),
+        None if start.arg(1) == "policies" => policies::all(start),
         None => all(start.arg(1)),
     };
     child::status(PROGRAM, result)

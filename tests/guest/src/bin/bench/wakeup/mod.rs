@@ -28,8 +28,9 @@ use rt::sys::{Endpoint, Notification, Object};
 
 use crate::PROGRAM;
 use crate::kernel::meet;
-pub use publisher::publisher;
-use row::{Crew, Policy, Row, WIDEST};
+pub use publisher::{Counts, publisher};
+use row::Row;
+pub use row::{Crew, Policy, WIDEST};
 pub use sleepers::sleepers;
 
 /// Numbers of sleepers.

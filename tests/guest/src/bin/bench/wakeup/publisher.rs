@@ -69,14 +69,14 @@ struct Publisher {
 }
 
 /// What all CPUs have done.
-struct Counts {
-    switches: u64,
-    entries: u64,
-    ipis: u64,
+pub struct Counts {
+    pub switches: u64,
+    pub entries: u64,
+    pub ipis: u64,
 }
 
 impl Counts {
-    fn now() -> Counts {
+    pub fn now() -> Counts {
         let hints = clock::hints();
         let cpus = &hints.cpus[..clock::cpu_count()];
         let sum = |figure: fn(&CpuHint) -> u64| cpus.iter().map(figure).sum();
@@ -84,6 +84,14 @@ impl Counts {
             switches: sum(|cpu| cpu.switches.load(Relaxed)),
             entries: sum(|cpu| cpu.entries.load(Relaxed)),
             ipis: sum(|cpu| cpu.ipis.load(Relaxed)),
+        }
+    }
+
+    pub fn since(&self, before: &Counts) -> Counts {
+        Counts {
+            switches: self.switches - before.switches,
+            entries: self.entries - before.entries,
+            ipis: self.ipis - before.ipis,
         }
     }
 }
@@ -109,7 +117,7 @@ impl Publisher {
             self.calm();
             Ok(clock.at(self.shared.get(word::TAKEN_AT)).since(begin))
         })?;
-        let after = Counts::now();
+        let counts = Counts::now().since(&before);
         let wakes = books::sum(|stats| stats.wakes)? - wakes;
         self.source.publish(Level::new(self.arrivals).with(LevelFlags::EOF), true)?;
         let hundredths = |count: u64| (count * 100 + events / 2) / events;
@@ -119,9 +127,9 @@ impl Publisher {
         let name = row.name();
         rt::log!("{name} {} instructions", cost.typical);
         tell_hundredths(&name, "wakes", hundredths(wakes));
-        tell_hundredths(&name, "switches", hundredths(after.switches - before.switches));
-        tell_hundredths(&name, "entries", hundredths(after.entries - before.entries));
-        tell_hundredths(&name, "ipis", hundredths(after.ipis - before.ipis));
+        tell_hundredths(&name, "switches", hundredths(counts.switches));
+        tell_hundredths(&name, "entries", hundredths(counts.entries));
+        tell_hundredths(&name, "ipis", hundredths(counts.ipis));
         tell_hundredths(&name, "top", (most * 10_000 + events / 2) / events);
         demand(row, wakes, most, events)
     }

@@ -25,6 +25,9 @@ pub mod word {
     pub const TAKEN: usize = 64;
 }
 
+/// The number of [`Policy::Plain`]: no other policy's.
+const PLAIN: u64 = 255;
+
 /// Who sleeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Crew {
@@ -78,14 +81,14 @@ impl Policy {
         }
     }
 
-    const fn number(self) -> u64 {
+    pub const fn number(self) -> u64 {
         match self {
-            Policy::Plain => u64::MAX,
+            Policy::Plain => PLAIN,
             Policy::Exclusive(choice) => choice as u64,
         }
     }
 
-    fn from_number(number: u64) -> Policy {
+    pub fn from_number(number: u64) -> Policy {
         u8::try_from(number).ok().and_then(Choice::from_number).map_or(Policy::Plain, Policy::Exclusive)
     }
 }
