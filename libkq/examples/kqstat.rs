@@ -1,7 +1,4 @@
-//! What the system is doing: the event server's shards, processes, drivers, the kernel. Arguments: `lines` for one
-//! `name value` a line, to be read by programs; `audit` to have the event server check its books (status 1: they are wrong); a
-//! name, to be shown nothing else but what begins with it (status 1: nothing does). `process` shows who runs with which pid.
-//! `--trace` and the name or pid of a process: what it did last, while it runs.
+//! What the system is doing: the event server's shards, processes, drivers, the kernel. `--help` shows what can be asked.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![cfg_attr(not(target_os = "none"), allow(dead_code))]
 
@@ -18,11 +15,50 @@ use event_protocol::descriptor::label::INSPECT;
 use init_protocol::request::Process;
 use libkq::trace::{self, Entry, Look};
 use libkq::{Error, Result};
-use rt::abi::error::{EBADMSG, ENOENT, EPERM, ESRCH};
+use rt::abi::error::{EAGAIN, EBADMSG, ENOENT, EPERM, ESRCH};
 use rt::{clock, init, ipc};
 
-/// Argument: show what a process did last.
-const TRACE: &str = "--trace";
+/// What can be asked. `cargo xtask run --app kqstat` hands on what stands behind each `--arg`.
+const HELP: &str = "\
+kqstat [lines] [NAME]           figures; NAME: those that begin so (status 1: none does), as shard.0. or driver.tty
+kqstat [lines] process          who runs, with which pid
+kqstat [lines] --trace PROCESS  what the processes of this name, or that of this pid, did last, while they run; for operators
+                                and ancestors
+kqstat audit                    the event server checks its books (status 1: they are wrong)
+kqstat --help                   this
+lines                           one `name value` a line, for programs";
+
+/// What is asked.
+enum Asked<'a> {
+    /// Figures whose names begin so.
+    Figures(&'a str),
+    /// What a process did last.
+    Trace(&'a str),
+    Audit,
+    Help,
+}
+
+impl<'a> Asked<'a> {
+    /// What the arguments ask for, and whether for programs.
+    fn parse(arguments: &[&'a str]) -> core::result::Result<(Asked<'a>, bool), String> {
+        let (lines, rest) = match arguments {
+            ["lines", rest @ ..] => (true, rest),
+            rest => (false, rest),
+        };
+        let asked = match rest {
+            ["--help" | "-h"] => Asked::Help,
+            ["audit"] if !lines => Asked::Audit,
+            ["--trace", process] => Asked::Trace(process),
+            ["--trace"] => return Err("--trace needs the name or the pid of a process".to_string()),
+            [] => Asked::Figures(""),
+            [option, ..] if option.starts_with('-') => return Err(format!("no option `{option}`")),
+            [name] => Asked::Figures(name),
+            [_, more, ..] => return Err(format!("`{more}` is one name too many")),
+        };
+        Ok((asked, lines))
+    }
+}
+
 /// Nanoseconds after which who does not answer is left out.
 const PATIENCE: u64 = 1_000_000_000;
 
@@ -57,14 +93,19 @@ rt::entry!(main);
 
 #[cfg(target_os = "none")]
 fn main(start: &rt::Start) -> i32 {
-    if start.arg(1) == "audit" {
-        return audit();
-    }
-    let lines = start.arg(1) == "lines";
-    let arg = |at| start.arg(if lines { at + 1 } else { at });
-    let shown = match arg(1) {
-        TRACE => traces(arg(2), lines),
-        wanted => look()
+    let arguments: Vec<&str> = start.args().iter().skip(1).map(String::as_str).collect();
+    let (asked, lines) = match Asked::parse(&arguments) {
+        Ok(asked) => asked,
+        Err(why) => {
+            rt::log!("kqstat: {why}: --help shows what there is");
+            return 2;
+        }
+    };
+    let shown = match asked {
+        Asked::Audit => return audit(),
+        Asked::Help => Ok(format!("{HELP}\n")),
+        Asked::Trace(process) => traces(process, lines),
+        Asked::Figures(wanted) => look()
             .map(|figures| figures.write(wanted, lines))
             .map_err(|error| format!("{error}"))
             .and_then(|text| {
@@ -146,9 +187,10 @@ impl Shown<'_> {
     fn lines(&self, text: &mut String) -> core::fmt::Result {
         let Shown { name, pid, index, look } = self;
         look.entries().try_for_each(|entry| {
-            let Entry { number, ticks, event, detail, value } = entry;
+            let Entry { number, ticks, event, .. } = entry;
             let time = trace::clock().time(ticks);
-            writeln!(text, "trace.{name}.{pid}.{index}.{number} {time} {} {detail} {value:#x}", event.name())
+            let (event, words) = (event.name(), entry.in_two_words());
+            writeln!(text, "trace.{name}.{pid}.{index}.{number} {time} {event} {words}")
         })
     }
 }
@@ -194,7 +236,16 @@ fn kernel(figures: &mut Figures) -> Result<()> {
 /// Has each shard answer a request.
 fn each_shard(request: &lobby::Request, mut told: impl FnMut(u32, lobby::Reply) -> Result<()>) -> Result<()> {
     let ask = |lobby: &rt::sys::Endpoint, request: &lobby::Request| {
-        ipc::call_postcard(lobby, label::LOBBY, request, Vec::new(), clock::after(PATIENCE))
+        let deadline = clock::after(PATIENCE);
+        loop {
+            match ipc::call_postcard(lobby, label::LOBBY, request, Vec::new(), deadline) {
+                // Audits have a part of the shard's time only.
+                Err(error) if error.errno == EAGAIN && clock::now_ns() < deadline => {
+                    rt::thread::sleep(1_000_000);
+                }
+                answer => return answer,
+            }
+        }
     };
     let any = init::connect(SERVICE)?;
     let (mut shard, mut shards) = (0, 1);

@@ -86,7 +86,8 @@ fn first_process() -> &'static Process<Machine> {
     })
 }
 
-/// Opens a path with `O_*` [`flag`]s; the lowest free number. `open(2)`.
+/// Opens a path with `O_*` [`flag`]s; the lowest free number. `open(2)`. `O_RDONLY` is not 0 here, but flags without an access
+/// mode mean it.
 pub fn open(path: &str, flags: usize) -> Result<i32> {
     process().open(path, flags as u64)
 }

@@ -22,7 +22,7 @@ use crate::process::SocketType;
 pub struct Descriptor(i32);
 
 impl Descriptor {
-    /// Opens a path with `O_*` flags of [`abi::flag`]. `open(2)`.
+    /// Opens a path with `O_*` flags of [`abi::flag`]. `open(2)`. To be read, if no access mode is among them.
     pub fn open(path: &str, flags: usize) -> Result<Descriptor> {
         crate::open(path, flags).map(Descriptor)
     }

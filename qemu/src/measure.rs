@@ -27,7 +27,7 @@ pub fn recipe(arguments: Vec<String>) -> Recipe {
     Recipe {
         manifest: PROGRAM.to_owned(),
         image: Some(PROGRAM.to_owned()),
-        application: Application { program: PROGRAM.to_owned(), arguments },
+        application: Application { program: PROGRAM.to_owned(), arguments, ..Application::default() },
         ..Recipe::default()
     }
 }

@@ -33,6 +33,17 @@ pub struct Software {
     pub programs: BTreeMap<String, PathBuf>,
 }
 
+impl Software {
+    /// Of its programs only those that this manifest names, those that they start, and init.
+    pub fn named(&self, manifest: &Manifest, started: &[String]) -> Software {
+        let names: BTreeSet<&str> =
+            programs(manifest).chain(started.iter().map(String::as_str)).chain([INIT]).collect();
+        let named = self.programs.iter().filter(|(name, _)| names.contains(name.as_str()));
+        let programs = named.map(|(name, path)| (name.clone(), path.clone())).collect();
+        Software { kernel: self.kernel.clone(), programs }
+    }
+}
+
 /// Fails, with those that there are, when no package has this program and none of C was made.
 pub fn known(workspace: &Workspace, program: &str) -> Result<()> {
     let made: Vec<String> = c::made(workspace).into_iter().map(|(name, _)| name).collect();
@@ -58,13 +69,14 @@ pub fn build(workspace: &Workspace, output: cargo::Output) -> Result<Software> {
     build_targets(workspace, &workspace.guest_packages(), &["--bins", "--examples"], output)
 }
 
-/// Builds only what manifests need: the packages of their programs, kernel and init.
-pub fn build_for<'a>(
-    workspace: &'a Workspace,
-    manifests: impl IntoIterator<Item = &'a Manifest>,
+/// Builds only what a manifest needs: the packages of its programs and of those that these start, kernel and init.
+pub fn build_for(
+    workspace: &Workspace,
+    manifest: &Manifest,
+    started: &[String],
     output: cargo::Output,
 ) -> Result<Software> {
-    build_targets(workspace, &needed(workspace, manifests), &["--bins", "--examples"], output)
+    build_targets(workspace, &needed(workspace, manifest, started), &["--bins", "--examples"], output)
 }
 
 /// Builds only the programs that these manifests name, those that they start, kernel and init: linking one takes seconds.
@@ -87,10 +99,10 @@ pub fn build_named(
 }
 
 /// What a manifest needs as it was built last, without building.
-pub fn built_for(workspace: &Workspace, manifest: &Manifest) -> Result<Software> {
+pub fn built_for(workspace: &Workspace, manifest: &Manifest, started: &[String]) -> Result<Software> {
     let folder = workspace.target().join(GUEST_TARGET).join("release");
     let mut software = Software { kernel: folder.join(KERNEL), programs: BTreeMap::new() };
-    for package in needed(workspace, [manifest]) {
+    for package in needed(workspace, manifest, started) {
         for program in workspace.programs_of(package) {
             let folder = if program.is_example() { folder.join("examples") } else { folder.clone() };
             let path = folder.join(&program.name);
@@ -102,7 +114,8 @@ pub fn built_for(workspace: &Workspace, manifest: &Manifest) -> Result<Software>
     for (name, path) in c::made(workspace) {
         software.programs.entry(name).or_insert(path);
     }
-    let missing = programs(manifest).chain([INIT]).find(|name| !software.programs.contains_key(*name));
+    let mut wanted = programs(manifest).chain(started.iter().map(String::as_str)).chain([INIT]);
+    let missing = wanted.find(|name| !software.programs.contains_key(*name));
     match missing.or((!software.kernel.is_file()).then_some(KERNEL)) {
         None => Ok(software),
         // The name may be wrong as well: a build tells that.
@@ -119,9 +132,10 @@ fn programs(manifest: &Manifest) -> impl Iterator<Item = &str> {
     manifest.entries.iter().map(|entry| entry.file.rsplit('/').next().unwrap_or_default())
 }
 
-/// Packages of the manifests' programs, and those of every system.
-fn needed<'a>(workspace: &'a Workspace, manifests: impl IntoIterator<Item = &'a Manifest>) -> Vec<&'a str> {
-    packages_of(workspace, manifests.into_iter().flat_map(programs).chain([KERNEL, INIT]))
+/// Packages of a manifest's programs and of those that they start, and those of every system.
+fn needed<'a>(workspace: &'a Workspace, manifest: &'a Manifest, started: &'a [String]) -> Vec<&'a str> {
+    let started = started.iter().map(String::as_str);
+    packages_of(workspace, programs(manifest).chain(started).chain([KERNEL, INIT]))
 }
 
 /// The packages of these programs; those of C have none.
@@ -171,4 +185,20 @@ fn build_targets(
         )
     })?;
     Ok(Software { kernel, programs })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_may_have_only_what_is_named_and_started() {
+        let workspace = Workspace::find().unwrap();
+        let manifest = manifest::read(&workspace, "pipes").unwrap();
+        let names = ["init", "event-server", "pipe", "smoke", "httpd", "net"];
+        let programs = names.map(|name| (name.to_owned(), PathBuf::from(name))).into();
+        let software = Software { kernel: "kernel".into(), programs };
+        let named = software.named(&manifest, &["httpd".to_owned()]).programs;
+        assert_eq!(Vec::from_iter(named.keys()), ["event-server", "httpd", "init", "pipe"]);
+    }
 }

@@ -1,7 +1,9 @@
 //! The disk as a file.
 
+mod pages;
+
 use crate::cache::PAGE;
-use crate::disk::{Disk, Outcome};
+use crate::disk::Disk;
 use abi::error::{EAGAIN, EINVAL, EIO, ENOENT, ENOSPC, EOPNOTSUPP, EROFS, Error, Result};
 use abi::flag::{O_ACCMODE, O_RDONLY, O_WRONLY};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -17,8 +19,6 @@ use virtio::Fault;
 const SAFE: u64 = u64::MAX;
 /// Bytes of free room at which it is writable.
 const WRITABLE: u32 = PAGE as u32;
-/// Pages of which it is kept that they could not be read.
-const FAILURES: usize = 64;
 
 /// A disk and those who have it open.
 pub struct Block<R, M> {
@@ -106,114 +106,10 @@ impl<R: Registers, M: SharedMemory> Block<R, M> {
         }
     }
 
-    /// Issues what waits for the device.
-    fn issue(&mut self) {
-        self.disk.issue();
-        self.counters.most_in_flight = self.counters.most_in_flight.max(self.disk.in_flight());
-    }
-
-    /// Whether all pages of a range are there. Those that are not come, and the first of them is given.
-    fn missing(&mut self, first: u64, last: u64) -> Option<u64> {
-        let mut missing = None;
-        for page in first..=last {
-            if self.disk.cache().find(page).is_none() {
-                missing = missing.or(Some(page));
-                if !self.disk.cache().fetch(page) {
-                    self.starved.insert(page);
-                }
-            }
-        }
-        self.issue();
-        missing
-    }
-
-    /// Goes through the pages of a range: page, offset in it, and the range in the buffer.
-    fn parts(at: u64, count: usize) -> impl Iterator<Item = (u64, usize, core::ops::Range<usize>)> {
-        let mut done = 0;
-        core::iter::from_fn(move || {
-            if done == count {
-                return None;
-            }
-            let place = at + done as u64;
-            let (page, offset) = (place / PAGE as u64, (place % PAGE as u64) as usize);
-            let length = (PAGE - offset).min(count - done);
-            let range = done..done + length;
-            done += length;
-            Some((page, offset, range))
-        })
-    }
-
-    /// Takes what the device is done with; tells who waited.
-    fn collect(&mut self, context: &mut Context<'_>) -> core::result::Result<(), Fault> {
-        self.disk.interrupted()?;
-        let mut done = BTreeSet::new();
-        let mut any = false;
-        while let Some(outcome) = self.disk.take()? {
-            any = true;
-            match outcome {
-                Outcome::Page { page, is_write, succeeded } => {
-                    done.insert(page);
-                    self.counters.failures += u64::from(!succeeded);
-                    match (is_write, succeeded) {
-                        (true, false) => self.lose(),
-                        (false, false) if self.failed.len() < FAILURES => _ = self.failed.insert(page),
-                        _ => {}
-                    }
-                }
-                Outcome::Safe(true) => {}
-                Outcome::Safe(false) => self.lose(),
-            }
-        }
-        if !any {
-            return Ok(());
-        }
-        // Those for whom there was no slot come last: what has just arrived is read before its slot is theirs.
-        for page in core::mem::take(&mut self.starved) {
-            wake_page(context, page);
-        }
-        context.wake(Direction::Read, SAFE);
-        for &page in &done {
-            wake_page(context, page);
-        }
-        for file in self.files.keys().copied().collect::<alloc::vec::Vec<_>>() {
-            if let Some(open) = self.files.get_mut(&file)
-                && open.awaits.take_if(|page| done.contains(page)).is_some()
-            {
-                self.publish_read(context, file, true);
-            }
-        }
-        self.publish_room(context, true);
-        self.issue();
-        Ok(())
-    }
-
-    fn lose(&mut self) {
-        self.lost = self.files.is_empty();
-        self.files.values_mut().for_each(|open| open.lost = true);
-    }
-
-    /// EIO, once for each open file, when something could not be written.
-    fn tell_lost(&mut self, file: FileId) -> Result<()> {
-        match self.files.get_mut(&file).map(|open| core::mem::take(&mut open.lost)) {
-            Some(true) => Err(Error::new(EIO)),
-            _ => Ok(()),
-        }
-    }
-
     fn go(&mut self) {
         if self.is_going && !self.drained {
             self.drained = self.disk.make_safe();
         }
-    }
-}
-
-/// A transfer that begins on the page before may need this one too.
-fn wake_page(context: &mut Context<'_>, page: u64) {
-    for direction in [Direction::Write, Direction::Read] {
-        if let Some(before) = page.checked_sub(1) {
-            context.wake(direction, before);
-        }
-        context.wake(direction, page);
     }
 }
 

@@ -27,7 +27,6 @@ mod program {
         let wanted = virtio::wanted(kind::BLOCK, u32::from(number - b'a'));
         driver_sdk::run_on(start, setup, wanted, |function: &Function| {
             let device = virtio::open(function)?;
-            function.set_master(true)?;
             Ok(Block::new(Disk::new(device, |size| function.dma(size))?, format!("/dev/{name}")))
         })
     }

@@ -24,7 +24,6 @@ mod program {
         let setup = Setup { service: name, filters: Filters::READ, sources: 256, interrupt: None };
         driver_sdk::run_on(start, setup, virtio::wanted(kind::INPUT, number), |function: &Function| {
             let device = virtio::open(function)?;
-            function.set_master(true)?;
             Input::new(device, format!("/dev/{name}"), |size| function.dma(size))
         })
     }

@@ -134,6 +134,7 @@ impl<C: Card> Family for Sockets<C> {
             Setting::NoDelay => options.no_delay.into(),
             // Connections that have ended never keep an address.
             Setting::ReuseAddress => 1,
+            Setting::ReusePort => options.reuse_port.into(),
             Setting::UrgentInline => 0,
         })
     }
@@ -147,6 +148,7 @@ impl<C: Card> Family for Sockets<C> {
             Setting::KeepAlive => self.set_behaviour(socket, None, Some(value != 0)),
             Setting::NoDelay => self.set_behaviour(socket, Some(value != 0), None),
             Setting::ReuseAddress => Ok(()),
+            Setting::ReusePort => self.set_reuse_port(socket, value != 0),
             Setting::UrgentInline => Err(Error::new(EOPNOTSUPP)),
             Setting::SocketType | Setting::Listening => Err(Error::new(EINVAL)),
         }
@@ -189,12 +191,15 @@ impl<C: Card> Family for Sockets<C> {
         let (sockets, connections, lingering) = self.load();
         let port = self.stack().port();
         let counters = port.counters();
+        let [noticed, polled] = self.looks();
         for (name, value) in [
             ("interrupts", self.interrupts),
             ("received", counters.received),
             ("sent", counters.sent),
             ("turned", counters.turned),
             ("dropped", counters.dropped),
+            ("noticed", noticed),
+            ("polled", polled),
             ("sockets", sockets as u64),
             ("connections", connections as u64),
             ("lingering", lingering as u64),

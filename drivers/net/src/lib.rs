@@ -3,7 +3,7 @@
 //! ```text
 //!   driver     TCP and UDP as an address family                  Family of the sdk
 //!   sockets    what a socket is and does; shares
-//!   stack      smoltcp: IPv4, TCP, UDP; DHCP
+//!   stack      smoltcp: IPv4, TCP, UDP; DHCP; which packet is for which socket
 //!   port       what goes to this machine itself turns round here; neighbours (ARP)
 //!   card       virtio
 //! ```
@@ -15,6 +15,7 @@ extern crate alloc;
 pub mod address;
 pub mod card;
 pub mod driver;
+pub mod heading;
 pub mod neighbors;
 pub mod port;
 pub mod ports;

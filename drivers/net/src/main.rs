@@ -19,7 +19,6 @@ mod program {
         let setup = Setup { service: "net", filters: FILTERS, sources: 1024, interrupt: None };
         driver_sdk::run_on(start, setup, virtio::wanted(kind::NETWORK, 0), |function: &Function| {
             let device = virtio::open(function)?;
-            function.set_master(true)?;
             let card = Virtio::new(device, |size| function.dma(size))?;
             let now = now_ns();
             Ok(Service::new(Sockets::new(Stack::new(card, now, now))))

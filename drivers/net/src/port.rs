@@ -3,16 +3,15 @@
 
 use crate::card::FRAME;
 use crate::neighbors::{Neighbors, Way, question};
-use crate::ports::overlap;
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::Ipv4Addr;
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{
     ArpPacket, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Cidr,
-    Ipv4Packet, TcpPacket, UdpPacket,
+    Ipv4Packet, UdpPacket,
 };
 use virtio::Fault;
 
@@ -40,6 +39,8 @@ pub trait Card {
 const TURNED: usize = 256;
 /// Bytes before the packet in a frame.
 const HEADER: usize = EthernetFrame::<&[u8]>::header_len();
+/// All of this machine, which is one.
+const LOOPBACK_BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
 /// Where who asks for an address is answered (RFC 2131).
 const DHCP_CLIENT: u16 = 68;
 
@@ -56,8 +57,6 @@ pub struct Network {
 pub struct Port<C> {
     /// The card.
     pub card: C,
-    /// Listeners that have no room: a first segment to one is dropped, and its sender tries again.
-    pub full: Vec<SocketAddrV4>,
     network: Option<Network>,
     neighbors: Neighbors,
     now: Instant,
@@ -87,7 +86,6 @@ impl<C: Card> Port<C> {
     pub fn new(card: C) -> Port<C> {
         Port {
             card,
-            full: Vec::new(),
             network: None,
             neighbors: Neighbors::default(),
             now: Instant::ZERO,
@@ -131,6 +129,12 @@ impl<C: Card> Port<C> {
         address == Ipv4Addr::LOCALHOST || self.network.is_some_and(|network| network.own.address() == address)
     }
 
+    /// Whether an address is nobody's in particular.
+    pub fn is_of_many(&self, address: Ipv4Addr) -> bool {
+        let of_network = self.network.and_then(|network| network.own.broadcast()) == Some(address);
+        address.is_broadcast() || address.is_multicast() || of_network || address == LOOPBACK_BROADCAST
+    }
+
     /// It is `now`.
     pub fn set_time(&mut self, now: Instant) {
         self.now = now;
@@ -151,8 +155,7 @@ impl<C: Card> Port<C> {
             return false;
         }
         if let Some(packet) = self.turned.pop_front() {
-            self.packet = Some(packet).filter(|packet| !self.is_full(packet));
-            self.counters.dropped += u64::from(self.packet.is_none());
+            self.packet = Some(packet);
             return true;
         }
         let Some(frame) = self.card.receive() else { return false };
@@ -177,7 +180,7 @@ impl<C: Card> Port<C> {
         }
         let Some(ip) = ipv4(ethernet.payload()).filter(|_| kind == EthernetProtocol::Ipv4) else { return };
         let is_local = ip.src_addr().is_loopback() || ip.dst_addr().is_loopback();
-        if is_local || self.is_full(ethernet.payload()) {
+        if is_local {
             return;
         }
         let leases = ip.next_header() == IpProtocol::Udp
@@ -189,15 +192,19 @@ impl<C: Card> Port<C> {
         }
     }
 
-    /// Whether a packet is the first segment of a connection to a listener that has no room.
-    fn is_full(&self, packet: &[u8]) -> bool {
-        !self.full.is_empty()
-            && first_segment(packet).is_some_and(|(_, to)| self.full.iter().any(|&full| overlap(full, to)))
+    /// The packet that was heard.
+    pub fn packet(&self) -> Option<&[u8]> {
+        self.packet.as_deref()
     }
 
-    /// From whom and to whom the packet is that was heard, when it begins a connection.
-    pub fn begins(&self) -> Option<(SocketAddrV4, SocketAddrV4)> {
-        first_segment(self.packet.as_ref()?)
+    /// Whether what was heard is about the card's own address.
+    pub fn has_frame(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// Nobody takes the packet that was heard.
+    pub fn drop_packet(&mut self) {
+        self.counters.dropped += u64::from(self.packet.take().is_some());
     }
 
     /// A packet of the stack's: round here, to a neighbour, or nowhere.
@@ -247,23 +254,10 @@ impl Network {
     fn next(&self, to: Ipv4Addr) -> Option<Ipv4Addr> {
         if self.own.contains_addr(&to) { Some(to) } else { self.router }
     }
-
-    /// Whether an address is nobody's in particular.
-    pub fn is_of_many(&self, address: Ipv4Addr) -> bool {
-        self.own.broadcast() == Some(address)
-    }
 }
 
 fn ipv4(packet: &[u8]) -> Option<Ipv4Packet<&[u8]>> {
     Ipv4Packet::new_checked(packet).ok()
-}
-
-/// From whom and to whom the first segment of a connection is, if that is what it is.
-fn first_segment(packet: &[u8]) -> Option<(SocketAddrV4, SocketAddrV4)> {
-    let ip = ipv4(packet).filter(|ip| ip.next_header() == IpProtocol::Tcp)?;
-    let tcp = TcpPacket::new_checked(ip.payload()).ok().filter(|tcp| tcp.syn() && !tcp.ack())?;
-    let from = SocketAddrV4::new(ip.src_addr(), tcp.src_port());
-    Some((from, SocketAddrV4::new(ip.dst_addr(), tcp.dst_port())))
 }
 
 /// A packet or frame for the stack.

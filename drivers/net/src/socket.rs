@@ -1,17 +1,16 @@
 //! One socket: what it is, and how ready.
 
 use crate::port::Card;
-use crate::stack::Stack;
+use crate::stack::{Handle, Stack};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddrV4;
 use driver_sdk::sockets::{LowWater, Ready};
-use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Instant;
 
 /// Kinds of sockets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
     /// TCP.
     Stream,
@@ -27,21 +26,21 @@ pub enum Role {
     /// Waits for connections.
     Listening {
         /// Those that are made or being made, oldest first, and one that waits for the next.
-        waiting: Vec<SocketHandle>,
+        waiting: Vec<Handle>,
         /// Connections that wait to be accepted, at most.
         most: usize,
     },
     /// A connection is being made.
     Connecting {
         /// The stack's socket.
-        handle: SocketHandle,
+        handle: Handle,
         /// Since when.
         since: Instant,
     },
     /// Has another side, which may be gone by now.
     Connected {
         /// The stack's socket.
-        handle: SocketHandle,
+        handle: Handle,
         /// In which state it was last.
         state: State,
     },
@@ -50,7 +49,7 @@ pub enum Role {
     /// Sends and receives datagrams.
     Datagrams {
         /// The stack's socket.
-        handle: SocketHandle,
+        handle: Handle,
         /// The only other side, if there is one.
         peer: Option<SocketAddrV4>,
     },
@@ -78,6 +77,8 @@ pub struct Options {
     pub no_delay: bool,
     /// An idle connection is looked after.
     pub keep_alive: bool,
+    /// It has its address with others that want that, too.
+    pub reuse_port: bool,
 }
 
 /// A socket.
@@ -131,7 +132,7 @@ impl Socket {
     }
 
     /// The stack's socket of a connection.
-    pub fn connection(&self) -> Option<SocketHandle> {
+    pub fn connection(&self) -> Option<Handle> {
         match self.role {
             Role::Connected { handle, .. } => Some(handle),
             _ => None,

@@ -53,13 +53,16 @@ pub trait Machine: ConfigSpace {
 /// Functions and their owners.
 pub struct Bus<M: Machine> {
     pub(crate) machine: M,
-    /// In the order in which they were found, which is that of their addresses but for what was plugged in. None is removed:
-    /// the names of devices go by their places here.
+    /// In the order in which they were found, which is that of their addresses but for what was plugged in. None is removed,
+    /// since the names of devices go by their places here; when the list is full, what is plugged in takes the place of what is
+    /// gone for longest.
     pub(crate) slots: Vec<Slot<M::Memory, M::Notice>>,
     pub(crate) sockets: Vec<Socket>,
     pub(crate) awaiting: Vec<Awaiting<M::Notice>>,
     /// Who waited so far.
     pub(crate) waited: u32,
+    /// What has gone so far.
+    pub(crate) left: u64,
     pub(crate) news: Vec<News>,
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Slot<T, N> {
     lent: Vec<T>,
     /// Interrupts that this claim was given: the machine has few vectors for all.
     interrupts: usize,
+    /// Of what is absent: after how many others it went.
+    pub(crate) left: u64,
     /// How its owner is told that it goes.
     pub(crate) notice: Option<N>,
 }
@@ -90,6 +95,7 @@ impl<T, N> Slot<T, N> {
             until: 0,
             lent: Vec::new(),
             interrupts: 0,
+            left: 0,
             notice: None,
         }
     }
@@ -97,6 +103,13 @@ impl<T, N> Slot<T, N> {
     /// The same place has something in it again.
     pub(crate) fn fill(&mut self, config: &impl ConfigSpace, found: Found) {
         *self = Slot { claims: self.claims, ..Slot::new(config, found) };
+    }
+
+    /// It is there no more, and nobody has it.
+    pub(crate) fn leave(&mut self, left: &mut u64) {
+        *left += 1;
+        self.left = *left;
+        self.state = State::Absent;
     }
 
     pub(crate) fn fits(&self, wanted: &Wanted) -> bool {
@@ -122,7 +135,8 @@ impl<M: Machine> Bus<M> {
         let bridges = found.iter().filter(|found| found.kind == Ok(Kind::Bridge));
         let sockets = bridges.filter_map(|found| Socket::find(&machine, found.address)).collect();
         let slots = found.into_iter().map(|found| Slot::new(&machine, found)).collect();
-        let mut bus = Bus { machine, slots, sockets, awaiting: Vec::new(), waited: 0, news: Vec::new() };
+        let mut bus =
+            Bus { machine, slots, sockets, awaiting: Vec::new(), waited: 0, left: 0, news: Vec::new() };
         for at in 0..bus.slots.len() {
             let address = bus.slots[at].found.address;
             if bus.slots[at].state == State::Free && command(&bus.machine, address) & MASTER != 0 {
@@ -337,7 +351,7 @@ impl<M: Machine> Bus<M> {
     pub fn expired(&mut self, now: u64) {
         for at in 0..self.slots.len() {
             let stays = self.stays(self.slots[at].found.address);
-            let Bus { machine, slots, .. } = self;
+            let Bus { machine, slots, left, .. } = self;
             let slot = &mut slots[at];
             if slot.state != State::Resetting || slot.until > now {
                 continue;
@@ -348,7 +362,11 @@ impl<M: Machine> Bus<M> {
                 }
             }
             slot.lent.clear();
-            slot.state = if stays { State::Free } else { State::Absent };
+            if stays {
+                slot.state = State::Free;
+            } else {
+                slot.leave(left);
+            }
         }
         self.attend(now);
         self.tell_awaiting();

@@ -101,6 +101,17 @@ impl fmt::Display for News {
     }
 }
 
+/// The place of what is gone for longest, of those first whose number among their kind nobody behind them goes by.
+fn forgettable<T, N>(slots: &[Slot<T, N>]) -> Option<usize> {
+    let kind = |slot: &Slot<T, N>| (slot.found.identity.vendor, slot.found.identity.device);
+    let named = |at: usize| {
+        let mut behind = slots[at + 1..].iter();
+        behind.any(|slot| kind(slot) == kind(&slots[at]) && slot.state != State::Absent)
+    };
+    let absent = (0..slots.len()).filter(|&at| slots[at].state == State::Absent);
+    absent.min_by_key(|&at| (named(at), slots[at].left))
+}
+
 impl<M: Machine> Bus<M> {
     /// Sockets as they were found.
     pub(crate) fn begin(&mut self, now: u64) {
@@ -250,7 +261,8 @@ impl<M: Machine> Bus<M> {
                 Phase::Starting(now + START_NS, now + GIVE_UP_NS)
             }
             Phase::Starting(until, give_up) => {
-                if !seen.present {
+                // Changed: another may be in it, which has had no power for as long as it needs.
+                if !seen.present || seen.changed {
                     return self.switch_off(port, now);
                 }
                 if until > now {
@@ -307,10 +319,10 @@ impl<M: Machine> Bus<M> {
 
     /// Owners are told, and nobody else gets a function of this port.
     fn take_back(&mut self, port: Port) {
-        let Bus { machine, slots, .. } = self;
+        let Bus { machine, slots, left, .. } = self;
         for slot in slots.iter_mut().filter(|slot| slot.found.address.bus() == port.bus) {
             match slot.state {
-                State::Free | State::Unusable => slot.state = State::Absent,
+                State::Free | State::Unusable => slot.leave(left),
                 State::Claimed => {
                     slot.state = State::Leaving;
                     slot.notice.iter().for_each(|notice| machine.tell(notice));
@@ -344,6 +356,8 @@ impl<M: Machine> Bus<M> {
                 slot.fill(machine, found);
             } else if slots.len() < MOST {
                 slots.push(Slot::new(machine, found));
+            } else if let Some(at) = forgettable(slots) {
+                slots[at].fill(machine, found);
             }
         }
         !found.is_empty()

@@ -14,7 +14,6 @@ mod program {
         let setup = Setup { service: "random", filters: Filters::READ, sources: 256, interrupt: None };
         driver_sdk::run_on(start, setup, virtio::wanted(kind::ENTROPY, 0), |function: &Function| {
             let device = virtio::open(function)?;
-            function.set_master(true)?;
             Random::new(device, |size| function.dma(size))
         })
     }

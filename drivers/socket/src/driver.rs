@@ -168,7 +168,9 @@ impl Family for Sockets<Parcel> {
             Setting::Listening => socket.is_listening().into(),
             Setting::UrgentInline => socket.options.inline.into(),
             Setting::ReuseAddress => socket.options.reuse.into(),
-            Setting::KeepAlive | Setting::NoDelay => return Err(Error::new(ENOPROTOOPT)),
+            Setting::KeepAlive | Setting::NoDelay | Setting::ReusePort => {
+                return Err(Error::new(ENOPROTOOPT));
+            }
         })
     }
 
@@ -181,7 +183,7 @@ impl Family for Sockets<Parcel> {
             Setting::UrgentInline => self.set_inline(socket, value != 0),
             Setting::SocketType | Setting::Listening => Err(Error::new(EINVAL)),
             Setting::ReuseAddress => self.set_reuse(socket, value != 0),
-            Setting::KeepAlive | Setting::NoDelay => Err(Error::new(ENOPROTOOPT)),
+            Setting::KeepAlive | Setting::NoDelay | Setting::ReusePort => Err(Error::new(ENOPROTOOPT)),
         }
     }
 

@@ -47,7 +47,7 @@ pub fn wanted(kind: u16, skip: u32) -> Wanted {
     Wanted { vendor: VENDOR, devices, skip }
 }
 
-/// The device behind a function, reset.
+/// The device behind a function: reset, and from then on allowed to reach memory.
 pub fn open(function: &driver_sdk::Function) -> abi::error::Result<Device<Mmio>> {
     let layout = layout::read(&function.config()?)?;
     let window = |place: layout::Place| function.window(place.bar, place.offset, place.length);
@@ -58,5 +58,7 @@ pub fn open(function: &driver_sdk::Function) -> abi::error::Result<Device<Mmio>>
         status: window(layout.status)?,
         config: layout.config.map(window).transpose()?,
     };
-    Ok(Device::reset(parts)?)
+    let device = Device::reset(parts)?;
+    function.set_master(true)?;
+    Ok(device)
 }

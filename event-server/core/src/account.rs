@@ -5,6 +5,9 @@
 //!
 //! How much one may have depends on how much is left ([`Budget`]): half of everything when it is alone, and the less the more
 //! others took, so that no number of processes takes all. A little is everybody's, whatever others took.
+//!
+//! What a process pays for is not always its own doing: whoever it opens something at may make sources for it. So of that a
+//! driver causes less than all ([`Account::charge_for`]), and the files of other drivers can be opened still.
 
 use abi::error::{ENOMEM, Error, Result};
 use alloc::sync::Arc;
@@ -60,6 +63,12 @@ impl Budget {
         Budget { most: quota / 4 * 3, used: AtomicU64::new(0) }
     }
 
+    /// Whether one driver may make a process pay for so many bytes, when all have so many: three quarters of what
+    /// [`Budget::allows`].
+    fn allows_driver(&self, caused: u64, all: u64) -> bool {
+        caused <= LEAST_OF_PROCESS / 2 || caused <= self.most.saturating_sub(all).saturating_mul(3) / 2
+    }
+
     /// Whether a process may have so many bytes, when all have so many: twice what is left then.
     fn allows(&self, own: u64, all: u64) -> bool {
         own <= LEAST_OF_PROCESS || own <= self.most.saturating_sub(all).saturating_mul(2)
@@ -72,6 +81,17 @@ pub struct Account {
     process: Caller,
     budget: Arc<Budget>,
     used: AtomicU64,
+    /// Bytes that drivers caused, in the place of each ([`place_of`]).
+    caused: [AtomicU64; DRIVERS],
+}
+
+/// Places for drivers. More of them share some, which only limits them together.
+const DRIVERS: usize = 16;
+
+/// Drivers of the manifest have places by their pids, which follow one another. All others have the last one: a process may
+/// start children that attach as it did.
+fn place_of(driver: Caller) -> usize {
+    if driver.provider { driver.pid as usize % (DRIVERS - 1) } else { DRIVERS - 1 }
 }
 
 /// Something that is paid for until it goes.
@@ -79,12 +99,14 @@ pub struct Account {
 pub struct Charge {
     account: Arc<Account>,
     bytes: u64,
+    /// The place of the driver that caused it.
+    caused: Option<usize>,
 }
 
 impl Account {
     /// That of a process, for which the server remembers nothing yet.
     pub fn new(process: Caller, budget: Arc<Budget>) -> Account {
-        Account { process, budget, used: AtomicU64::new(0) }
+        Account { process, budget, used: AtomicU64::new(0), caused: Default::default() }
     }
 
     /// Whose it is.
@@ -118,13 +140,30 @@ impl Account {
     /// Takes bytes for something that has the charge with it.
     pub fn charge(self: &Arc<Self>, bytes: u64) -> Result<Charge> {
         self.take(bytes)?;
-        Ok(Charge { account: self.clone(), bytes })
+        Ok(Charge { account: self.clone(), bytes, caused: None })
+    }
+
+    /// The same for something that a driver makes for this process. ENOMEM: or the driver may cause no more of it.
+    pub fn charge_for(self: &Arc<Self>, driver: Caller, bytes: u64) -> Result<Charge> {
+        let mut charge = self.charge(bytes)?;
+        if driver.pid != self.process.pid {
+            let place = place_of(driver);
+            let caused = self.caused[place].fetch_add(bytes, Ordering::Relaxed) + bytes;
+            charge.caused = Some(place);
+            if !self.budget.allows_driver(caused, self.budget.used.load(Ordering::Relaxed)) {
+                return Err(Error::new(ENOMEM));
+            }
+        }
+        Ok(charge)
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
         self.account.give_back(self.bytes);
+        if let Some(place) = self.caused {
+            self.account.caused[place].fetch_sub(self.bytes, Ordering::Relaxed);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod account;
 pub mod adoptions;
 pub mod arena;
 mod audit;
+pub mod bounds;
 pub mod directory;
 pub mod exclusive;
 pub mod graph;

@@ -76,6 +76,13 @@ impl World {
         errno(self.shard.attach(account, Default::default(), memory, Filters::READ, CELLS))
     }
 
+    fn attach_large(&mut self, caller: Caller) -> DriverId {
+        const CELLS: u32 = 1 << 14;
+        let account = self.directory.account(caller);
+        let memory = Arc::new(Owned::new(memory_size(CELLS).unwrap()));
+        self.shard.attach(account, Default::default(), memory, Filters::READ, CELLS).unwrap()
+    }
+
     fn create(&mut self, driver: DriverId, session: Option<&Session<Memory>>) -> Result<Created, i32> {
         errno(self.shard.create_source(driver, Filters::READ, session, (1, 1), &mut self.kernel))
     }
@@ -192,6 +199,52 @@ fn r55_a_client_pays_for_sources_of_its_own() {
     world.create(driver, Some(&session)).unwrap();
     let other = world.open(application(8)).unwrap();
     world.create(driver, Some(&other)).unwrap();
+}
+
+#[test]
+fn r55_a_driver_does_not_use_up_what_its_client_may_have_of_others() {
+    for greedy in [provider(2), application(9)] {
+        let mut world = World::new();
+        // More sessions do not help it, nor do children that attach.
+        let mut drivers = vec![world.attach_large(greedy), world.attach_large(greedy)];
+        if !greedy.provider {
+            drivers.push(world.attach_large(application(10)));
+        }
+        let other = world.attach(provider(3)).unwrap();
+        let session = world.open(application(7)).unwrap();
+        let shared = world.create(drivers[0], Some(&session)).unwrap().source;
+        for _ in 0..100 {
+            world.shard.share(drivers[0], shared, &session, &mut world.kernel).unwrap();
+        }
+        let mut made = Vec::new();
+        for &driver in &drivers {
+            while let Ok(created) = world.create(driver, Some(&session)) {
+                made.push(created.source);
+            }
+            assert_eq!(world.create(driver, Some(&session)).map(drop), Err(ENOMEM));
+        }
+        // What there was no page for is used up by what needs none.
+        let refused = loop {
+            if let Err(error) = world.shard.share(drivers[0], shared, &session, &mut world.kernel) {
+                break error.errno;
+            }
+        };
+        assert_eq!(refused, ENOMEM);
+        let used = world.used(application(7));
+        assert!(used > SHARE / 2, "{used}");
+        for _ in 0..40 {
+            world.create(other, Some(&session)).unwrap();
+        }
+        // Nor is a process limited in what it makes itself.
+        let own = world.attach(application(7)).unwrap();
+        world.create(own, Some(&session)).unwrap();
+        // What has gone does not count.
+        world.shard.driver_closed(drivers[0], &mut world.kernel);
+        world.shard.driver_closed(*drivers.last().unwrap(), &mut world.kernel);
+        made.into_iter().for_each(|source| world.shard.watch_closed(source, &mut world.kernel));
+        let again = world.attach_large(greedy);
+        world.create(again, Some(&session)).unwrap();
+    }
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Requests of clients.
 
-use abi::Handle;
 use abi::error::{EINVAL, Error, Result};
 use abi::handle::Kind;
+use abi::{Handle, Rights};
 use alloc::vec;
 use event_protocol::activation::BankLayout;
 use event_protocol::badge::{Badge, ClientId};
 use event_protocol::control::client::{Reply, Request};
 use rt::ipc::{Arrivals, Transfer, decode};
-use rt::sys::{AnyHandle, Memory, Notification, Object, close};
+use rt::sys::{Memory, Notification, Object, close};
 
 use crate::memory::Pages;
 use crate::request::{Answer, rights};
@@ -67,7 +67,7 @@ impl ShardThread {
             Request::Stats => Reply::Stats(self.shard.stats()),
             Request::Reopen { source } => {
                 let descriptor = self.shard.reopen(client, source)?;
-                let descriptor = Transfer::moved(AnyHandle::from_handle(descriptor));
+                let descriptor = Transfer::Copy(descriptor, Rights::all());
                 return Ok(Answer::document(&Reply::Done)?.with(vec![descriptor]));
             }
         };

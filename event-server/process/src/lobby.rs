@@ -1,7 +1,7 @@
 //! Requests of processes that have no session.
 
 use abi::Rights;
-use abi::error::{EINVAL, EPROTONOSUPPORT, Error, Result};
+use abi::error::{EAGAIN, EINVAL, EPROTONOSUPPORT, Error, Result};
 use alloc::vec;
 use event_core::shard::Name;
 use event_protocol::badge::Badge;
@@ -61,7 +61,15 @@ impl ShardThread {
                 Ok(Answer::document(&reply)?.with(handles))
             }
             Request::Stats => Answer::document(&Reply::Stats(self.shard.stats())),
-            Request::Audit => Answer::document(&Reply::Audit(self.shard.audit())),
+            Request::Audit => {
+                let began = rt::clock::now_ns();
+                if !self.world.audits.may(began) {
+                    return Err(Error::new(EAGAIN));
+                }
+                let audit = self.shard.audit();
+                self.world.audits.done(began, rt::clock::now_ns());
+                Answer::document(&Reply::Audit(audit))
+            }
             Request::Home => match Badge::decode(arrivals.badge(0)?) {
                 Badge::Lineage(lineage) => Answer::document(&Reply::Home { shard: lineage.shard() }),
                 _ => Err(Error::new(EINVAL)),

@@ -1,4 +1,5 @@
-//! The last things that a shard did, for whoever looks; shown in the log when it ends or when somebody lied to it.
+//! The last things that a shard did, for whoever looks; shown in the log when it ends, or when somebody lied to it for the first
+//! time in a while.
 
 use abi::error::Result;
 use alloc::sync::Arc;

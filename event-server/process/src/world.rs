@@ -4,6 +4,7 @@ use abi::error::Result;
 use abi::memory::PAGE;
 use abi::{Handle, Rights};
 use core::sync::atomic::Ordering;
+use event_core::bounds::{Telling, Tenth};
 use event_core::host::{Host, Peer};
 use event_protocol::badge::SourceId;
 use event_protocol::fault::Fault;
@@ -23,12 +24,16 @@ pub struct World {
     last_wake: Option<Handle>,
     /// What happened lately.
     pub trace: Ring,
+    /// Of lies.
+    telling: Telling,
+    /// Audits of this shard.
+    pub audits: Tenth,
 }
 
 impl World {
     /// Nothing done yet.
     pub fn new(trace: Ring) -> World {
-        World { last_wake: None, trace }
+        World { last_wake: None, trace, telling: Telling::default(), audits: Tenth::default() }
     }
 
     /// The wake that is still to be signalled.
@@ -87,17 +92,21 @@ impl Host for World {
     #[cold]
     fn ended(&mut self, who: Peer<'_>, fault: Fault) {
         let id = match who {
-            Peer::Client(id) => {
-                rt::log!("event: client {:#x} is ended for lying: {fault}", id.0);
-                id.0
-            }
-            Peer::Driver(id, name) => {
-                rt::log!("event: driver {name:?} ({:#x}) is ended for lying: {fault}", id.0);
-                id.0
-            }
+            Peer::Client(id) => id.0,
+            Peer::Driver(id, _) => id.0,
         };
         self.trace.add(Event::Ended, 0, id);
-        self.trace.print();
+        let Some(told) = self.telling.tell(self.now()) else { return };
+        if told.left_out > 0 {
+            rt::log!("event: {} more sessions were ended for lying", told.left_out);
+        }
+        match who {
+            Peer::Client(_) => rt::log!("event: client {id:#x} is ended for lying: {fault}"),
+            Peer::Driver(_, name) => rt::log!("event: driver {name:?} ({id:#x}) is ended for lying: {fault}"),
+        }
+        if told.trace {
+            self.trace.print();
+        }
     }
 
     #[cold]

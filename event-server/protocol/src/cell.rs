@@ -16,6 +16,12 @@ pub const CELLS_PER_PAGE: usize = 4096 / CELL_SIZE;
 const ABANDONED: u32 = 1 << 31;
 const _: () = assert!(Filters::all().bits() & ABANDONED == 0);
 
+/// Beside the flags of a level's word: whether the arrivals of its direction are odd with the one that the level came with. They are
+/// counted in another word, later; from here a count that the driver did not live to make is [made up for](Cell::make_up). No reader's
+/// affair, and no flag: [`Level::unpack`] drops it.
+const PARITY: u64 = 1 << 15;
+const _: () = assert!(LevelFlags::all().bits() as u64 & PARITY == 0);
+
 /// One source's published state.
 ///
 /// Each direction is one word, so that the truth of a filter is a function of a single load.
@@ -142,13 +148,15 @@ impl Cell {
 
 /// Writing: the driver's, through [`changed::Publisher`](crate::changed::Publisher).
 impl Cell {
-    /// Replaces a level and tells whether it rose. Only one thread writes a cell's levels.
+    /// Replaces a level and tells whether it rose; an arrival with it is one from here on, though it has still to be counted. Only one
+    /// thread writes a cell's levels. The first step of publishing, and alone what a driver leaves that dies behind it.
     #[inline]
-    pub(crate) fn set_level(&self, direction: Direction, level: Level) -> bool {
+    pub fn set_level(&self, direction: Direction, level: Level, arrived: bool) -> bool {
         let word = self.level_word(direction);
-        let before = Level::unpack(word.load(Ordering::Relaxed));
-        word.store(level.pack(), Ordering::Release);
-        level.rose_from(before)
+        let before = word.load(Ordering::Relaxed);
+        let parity = (before ^ if arrived { PARITY } else { 0 }) & PARITY;
+        word.store(level.pack() | parity, Ordering::Release);
+        level.rose_from(Level::unpack(before))
     }
 
     /// Counts one arrival, after the level that shows it.
@@ -253,9 +261,30 @@ impl Cell {
             let Level { amount, flags } = self.level(direction);
             let flags = flags.difference(LevelFlags::AWAY);
             let level = Level { amount, flags }.with(LevelFlags::EOF.union(LevelFlags::GONE));
-            self.level_word(direction).store(level.pack(), Ordering::Release);
+            self.set_level(direction, level, true);
         }
         self.arrive_in([true; 2]);
+    }
+
+    /// The source's driver is gone: counts the arrivals whose levels it stored and which it did not live to count. Nobody was told of
+    /// them by an edge yet, and whoever looks from here on is.
+    ///
+    /// ```text
+    /// driver                             shard (the driver is gone)
+    /// level, its parity flipped          activity is odd, the parity even, or the other way round:
+    ///   dies                               activity + 1
+    /// activity + 1
+    /// ```
+    pub fn make_up(&self) {
+        let (read, write) = self.activity();
+        let is_owed = |direction, activity: u32| {
+            let word = self.level_word(direction).load(Ordering::Acquire);
+            (word & PARITY != 0) != (activity & 1 != 0)
+        };
+        let owed = [is_owed(Direction::Read, read), is_owed(Direction::Write, write)];
+        if owed != [false; 2] {
+            self.arrive_in(owed);
+        }
     }
 
     /// The source's driver is gone, and may come back: nothing is ready, and nothing is said to be over. What has arrived and
@@ -263,9 +292,8 @@ impl Cell {
     pub fn leave(&self) -> [Level; 2] {
         let before = [Direction::Read, Direction::Write].map(|direction| self.level(direction));
         self.error.store(0, Ordering::Relaxed);
-        let away = Level::new(0).with(LevelFlags::AWAY).pack();
         for direction in [Direction::Read, Direction::Write] {
-            self.level_word(direction).store(away, Ordering::Release);
+            self.set_level(direction, Level::new(0).with(LevelFlags::AWAY), false);
         }
         before
     }

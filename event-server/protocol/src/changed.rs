@@ -123,7 +123,7 @@ impl Publisher {
         level: Level,
         arrived: bool,
     ) -> Result<Told, Fault> {
-        let rose = cell.set_level(direction, level);
+        let rose = cell.set_level(direction, level, arrived);
         if arrived {
             cell.arrive_in([direction == Direction::Read, direction == Direction::Write]);
         }
@@ -146,7 +146,7 @@ impl Publisher {
         let both = [Direction::Read, Direction::Write].into_iter().zip(levels);
         let mut filters = Filters::empty();
         for (direction, (level, arrived)) in both {
-            if cell.set_level(direction, level) || arrived {
+            if cell.set_level(direction, level, arrived) || arrived {
                 filters = filters.union(direction.filters());
             }
         }

@@ -111,24 +111,35 @@ impl Slot {
         if control & Control::ENABLED.bits() == 0 {
             return Filters::empty();
         }
-        self.condition_as(control, cell)
+        self.condition_as(control, cell, || cell.activity_word())
+    }
+
+    /// [`Slot::active`] by an activity that was read before, and is [marked](Slot::see_activity) as seen by who tells: what arrives since
+    /// is told the next time, and not this time and the next (R60).
+    #[inline]
+    pub fn active_at(&self, cell: &Cell, (read, write): (u32, u32)) -> Filters {
+        let control = self.control.load(Ordering::Relaxed);
+        if control & Control::ENABLED.bits() == 0 {
+            return Filters::empty();
+        }
+        self.condition_as(control, cell, || u64::from(write) << 32 | u64::from(read))
     }
 
     /// [`Slot::active`] of a note whether enabled or not (R8).
     #[inline]
     pub fn condition(&self, cell: &Cell) -> Filters {
-        self.condition_as(self.control.load(Ordering::Relaxed), cell)
+        self.condition_as(self.control.load(Ordering::Relaxed), cell, || cell.activity_word())
     }
 
     #[inline(always)]
-    fn condition_as(&self, control: u32, cell: &Cell) -> Filters {
+    fn condition_as(&self, control: u32, cell: &Cell, activity: impl FnOnce() -> u64) -> Filters {
         let wanted = Filters::from_bits_retain(self.filters.load(Ordering::Relaxed));
         // All ones in a half says that everything is news in that direction: the note is not edge-triggered, or
         // something arrived. The arrival is counted after the level is stored and read before it: an edge is told with
         // its level, or with a later one.
         let mut news = u64::MAX;
         if control & Control::EDGE.bits() != 0 {
-            news = cell.activity_word() ^ self.seen_activity.load(Ordering::Relaxed);
+            news = activity() ^ self.seen_activity.load(Ordering::Relaxed);
         }
         let low_water = self.low_water.load(Ordering::Relaxed);
         let mut active = Filters::empty();
@@ -339,8 +350,8 @@ mod tests {
 
     fn cell(read: Level, write: Level) -> Cell {
         let cell = Cell::default();
-        cell.set_level(Direction::Read, read);
-        cell.set_level(Direction::Write, write);
+        cell.set_level(Direction::Read, read, false);
+        cell.set_level(Direction::Write, write, false);
         cell
     }
 

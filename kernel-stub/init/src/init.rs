@@ -43,6 +43,8 @@ pub(crate) struct Entry {
     pub(crate) lent: u64,
     /// Live descendants.
     pub(crate) children: usize,
+    /// Whether the log says already that there was no room for one.
+    pub(crate) told_of_room: bool,
 }
 
 impl Entry {
@@ -101,6 +103,7 @@ impl<S: System> Init<S> {
             failures: Failures::default(),
             lent: 0,
             children: 0,
+            told_of_room: false,
         };
         Init {
             system,

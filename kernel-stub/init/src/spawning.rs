@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use abi::error::{E2BIG, EAGAIN, EDQUOT, EINVAL, ENAMETOOLONG, EPERM, Error, Result};
+use abi::error::{E2BIG, EAGAIN, EDQUOT, EINVAL, ENAMETOOLONG, ENOMEM, EPERM, Error, Result};
 use init_protocol::{
     limits::{CHILDREN, LEAST_QUOTA, NAME, PATH},
     request::{KEPT, Reply, Spawn},
@@ -15,6 +15,8 @@ use crate::{
     processes::{self, INIT, Processes, Record},
     system::{Failure, Plan},
 };
+
+const KIB: u64 = 1024;
 
 impl<S: System> Init<S> {
     /// Starts the programs that wait for no service any more, in the manifest's order.
@@ -93,7 +95,13 @@ impl<S: System> Init<S> {
         let cost = cost.checked_add(spawn.quota).ok_or(Error::new(EDQUOT))?;
         let entry = &self.entries[index];
         let lent = entry.lent.checked_add(cost).ok_or(Error::new(EDQUOT))?;
-        if lent > entry.program.entry.children_quota || entry.children >= CHILDREN {
+        let most = entry.program.entry.children_quota;
+        if lent > most || entry.children >= CHILDREN {
+            let (used, most, children) = (entry.lent / KIB, most / KIB, entry.children);
+            let why = format_args!(
+                "those that it started have {used} of {most} KiB (children_quota) and are {children} of {CHILDREN}"
+            );
+            self.no_room(index, spawn, why);
             return Err(Error::new(EDQUOT));
         }
         let pid = self.processes.next_pid();
@@ -111,10 +119,16 @@ impl<S: System> Init<S> {
             exit_bits: Processes::<S::Process>::exit_bits(pid),
         };
         given.handles.extend(spawn.handles.iter().cloned().zip(handles));
-        let process = self.system.spawn(&plan, given.handles).map_err(|failure| {
-            self.counters.unstarted += 1;
-            failure.errno()
-        })?;
+        let process = match self.system.spawn(&plan, given.handles) {
+            Ok(process) => process,
+            Err(failure) => {
+                self.counters.unstarted += 1;
+                if failure.errno() == Error::new(ENOMEM) {
+                    self.no_room(index, spawn, format_args!("the machine has not that much memory left"));
+                }
+                return Err(failure.errno());
+            }
+        };
         self.counters.started += 1;
         let share = self.system.share_process(&process, true);
         self.entries[index].lent = lent;
@@ -138,6 +152,16 @@ impl<S: System> Init<S> {
             }
         }
         Ok(())
+    }
+
+    /// Says once for each program of the manifest what the error that its children get is about.
+    fn no_room(&mut self, index: usize, spawn: &Spawn, why: core::fmt::Arguments<'_>) {
+        let entry = &mut self.entries[index];
+        if !core::mem::replace(&mut entry.told_of_room, true) {
+            let (file, parent, quota) = (&spawn.file, &entry.program.entry.name, spawn.quota / KIB);
+            self.system
+                .log(format_args!("{file} with a quota of {quota} KiB is not started for {parent}: {why}"));
+        }
     }
 
     fn was_born(&mut self, pid: u32) {

@@ -3,8 +3,8 @@
 mod world;
 
 use abi::error::{
-    E2BIG, EAGAIN, EBADMSG, EDEADLK, EDQUOT, EEXIST, EINVAL, EMFILE, ENAMETOOLONG, ENOENT, EPERM, ESRCH,
-    Error,
+    E2BIG, EAGAIN, EBADMSG, EDEADLK, EDQUOT, EEXIST, EINVAL, EMFILE, ENAMETOOLONG, ENOENT, ENOMEM, EPERM,
+    ESRCH, Error,
 };
 use init_protocol::{
     VERSION,
@@ -250,6 +250,20 @@ fn the_budget_of_children_comes_back_when_they_end() {
     m.spawn(shell, "d").unwrap();
     m.spawn(shell, "e").unwrap();
     assert_eq!(m.spawn(shell, "f").unwrap_err().errno, EDQUOT);
+    let log = m.world.log();
+    assert_eq!(log.matches("is not started for shell").count(), 1, "once: {log}");
+    assert!(log.contains("children_quota") && log.contains("2 of"), "{log}");
+}
+
+#[test]
+fn a_machine_without_memory_for_a_child_says_so() {
+    let (mut m, shell) = shell(2);
+    m.world.0.borrow_mut().fail = Some(no_memory());
+    for _ in 0..2 {
+        assert_eq!(m.spawn(shell, "a").unwrap_err().errno, ENOMEM);
+    }
+    let log = m.world.log();
+    assert_eq!(log.matches("the machine has not that much memory left").count(), 1, "{log}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
 use abi::error::{EBADF, EFAULT, EINVAL, ENOTTY, ERANGE, Error, Result};
-use abi::flag::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_ACCMODE, O_RDONLY, O_RDWR};
+use abi::flag::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_RDWR};
 use libkq::control::{Control, ControlReply};
 use libkq::file::Files;
 
@@ -21,8 +21,6 @@ const FIONBIO: u64 = 0x5421;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __kq_open(path: *const c_char, flags: c_int, _mode: c_uint) -> c_int {
     let flags = flags as u32 as usize;
-    // A program that writes 0 means reading.
-    let flags = if flags & O_ACCMODE == 0 { flags | O_RDONLY } else { flags };
     // SAFETY: the C program's pointer.
     answer(unsafe { text(path) }.and_then(|path| libkq::open(path, flags)))
 }

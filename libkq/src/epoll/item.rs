@@ -215,10 +215,10 @@ impl View<Events<'_>> for Item {
         if !self.enabled {
             return After::Drop;
         }
-        // Read before the level: an arrival in between shows as a further edge, not as none.
+        // Read once, and before the level: an arrival in between shows as a further edge, not as none, and not as this one too.
         let activity = cell.activity();
         let edge = self.flags.contains(EpollFlags::ET);
-        if edge && slot.active(cell).is_empty() {
+        if edge && slot.active_at(cell, activity).is_empty() {
             return After::Drop;
         }
         let told = self.interest.told(cell);

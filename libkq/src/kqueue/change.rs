@@ -134,7 +134,14 @@ impl<P: Platform> Kqueue<P> {
             modify(&mut core, index, change, retired)?;
             core.queue.note(index).is_some_and(|note| note.view.is_exclusive())
         };
-        self.set.set_exclusive(order, index, exclusive)
+        self.set.set_exclusive(order, index, exclusive).inspect_err(|_| {
+            // The server has it as it was.
+            let Ok(mut core) = self.set.core() else { return };
+            if let Some(note) = core.queue.note_mut(index) {
+                note.view.set_exclusive(!exclusive);
+            }
+            core.queue.set_exclusive(index, !exclusive);
+        })
     }
 
     /// Puts a note where a harvest finds it, if it may be true, and wakes somebody for it.

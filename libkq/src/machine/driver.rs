@@ -140,7 +140,7 @@ impl OpenFile {
     }
 
     /// The file goes on with another driver, by this handle.
-    pub(super) fn renew(&self, renewed: Endpoint) {
+    pub fn renew(&self, renewed: Endpoint) {
         if let Descriptor::Renewed(endpoint) = &self.descriptor {
             let old = core::mem::replace(&mut *endpoint.lock(), Arc::new(renewed));
             drop(old);

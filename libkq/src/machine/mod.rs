@@ -76,6 +76,11 @@ impl Machine {
         let request = Open { path: String::from(path), flags };
         OpenFile::open(service, &request, self.session()?.ticket())
     }
+
+    /// The descriptor of a durable source at the driver that has it now, for [`OpenFile::renew`].
+    pub fn reopen(&self, source: SourceId) -> Result<Endpoint> {
+        self.session()?.reopen(source)
+    }
 }
 
 impl Default for Machine {
@@ -174,8 +179,7 @@ impl Platform for Machine {
     }
 
     fn renew(&self, file: &OpenFile, source: SourceId) -> Result<()> {
-        let descriptor = self.session()?.reopen(source)?;
-        file.renew(descriptor);
+        file.renew(self.reopen(source)?);
         trace::note(Event::Reclaimed, 0, source.0);
         Ok(())
     }

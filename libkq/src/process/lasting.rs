@@ -60,8 +60,10 @@ impl<P: Platform> Process<P> {
         let [mut pause, longest] = PAUSES;
         while file.is_away() || self.platform.is_left(file.handle()) {
             match self.platform.renew(file.handle(), file.source()?.id) {
-                Ok(()) => return Ok(()),
-                // ENOENT: the server has not heard of the end yet, or another thread has just taken the new handle.
+                Ok(()) if !self.platform.is_left(file.handle()) => return Ok(()),
+                // The handle is of one that is dead too, or (ENOENT) of the first: the server has not heard of the end yet.
+                Ok(()) if at_once => return Err(Error::new(EAGAIN)),
+                Ok(()) => {}
                 Err(error) if ![EAGAIN, ENOENT].contains(&error.errno) => return Err(error),
                 Err(_) if at_once => return Err(Error::new(EAGAIN)),
                 Err(_) => {}

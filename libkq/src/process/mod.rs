@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicBool, Ordering, fence};
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, ENOMEM, Error, Result};
+use abi::flag::{O_ACCMODE, O_RDONLY};
 
 use crate::description::Description;
 use crate::devpoll::{self, DevPoll};
@@ -107,7 +108,8 @@ impl<P: Platform> Process<P> {
         }
     }
 
-    /// Opens a path; the lowest free number. `open(2)`.
+    /// Opens a path; the lowest free number. `open(2)`. Without one of `O_RDONLY`, `O_WRONLY` and `O_RDWR` it is to be read, as
+    /// where `O_RDONLY` is 0.
     pub fn open(&self, path: &str, flags: u64) -> Result<i32> {
         if path == devpoll::PATH {
             let set = DevPoll::create(&self.platform)?;
@@ -118,7 +120,8 @@ impl<P: Platform> Process<P> {
             drop(sets);
             return self.number(Open::DevPoll(set.clone())).inspect_err(|_| set.close());
         }
-        self.insert(self.platform.open(path, flags)?, flags)
+        let reads = if flags & O_ACCMODE as u64 == 0 { O_RDONLY as u64 } else { 0 };
+        self.insert(self.platform.open(path, flags | reads)?, flags | reads)
     }
 
     /// What the descriptors are reached through.

@@ -11,8 +11,8 @@ use crate::inheritance::Given;
 
 use super::{WaitFlags, WaitStatus, waitpid};
 
-/// Bytes of quota unless the program is given more.
-const QUOTA: u64 = 8 << 20;
+/// Bytes of quota unless the program is given others.
+pub const QUOTA: u64 = 8 << 20;
 
 /// A program that is to be started: `posix_spawn(3)`. It begins with every signal's action the default one and nothing
 /// blocked.

@@ -5,7 +5,7 @@
 
 mod command;
 
-pub use command::{Child, Command};
+pub use command::{Child, Command, QUOTA};
 
 use abi::error::{EINVAL, ESRCH, Error, Result};
 use bitflags::bitflags;

@@ -2,6 +2,7 @@
 //! sets, timers on a clock that the test moves. It speaks the real protocol over real (process-local) memory.
 #![allow(dead_code)]
 
+pub mod lasting;
 mod platform;
 mod server;
 
@@ -55,6 +56,7 @@ struct Shared {
 pub struct FakeFile {
     world: World,
     cell: u32,
+    descriptor: lasting::Descriptor,
 }
 
 impl Drop for FakeFile {
@@ -94,6 +96,7 @@ impl World {
                 killed: Vec::new(),
                 before_change: None,
                 before_answer: None,
+                drivers: Default::default(),
             }),
             signalled: Condvar::new(),
             session: memory(SESSION_SIZE),
@@ -336,7 +339,9 @@ impl World {
         let generation = server.next_generation;
         server.page.cell(cell).unwrap().begin(generation);
         let id = SourceId::new(0, cell, generation);
-        server.sources.insert(cell, FakeSource { id, filters, name: String::from(name), gone: false });
-        Ok(FakeFile { world: self.clone(), cell })
+        server
+            .sources
+            .insert(cell, FakeSource { id, filters, name: String::from(name), gone: false, durable: None });
+        Ok(FakeFile { world: self.clone(), cell, descriptor: Default::default() })
     }
 }

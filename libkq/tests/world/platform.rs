@@ -190,7 +190,18 @@ impl Platform for World {
         server.update_interest();
     }
 
-    fn open(&self, path: &str, _flags: u64) -> Result<FakeFile> {
+    fn renew(&self, file: &FakeFile, source: SourceId) -> Result<()> {
+        self.renew_lasting(file, source)
+    }
+
+    fn is_left(&self, file: &FakeFile) -> bool {
+        self.is_left_lasting(file)
+    }
+
+    fn open(&self, path: &str, flags: u64) -> Result<FakeFile> {
+        if path.starts_with(super::lasting::PATH) {
+            return self.open_lasting(path, flags);
+        }
         if path.starts_with("/dev/process/signal/") {
             return self.open_named(path, Filters::SIGNAL);
         }
@@ -244,6 +255,9 @@ impl Platform for World {
     }
 
     fn read(&self, file: &FakeFile, buffer: &mut [u8], flags: u64, _offset: u64) -> Result<Read> {
+        if self.is_lasting(file) {
+            return self.read_lasting(file, buffer.len()).map(|count| Read { count, arrival: 0 });
+        }
         let mut server = self.lock();
         let level = server.page.cell(file.cell)?.level(Direction::Read).amount;
         if level == 0 && flags & NONBLOCK != 0 {
@@ -256,6 +270,9 @@ impl Platform for World {
 
     /// A narrow file has as much room as its level says, and nobody makes more.
     fn write(&self, file: &FakeFile, bytes: &[u8], flags: u64, _offset: u64) -> Result<usize> {
+        if self.is_lasting(file) {
+            return self.ask_lasting(file, |_| Ok(bytes.len()));
+        }
         let mut server = self.lock();
         if !server.sources[&file.cell].name.starts_with("/narrow/") {
             return Ok(bytes.len());
@@ -292,6 +309,14 @@ impl Platform for World {
     }
 
     fn control(&self, file: &FakeFile, control: Control, _flags: u64) -> Result<ControlReply> {
+        if self.is_lasting(file) {
+            return self.ask_lasting(file, |server| match control {
+                Control::Seek { .. } if server.sources[&file.cell].name.ends_with('p') => {
+                    Ok(ControlReply::Number(0))
+                }
+                _ => Err(Error::new(EINVAL)),
+            });
+        }
         let mut server = self.lock();
         server.messages += 1;
         match control {

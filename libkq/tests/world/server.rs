@@ -15,6 +15,7 @@ use event_protocol::ring::Producer;
 use event_protocol::shared::Region;
 use libkq::{Error, Result};
 
+use super::lasting::{Drivers, Durable};
 use super::{ENODEV, ENOENT, Memory, Shared};
 
 pub(super) const CELLS: u32 = 64;
@@ -47,6 +48,7 @@ pub(super) struct Server {
     pub(super) killed: Vec<u64>,
     pub(super) before_change: Option<Box<dyn FnOnce() + Send>>,
     pub(super) before_answer: Option<Box<dyn FnOnce() + Send>>,
+    pub(super) drivers: Drivers,
 }
 
 pub(super) struct FakeSource {
@@ -54,6 +56,7 @@ pub(super) struct FakeSource {
     pub(super) filters: Filters,
     pub(super) name: String,
     pub(super) gone: bool,
+    pub(super) durable: Option<Durable>,
 }
 
 pub(super) struct FakeQueue {

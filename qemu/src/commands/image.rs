@@ -20,9 +20,10 @@ use crate::{
 /// The subcommand.
 pub const COMMAND: Command = Command {
     name: "image",
-    help: "image [--app NAME] [--manifest NAME]
+    help: "image [--app NAME] [--starts NAME]... [--manifest NAME]
     Builds, then writes the kernel and the boot archive to TARGET/image.
     --app NAME       the application whose end powers the machine off
+    --starts NAME    a program that it starts, to be built and in the archive; may be repeated
     --manifest NAME  a file of qemu/manifests (default)",
     run,
 };
@@ -32,6 +33,7 @@ fn run(mut parser: Parser) -> Result<u8> {
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("app") => recipe.application.program = application(parser.value()?)?,
+            Arg::Long("starts") => recipe.starts.push(text(parser.value()?)?),
             Arg::Long("manifest") => recipe.manifest = parser.value()?.string()?,
             other => return Err(other.unexpected().into()),
         }
@@ -63,6 +65,8 @@ pub struct Recipe {
     pub image: Option<String>,
     /// Another application than the manifest's; with an empty name: the manifest's.
     pub application: Application,
+    /// Programs that the application starts.
+    pub starts: Vec<String>,
     /// Whether to build first; otherwise programs are taken as they were built last.
     pub build: bool,
 }
@@ -73,6 +77,7 @@ impl Default for Recipe {
             manifest: manifest::DEFAULT.to_owned(),
             image: None,
             application: Application::default(),
+            starts: Vec::new(),
             build: true,
         }
     }
@@ -95,7 +100,8 @@ impl Recipe {
             }
             None => software::known(workspace, program)?,
         }
-        if !self.application.program.is_empty() || !self.application.arguments.is_empty() {
+        self.starts.iter().try_for_each(|program| software::known(workspace, program))?;
+        if self.application != Application::default() {
             manifest::choose(&mut manifest, &self.application)?;
         }
         Ok(manifest)
@@ -105,9 +111,9 @@ impl Recipe {
     pub fn make(&self, workspace: &Workspace) -> Result<BootImage> {
         let manifest = self.manifest(workspace)?;
         let software = if self.build {
-            software::build_for(workspace, [&manifest], Output::Stderr)?
+            software::build_for(workspace, &manifest, &self.starts, Output::Stderr)?
         } else {
-            software::built_for(workspace, &manifest)?
+            software::built_for(workspace, &manifest, &self.starts)?
         };
         BootImage::write(workspace, &software, &manifest, self.image.as_ref().unwrap_or(&self.manifest))
     }

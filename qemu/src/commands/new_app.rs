@@ -56,8 +56,11 @@ fn run(mut parser: Parser) -> Result<u8> {
         let found = format!("{} is outside of the source tree", folder.display());
         return refuse(found, "name a folder in it");
     };
-    if folder.exists() {
-        return refuse(format!("{} is there", folder.display()), "choose another name");
+    if !is_free(&folder) {
+        return refuse(
+            format!("{} is there and not an empty folder", folder.display()),
+            "choose another name, or move away what is in it",
+        );
     }
     let root = workspace.root().join("Cargo.toml");
     let failed =
@@ -78,6 +81,14 @@ fn run(mut parser: Parser) -> Result<u8> {
 }
 
 const ADD: &str = "add the folder to the workspace's members by hand";
+
+/// Whether nothing would be overwritten or mixed: it is not there, or an empty folder.
+pub fn is_free(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(mut within) => within.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
 
 fn is_package(name: &str) -> bool {
     let taken = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
@@ -131,6 +142,14 @@ mod tests {
             assert!(!is_package(name), "{name}");
         }
         let refused = |arguments: &[&str]| run(Parser::from_args(arguments)).unwrap_err().to_string();
+        let folder = std::env::temp_dir().join(format!("new-app-{}", std::process::id()));
+        assert!(is_free(&folder));
+        fs::create_dir(&folder).unwrap();
+        let empty = is_free(&folder);
+        fs::write(folder.join("notes"), "").unwrap();
+        let (full, file) = (is_free(&folder), is_free(&folder.join("notes")));
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((empty, full, file), (true, false, false));
         assert!(refused(&["apps/hello"]).contains("has a package or program hello"));
         assert!(refused(&["/nowhere/count"]).contains("outside of the source tree"));
         assert!(refused(&[]).contains("no folder was given"));

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use event_protocol::control::limits::MAX_NAME;
 use lexopt::{Arg, Parser};
 
-use super::Command;
+use super::{Command, new_app::is_free};
 use crate::{
     failure::{Failure, Result},
     software::{
@@ -66,7 +66,7 @@ fn plan(workspace: &Workspace, name: &str) -> Result<Vec<(String, String)>> {
     check(workspace, name)?;
     let root = workspace.root();
     let places = [format!("drivers/{name}"), format!("qemu/manifests/{name}.toml")];
-    if let Some(place) = places.iter().find(|place| root.join(place).exists()) {
+    if let Some(place) = places.iter().find(|place| !is_free(&root.join(place))) {
         return refuse(&format!("{place} is there"), "choose another name");
     }
     let list = root.join("Cargo.toml");

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use init_protocol::manifest::Manifest;
 use lexopt::{Arg, Parser};
 
 use super::{
@@ -29,6 +30,8 @@ use crate::{
 
 /// Exit status when the time was over, as that of timeout(1).
 const TIMED_OUT: u8 = 124;
+/// MiB of memory, unless more is needed.
+const MEMORY: u64 = 512;
 /// Limit of a run that nobody sits at.
 const UNATTENDED: Duration = Duration::from_secs(600);
 
@@ -37,14 +40,19 @@ pub const COMMAND: Command = Command {
     name: "run",
     help: "run [OPTIONS] [-- QEMU ARGUMENTS]
     Builds, boots and connects the terminal. Ends with the status that the guest powers off with; 124: out of time,
-    125: the tool failed, 126: the machine was reset, 127: the kernel panicked. At a terminal, Ctrl-A X quits and
+    125: the tool failed, 126: reset, or ended by QEMU's monitor, 127: the kernel panicked. At a terminal, Ctrl-A X quits and
     Ctrl-A H helps. Input from a pipe or file ends with end of input (Ctrl-D) in the guest.
     --smp N          CPUs, 1 to 16 (2)
-    --mem M          memory in MiB, at least what the manifest's quotas ask for (512)
+    --mem M          memory in MiB, at least what the manifest's quotas ask for (512, or more where the programs that
+                     its programs may start, by children_quota, need more)
     --accel NAME     tcg (software emulation) or kvm, which needs a /dev/kvm that works (tcg)
     --icount         one instruction per ns, repeatable; needs tcg
     --app NAME       the application whose end powers the machine off (kqcat)
     --arg VALUE      an argument for that application, instead of the manifest's; may be repeated, 64 times at most
+    --starts NAME    a program that it starts itself, to be built and in the image; may be repeated. Programs of the same
+                     package, and those made by `cargo xtask cc`, are there anyway
+    --quota M        MiB that it may use, instead of the manifest's
+    --children M     MiB that the programs it starts may use together (children_quota), instead of the manifest's
     --manifest NAME  a file of qemu/manifests (default)
     --device NAME    a device of QEMU's with its properties, as virtio-rng-pci,max-bytes=64; may be repeated;
                      virtio-net-pci,forward=8080:80 leads from a port of the host's loopback address to one of the guest's;
@@ -59,7 +67,8 @@ pub const COMMAND: Command = Command {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Options {
     cpus: u32,
-    memory: u32,
+    /// As much as the manifest asks for, if it is not said.
+    memory: Option<u32>,
     accelerator: Accelerator,
     recipe: Recipe,
     limit: Option<Duration>,
@@ -71,7 +80,7 @@ impl Options {
     fn parse(mut parser: Parser, interactive: bool) -> Result<Options> {
         let mut options = Options {
             cpus: 2,
-            memory: 512,
+            memory: None,
             accelerator: Accelerator::Tcg,
             recipe: Recipe::default(),
             limit: (!interactive).then_some(UNATTENDED),
@@ -90,12 +99,18 @@ impl Options {
             match argument {
                 Arg::Long("smp") => options.cpus = cpus(parser.value()?)?,
                 Arg::Long("mem") => {
-                    options.memory = number("mem", parser.value()?, "give the memory in MiB: --mem 512")?;
+                    options.memory =
+                        Some(number("mem", parser.value()?, "give the memory in MiB: --mem 512")?);
                 }
                 Arg::Long("accel") => options.accelerator = accelerator(&text(parser.value()?)?)?,
                 Arg::Long("icount") => icount = true,
                 Arg::Long("app") => options.recipe.application.program = application(parser.value()?)?,
                 Arg::Long("arg") => options.recipe.application.arguments.push(text(parser.value()?)?),
+                Arg::Long("starts") => options.recipe.starts.push(text(parser.value()?)?),
+                Arg::Long("quota") => options.recipe.application.quota = Some(mib("quota", parser.value()?)?),
+                Arg::Long("children") => {
+                    options.recipe.application.children_quota = Some(mib("children", parser.value()?)?);
+                }
                 Arg::Long("manifest") => options.recipe.manifest = text(parser.value()?)?,
                 Arg::Long("device") => options.devices.push(Device::parse(&text(parser.value()?)?)?),
                 Arg::Long("no-build") => options.recipe.build = false,
@@ -128,6 +143,23 @@ impl Options {
     }
 }
 
+/// A quota in bytes, given in MiB.
+fn mib(option: &str, value: OsString) -> Result<u64> {
+    let mib: u32 = number(option, value, &format!("give MiB: --{option} 64"))?;
+    Ok(u64::from(mib) << 20)
+}
+
+/// The memory of a machine for this manifest, in MiB.
+fn memory(asked: Option<u32>, manifest: &Manifest) -> Result<u32> {
+    let fitting = manifest::memory_with_children(manifest).max(MEMORY);
+    let memory = asked.unwrap_or(fitting.try_into().unwrap_or(u32::MAX));
+    manifest::check_memory(manifest, memory)?;
+    if let Some(short) = manifest::short_of_children(manifest, memory) {
+        eprintln!("xtask: {short}");
+    }
+    Ok(memory)
+}
+
 fn accelerator(name: &str) -> Result<Accelerator> {
     match name {
         "tcg" => Ok(Accelerator::Tcg),
@@ -142,7 +174,7 @@ fn run(parser: Parser) -> Result<u8> {
     let options = Options::parse(parser, std::io::stdin().is_terminal())?;
     let workspace = Workspace::find()?;
     let manifest = options.recipe.manifest(&workspace)?;
-    manifest::check_memory(&manifest, options.memory)?;
+    let memory = memory(options.memory, &manifest)?;
     // What follows `--` may have brought it.
     if options.arguments.is_empty() {
         let models: Vec<&str> = options.devices.iter().map(|device| device.model.as_str()).collect();
@@ -153,7 +185,7 @@ fn run(parser: Parser) -> Result<u8> {
     let image = options.recipe.make(&workspace)?;
     let machine = Machine {
         cpus: options.cpus,
-        memory: options.memory,
+        memory,
         accelerator: options.accelerator,
         image,
         devices: options.devices,
@@ -186,7 +218,7 @@ fn run(parser: Parser) -> Result<u8> {
         ));
     }
     if let Outcome::Ended(broken @ Status::Broken { .. }) = &outcome {
-        return Err(Failure::new("run the guest", broken, remedy(broken, options.memory)));
+        return Err(Failure::new("run the guest", broken, remedy(broken, memory)));
     }
     Ok(status(&outcome, options.limit))
 }
@@ -271,7 +303,7 @@ mod tests {
             "int",
         ])
         .unwrap();
-        assert_eq!((options.cpus, options.memory), (4, 256));
+        assert_eq!((options.cpus, options.memory), (4, Some(256)));
         assert_eq!(options.accelerator, Accelerator::Icount);
         assert_eq!(options.recipe.application.program, "hello");
         assert_eq!(options.limit, Some(Duration::from_secs(7)));
@@ -307,6 +339,23 @@ mod tests {
     }
 
     #[test]
+    fn programs_that_are_started_have_their_memory() {
+        let options =
+            parse(&["--starts", "a", "--starts=b", "--quota", "3", "--children", "600"]).unwrap().recipe;
+        assert_eq!(options.starts, ["a", "b"]);
+        assert_eq!(options.application.quota, Some(3 << 20));
+        let mut manifest = manifest::parse(
+            "[[entries]]\nname = \"x\"\nfile = \"bin/x\"\nkind = \"application\"\nessential = true",
+        )
+        .unwrap();
+        assert_eq!(memory(None, &manifest), Ok(512));
+        manifest::choose(&mut manifest, &options.application).unwrap();
+        assert_eq!(memory(None, &manifest), Ok(3 + 32 + 600));
+        assert_eq!(memory(Some(64), &manifest), Ok(64), "who says less gets less");
+        assert!(memory(Some(34), &manifest).is_err());
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for arguments in [
             &["--smp", "17"][..],
@@ -318,6 +367,8 @@ mod tests {
             &["--smp"],
             &["hello"],
             &["--app", ""],
+            &["--children", "much"],
+            &["--quota", "-1"],
         ] {
             assert!(parse(arguments).is_err(), "{arguments:?}");
         }

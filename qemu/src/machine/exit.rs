@@ -9,7 +9,7 @@ use super::child::Ended;
 pub enum Status {
     /// The guest powered off with this status.
     Guest(u8),
-    /// The machine was reset or powered off without a status: a triple fault, most likely.
+    /// QEMU ended in order and the guest had no status: a triple fault, or QEMU's monitor was told to quit.
     Reset,
     /// QEMU did not run the guest, or died.
     Broken {
@@ -39,7 +39,11 @@ impl fmt::Display for Status {
         match self {
             Status::Guest(status) => write!(f, "the guest ended with status {status}"),
             Status::Reset => {
-                write!(f, "the machine was reset or powered off without a status (a triple fault?)")
+                write!(
+                    f,
+                    "the machine ended without a status of the guest: QEMU's monitor was told to quit, or it was "
+                )?;
+                write!(f, "reset or powered off (a triple fault? `-- -d int,cpu_reset` shows those)")
             }
             Status::Broken { how, complaints } if complaints.is_empty() => write!(f, "QEMU {how}"),
             Status::Broken { how, complaints } => write!(f, "QEMU {how}: {}", complaints.trim_end()),
@@ -100,6 +104,8 @@ mod tests {
     #[test]
     fn a_reset_is_no_success() {
         assert_eq!(seen(0, Some(0)), Status::Reset);
+        // QEMU ends alike when its monitor is told to quit.
+        assert!(Status::Reset.to_string().contains("monitor was told to quit"), "{}", Status::Reset);
         assert_ne!(Status::Reset.to_byte(), 0);
     }
 

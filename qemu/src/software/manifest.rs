@@ -24,6 +24,10 @@ pub struct Application {
     pub program: String,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// Its quota in bytes, if not the entry's.
+    pub quota: Option<u64>,
+    /// What its children may have together in bytes, if not the entry's `children_quota`.
+    pub children_quota: Option<u64>,
 }
 
 /// Reads `qemu/manifests/NAME.toml`.
@@ -72,7 +76,10 @@ pub fn choose(manifest: &mut Manifest, application: &Application) -> Result<()> 
     if !given.is_empty() {
         manifest.entries[index].args.clone_from(given);
     }
-    manifest.entries[index].essential = true;
+    let entry = &mut manifest.entries[index];
+    entry.quota = application.quota.unwrap_or(entry.quota);
+    entry.children_quota = application.children_quota.unwrap_or(entry.children_quota);
+    entry.essential = true;
     let mut position = 0;
     manifest.entries.retain(|entry| {
         position += 1;
@@ -95,10 +102,27 @@ pub fn check(manifest: &Manifest, has: impl Fn(&str) -> bool) -> Result<()> {
 }
 
 /// MiB that a machine needs to start all of it: init sets every program's quota aside. Programs that these start in turn
-/// come on top.
+/// come on top: [`memory_with_children`].
 pub fn memory(manifest: &Manifest) -> u64 {
     let quotas = manifest.entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.quota));
     quotas.div_ceil(1 << 20).saturating_add(BESIDE)
+}
+
+/// MiB with which the programs can also start all that their `children_quota` allows.
+pub fn memory_with_children(manifest: &Manifest) -> u64 {
+    let children = manifest.entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.children_quota));
+    memory(manifest).saturating_add(children.div_ceil(1 << 20))
+}
+
+/// The programs that cannot start all that their `children_quota` allows on a machine with so many MiB.
+pub fn short_of_children(manifest: &Manifest, mib: u32) -> Option<String> {
+    let needed = memory_with_children(manifest);
+    let parents = manifest.entries.iter().filter(|entry| entry.children_quota > 0);
+    let parents: Vec<&str> = parents.map(|entry| entry.name.as_str()).collect();
+    (u64::from(mib) < needed && !parents.is_empty()).then(|| {
+        let names = parents.join(", ");
+        format!("{mib} MiB do not hold all the children that {names} may start (ENOMEM): --mem {needed} does")
+    })
 }
 
 /// Fails when the machine has less memory than [`memory`].
@@ -157,7 +181,11 @@ mod tests {
     "#;
 
     fn application(program: &str) -> Application {
-        Application { program: program.to_owned(), arguments: vec!["-v".to_owned()] }
+        Application {
+            program: program.to_owned(),
+            arguments: vec!["-v".to_owned()],
+            ..Application::default()
+        }
     }
 
     #[test]
@@ -220,6 +248,20 @@ mod tests {
         assert!(failure.contains("with 95 MiB") && failure.ends_with("use --mem 96 or more"), "{failure}");
         manifest.entries[1].quota = u64::MAX;
         assert!(check_memory(&manifest, u32::MAX).is_err());
+    }
+
+    #[test]
+    fn quotas_take_the_place_of_the_entry_s_and_children_need_memory_too() {
+        let mut manifest = parse(TEXT).unwrap();
+        manifest.entries[0].quota = 4 << 20;
+        assert_eq!(short_of_children(&manifest, 0), None, "nobody may start any");
+        let given = Application { quota: Some(60 << 20), children_quota: Some(1 << 20), ..application("") };
+        choose(&mut manifest, &given).unwrap();
+        assert_eq!((manifest.entries[1].quota, manifest.entries[1].children_quota), (60 << 20, 1 << 20));
+        assert_eq!((memory(&manifest), memory_with_children(&manifest)), (96, 97));
+        assert_eq!(short_of_children(&manifest, 97), None);
+        let told = short_of_children(&manifest, 96).unwrap();
+        assert!(told.contains("kqcat") && told.contains("--mem 97"), "{told}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Guest programs in QEMU, as the table ([`table`]) says.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     sync::{
@@ -107,11 +108,20 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
     )?;
     drop(building);
     let mut ready = Vec::new();
+    // All boots of a test have one image.
+    let mut images = BTreeMap::new();
     for (boot, manifest, twin) in prepared {
         let name = format!("test-{}", boot.test.name());
-        let write = |manifest: &Manifest, name: &str| BootImage::write(workspace, &software, manifest, name);
-        let twin = twin.map(|twin| write(&twin, &format!("{name}-twin"))).transpose();
-        let (image, twin) = match write(&manifest, &name).and_then(|image| Ok((image, twin?))) {
+        let write = |manifest: &Manifest, name: &str| {
+            // What else was built would only be carried through each boot.
+            let software = software.named(manifest, &boot.test.starts);
+            BootImage::write(workspace, &software, manifest, name)
+        };
+        let made = images.entry(boot.test.name()).or_insert_with(|| {
+            let twin = twin.map(|twin| write(&twin, &format!("{name}-twin"))).transpose();
+            write(&manifest, &name).and_then(|image| Ok((image, twin?)))
+        });
+        let (image, twin) = match made.clone() {
             Ok(images) => images,
             Err(failure) => {
                 report.broken(&boot.name, &failure);
@@ -134,7 +144,11 @@ pub fn run(workspace: &Workspace, plan: &Plan, report: &Report) -> Result<()> {
 
 fn prepare(workspace: &Workspace, test: &Test) -> Result<Manifest> {
     let mut manifest = manifest::read(workspace, &test.manifest)?;
-    let application = Application { program: test.program.clone(), arguments: test.arguments.clone() };
+    let application = Application {
+        program: test.program.clone(),
+        arguments: test.arguments.clone(),
+        ..Application::default()
+    };
     manifest::choose(&mut manifest, &application)?;
     Ok(manifest)
 }

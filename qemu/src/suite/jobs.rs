@@ -38,8 +38,11 @@ impl Free {
     }
 }
 
-/// Does all jobs; they begin in order, and one that needs more CPUs than there are has them all.
+/// Does all jobs, those that keep the most CPUs busy first: one that waits for several would leave some idle until the last of them is
+/// free. Among equals they begin in order, and one that needs more CPUs than there are has them all.
 pub fn run<'a>(cpus: usize, jobs: impl IntoIterator<Item = Job<'a>>) {
+    let mut jobs = Vec::from_iter(jobs);
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.weight.clamp(1, cpus)));
     let free = Free { cpus: Mutex::new(cpus), more: Condvar::new() };
     thread::scope(|scope| {
         for job in jobs {
@@ -108,5 +111,23 @@ mod tests {
         run(2, jobs);
         assert_eq!(done.into_inner(), 7);
         assert!(most.into_inner() <= 2);
+    }
+
+    #[test]
+    fn who_needs_all_cpus_is_first_and_equals_keep_their_order() {
+        let begun = Mutex::new(Vec::new());
+        let jobs = [1, 2, 1, 4].into_iter().enumerate().map(|(number, weight)| {
+            let begun = &begun;
+            Job { weight, work: Box::new(move || begun.lock().unwrap().push(number)) }
+        });
+        run(1, jobs);
+        assert_eq!(begun.into_inner().unwrap(), [0, 1, 2, 3], "on one CPU all are equals");
+        let begun = Mutex::new(Vec::new());
+        let jobs = [1, 2, 4].into_iter().enumerate().map(|(number, weight)| {
+            let begun = &begun;
+            Job { weight, work: Box::new(move || begun.lock().unwrap().push(number)) }
+        });
+        run(2, jobs);
+        assert_eq!(begun.into_inner().unwrap(), [1, 2, 0]);
     }
 }

@@ -65,7 +65,8 @@ fn source(workspace: &Workspace, program: &str) -> Option<PathBuf> {
 pub fn manifest(workspace: &Workspace, test: &Test) -> Result<Option<Manifest>> {
     let Some(arguments) = &test.twin else { return Ok(None) };
     let mut manifest = manifest::read(workspace, &test.manifest)?;
-    let application = Application { program: TWINS.to_owned(), arguments: arguments.clone() };
+    let application =
+        Application { program: TWINS.to_owned(), arguments: arguments.clone(), ..Application::default() };
     manifest::choose(&mut manifest, &application)?;
     Ok(Some(manifest))
 }

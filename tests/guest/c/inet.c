@@ -100,6 +100,35 @@ static void connection(void)
 	close(client);
 }
 
+/* Two listeners at one port, who both ask for it, have a connection each. */
+static void shared(void)
+{
+	struct sockaddr_in address = at(4003);
+	int listeners[2], clients[2], on = 1, alone = socket(AF_INET, SOCK_STREAM, 0), each;
+
+	for (each = 0; each < 2; each++) {
+		listeners[each] = socket(AF_INET, SOCK_STREAM, 0);
+		expect("SO_REUSEPORT", setsockopt(listeners[each], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+		expect("bind", bind(listeners[each], (struct sockaddr *)&address, sizeof(address)), 0);
+		expect("listen", listen(listeners[each], 5), 0);
+	}
+	expect("alone", bind(alone, (struct sockaddr *)&address, sizeof(address)), -1);
+	expect("EADDRINUSE", errno, EADDRINUSE);
+	for (each = 0; each < 2; each++) {
+		clients[each] = socket(AF_INET, SOCK_STREAM, 0);
+		expect("connect", connect(clients[each], (struct sockaddr *)&address, sizeof(address)), 0);
+	}
+	for (each = 0; each < 2; each++) {
+		int server = accept(listeners[each], NULL, NULL);
+
+		expect("accept", server >= 0, 1);
+		close(server);
+		close(clients[each]);
+		close(listeners[each]);
+	}
+	close(alone);
+}
+
 /* Who closes first remembers the connection, and a first segment of the same two ends reopens it. */
 static void again(void)
 {
@@ -184,6 +213,7 @@ int main(void)
 	text();
 	connection();
 	again();
+	shared();
 	large();
 	datagrams();
 	printf("inet: %d wrong\n", wrong);

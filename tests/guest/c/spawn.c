@@ -70,8 +70,47 @@ static int sets_travel(void)
 	       fcntl(set, F_SETFD, FD_CLOEXEC) == 0 && fcntl(set, F_GETFD) == FD_CLOEXEC;
 }
 
+/* What one has is what it was given: with the least it does not get a block that it gets with more. */
+static int ends_with_quota(size_t quota)
+{
+	char *arguments[] = { "child", "greedy", NULL };
+	posix_spawnattr_t attributes;
+	size_t kept = 0;
+	int status = 0;
+	pid_t process;
+
+	if (posix_spawnattr_init(&attributes) != 0 || posix_spawnattr_getquota_np(&attributes, &kept) != 0 || kept != 8 << 20 ||
+	    posix_spawnattr_setquota_np(&attributes, quota) != 0 || posix_spawnattr_getquota_np(&attributes, &kept) != 0 ||
+	    kept != quota || posix_spawn(&process, SELF, NULL, &attributes, arguments, NULL) != 0 ||
+	    posix_spawnattr_destroy(&attributes) != 0)
+		return -1;
+	return waitpid(process, &status, 0) == process && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int quotas_are_kept(void)
+{
+	char *arguments[] = { "child", "greedy", NULL };
+	posix_spawnattr_t attributes;
+	size_t kept;
+	pid_t process;
+
+	if (posix_spawnattr_init(NULL) != EFAULT || posix_spawnattr_setquota_np(NULL, 1) != EFAULT ||
+	    posix_spawnattr_getquota_np(NULL, &kept) != EFAULT || posix_spawnattr_destroy(NULL) != EFAULT ||
+	    posix_spawnattr_init(&attributes) != 0 || posix_spawnattr_setquota_np(&attributes, 0) != EINVAL ||
+	    posix_spawnattr_getquota_np(&attributes, NULL) != EFAULT)
+		return 0;
+	/* More than its family may have, and less than a program needs. */
+	posix_spawnattr_setquota_np(&attributes, (size_t)1 << 40);
+	if (posix_spawn(&process, SELF, NULL, &attributes, arguments, NULL) != EDQUOT)
+		return 0;
+	posix_spawnattr_setquota_np(&attributes, 1);
+	return posix_spawn(&process, SELF, NULL, &attributes, arguments, NULL) == EINVAL;
+}
+
 static int child(const char *role)
 {
+	if (strcmp(role, "greedy") == 0)
+		return malloc(12 << 20) != NULL ? 1 : 2;
 	if (strcmp(role, "sleeps") == 0)
 		for (;;)
 			sleep(1000);
@@ -100,6 +139,8 @@ int main(int count, char **arguments)
 	tell("no_arguments", posix_spawn(&process, SELF, NULL, NULL, NULL, NULL) == EFAULT &&
 				     posix_spawn(&process, NULL, NULL, NULL, arguments, NULL) == EFAULT);
 	tell("r33_an_epoll_set_travels_and_a_kqueue_does_not", sets_travel());
+	tell("a_child_has_the_quota_that_is_given", ends_with_quota(24 << 20) == 1 && ends_with_quota(8 << 20) == 2);
+	tell("quotas_that_cannot_be_are_refused", quotas_are_kept());
 	printf("tests done %d\n", tests);
 	return failures > 0;
 }

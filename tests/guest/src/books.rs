@@ -5,13 +5,20 @@ use alloc::vec::Vec;
 
 use crate::failure::ensure;
 use crate::{Failure, Outcome, a_moment, soon};
-use abi::error::{EBADMSG, Error, Result};
+use abi::error::{EAGAIN, EBADMSG, Error, Result};
 use event_protocol::control::{SERVICE, label, lobby};
 use rt::ipc::{Arrivals, call_postcard};
 use rt::sys::{Endpoint, counters};
 
 fn ask(lobby: &Endpoint, request: &lobby::Request) -> Result<(lobby::Reply, Arrivals)> {
-    call_postcard(lobby, label::LOBBY, request, Vec::new(), soon())
+    let patience = soon();
+    loop {
+        match call_postcard(lobby, label::LOBBY, request, Vec::new(), patience) {
+            // Audits have a part of a shard's time only.
+            Err(error) if error.errno == EAGAIN && rt::clock::now_ns() < patience => a_moment(),
+            answer => return answer,
+        }
+    }
 }
 
 /// Has each shard answer a request. Each has heard by then of what its drivers rang for before.

@@ -197,3 +197,19 @@ fn r50_a_sleeper_in_a_set_sees_an_exclusive_item_that_is_true_when_it_is_added()
         ]);
     }
 }
+
+#[test]
+fn r43_a_note_that_is_exclusive_no_longer_wakes_who_has_slept_since_before() {
+    let read = |flags| KEvent { flags, ..KEvent::read(1) };
+    does([
+        acts([
+            Act::Make(SetKind::Kqueue),
+            Act::Park(Call::Set(0, 32), None),
+            Act::Open(PIPE),
+            Act::Kevent(0, vec![read(EventFlags::ADD | EventFlags::WAKEONE)], 0),
+            // Nobody looks at the queue after that.
+            Act::Kevent(0, vec![read(EventFlags::ADD)], 0),
+        ]),
+        vec![level(PIPE, 1), Step::Run],
+    ]);
+}

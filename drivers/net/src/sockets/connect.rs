@@ -3,14 +3,12 @@
 use super::{Id, MAX_BACKLOG, Sockets};
 use crate::address::from_endpoint;
 use crate::port::Card;
-use crate::ports::overlap;
 use crate::socket::{Kind, Role, Socket, is_made};
 use abi::error::{
     EAGAIN, EALREADY, ECONNABORTED, EDESTADDRREQ, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, Error,
     Result,
 };
 use alloc::vec::Vec;
-use core::mem;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 impl<C: Card> Sockets<C> {
@@ -21,28 +19,18 @@ impl<C: Card> Sockets<C> {
             return Err(Error::new(EINVAL));
         }
         self.stack.check_own(*address.ip())?;
-        let address = self.choose_port(socket.kind, address)?;
-        self.get_mut(id)?.bound = Some(address);
+        let address = self.choose_port(socket.kind, address, socket.options.reuse_port)?;
+        self.set_bound(id, Some(address))?;
         if self.get(id)?.kind == Kind::Datagram {
-            self.open_datagrams(id).inspect_err(|_| {
-                if let Ok(socket) = self.get_mut(id) {
-                    socket.bound = None;
-                }
-            })?;
+            self.open_datagrams(id).inspect_err(|_| _ = self.set_bound(id, None))?;
         }
         Ok(())
     }
 
-    fn choose_port(&mut self, kind: Kind, wanted: SocketAddrV4) -> Result<SocketAddrV4> {
-        let mut ports = mem::take(&mut self.ports);
-        let chosen = ports.choose(wanted, |address| {
-            let mut same = self.sockets.values().filter(|socket| socket.kind == kind);
-            let is_had = same.any(|socket| socket.bound.is_some_and(|bound| overlap(bound, address)));
-            // Who asks for a port gets it; who leaves the choice gets one without a past.
-            is_had || wanted.port() == 0 && kind == Kind::Stream && self.lingers(address)
-        });
-        self.ports = ports;
-        chosen
+    fn choose_port(&mut self, kind: Kind, wanted: SocketAddrV4, shares: bool) -> Result<SocketAddrV4> {
+        let stack = &mut self.stack;
+        // Who asks for a port gets it; who leaves the choice gets one without a past.
+        self.ports.choose(kind, wanted, shares, |address| kind == Kind::Stream && stack.is_spoken_to(address))
     }
 
     /// The stack's side of a datagram socket, whose address is any if it has none.
@@ -54,7 +42,7 @@ impl<C: Card> Sockets<C> {
         let (client, options) = (socket.client, socket.options);
         let local = match socket.bound {
             Some(bound) => bound,
-            None => self.choose_port(Kind::Datagram, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))?,
+            None => self.choose_port(Kind::Datagram, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), false)?,
         };
         if !self.shares.has_room(client) {
             self.evict(client);
@@ -62,9 +50,11 @@ impl<C: Card> Sockets<C> {
         self.shares.take(client)?;
         match self.stack.add_udp(local, options.receive_buffer, options.send_buffer) {
             Ok(handle) => {
-                let socket = self.get_mut(id)?;
-                socket.bound = Some(local);
-                socket.role = Role::Datagrams { handle, peer: None };
+                self.stack.set_owner(handle, Some(id));
+                if self.get(id)?.bound.is_none() {
+                    self.set_bound(id, Some(local))?;
+                }
+                self.get_mut(id)?.role = Role::Datagrams { handle, peer: None };
                 Ok(())
             }
             Err(error) => {
@@ -118,7 +108,7 @@ impl<C: Card> Sockets<C> {
         let source = self.stack.source_for(*address.ip(), bound.map(|bound| *bound.ip()))?;
         let local = match bound {
             Some(bound) => SocketAddrV4::new(source, bound.port()),
-            None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0))?,
+            None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0), false)?,
         };
         self.forget(local, address)?;
         let handle = self.acquire(client, options)?;
@@ -126,10 +116,10 @@ impl<C: Card> Sockets<C> {
             self.release(client, handle);
             return Err(error);
         }
+        self.stack.set_owner(handle, Some(id));
+        self.set_bound(id, Some(local))?;
         let since = self.stack.now();
-        let socket = self.get_mut(id)?;
-        socket.bound = Some(local);
-        socket.role = Role::Connecting { handle, since };
+        self.get_mut(id)?.role = Role::Connecting { handle, since };
         Err(Error::new(EINPROGRESS))
     }
 
@@ -175,7 +165,9 @@ impl<C: Card> Sockets<C> {
         let handle = waiting.remove(at);
         let state = self.stack.tcp(handle).state();
         let role = Role::Connected { handle, state };
-        Ok(self.insert(Socket::new(Kind::Stream, client, role, options)))
+        let accepted = self.insert(Socket::new(Kind::Stream, client, role, options));
+        self.stack.set_owner(handle, Some(accepted));
+        Ok(accepted)
     }
 
     /// A socket's own address, no address in particular when it has none. Of a connection it is the one that the other side speaks to.

@@ -1,29 +1,63 @@
 //! Half a connection ends, or all of it.
 
 use super::{Id, Sockets};
-use crate::address::from_endpoint;
 use crate::port::Card;
-use crate::ports::overlap;
 use crate::socket::{Role, Socket};
-use crate::stack::PATIENCE;
+use crate::stack::{Handle, PATIENCE};
 use abi::error::{EADDRINUSE, ENOTCONN, Error, Result};
 use abi::limits::FOREVER;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::mem;
 use core::net::SocketAddrV4;
-use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Instant;
 
-/// Connections that have ended and only keep their addresses from being used again (TIME_WAIT), at most: they cost as much as
-/// others do.
+/// Connections that have ended and only keep their addresses from being used again (TIME_WAIT), at most: they cost as much
+/// memory as others do.
 const REMEMBERED: usize = 32;
 
-/// A connection whose owner is gone, until what it has sent has arrived and its end is acknowledged.
-#[derive(Clone, Copy, Debug)]
+/// Connections whose owners are gone, until what they have sent has arrived and their ends are acknowledged.
+#[derive(Debug, Default)]
 pub struct Lingering {
-    handle: SocketHandle,
+    ended: BTreeMap<Handle, Ended>,
+    /// By the time when they are given up: oldest first.
+    by_age: BTreeSet<(Instant, Handle)>,
+    /// Those of them that are only remembered.
+    remembered: BTreeSet<(Instant, Handle)>,
+    /// Those to which something has happened.
+    noted: Vec<Handle>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ended {
     client: u64,
-    /// Then it is given up.
     until: Instant,
+}
+
+impl Lingering {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// Something has happened to a socket of the stack that is nobody's.
+    pub fn note(&mut self, handle: Handle) {
+        self.noted.push(handle);
+    }
+
+    fn insert(&mut self, handle: Handle, ended: Ended) {
+        self.ended.insert(handle, ended);
+        self.by_age.insert((ended.until, handle));
+        self.note(handle);
+    }
+
+    fn remove(&mut self, handle: Handle) -> Option<Ended> {
+        let ended = self.ended.remove(&handle)?;
+        self.by_age.remove(&(ended.until, handle));
+        self.remembered.remove(&(ended.until, handle));
+        Some(ended)
+    }
 }
 
 impl<C: Card> Sockets<C> {
@@ -60,11 +94,18 @@ impl<C: Card> Sockets<C> {
     /// when it has not read everything (ECONNRESET there).
     pub fn close(&mut self, id: Id) {
         let Some(socket) = self.sockets.remove(&id) else { return };
-        let Socket { client, role, returned, .. } = socket;
+        let Socket { kind, client, role, bound, returned, .. } = socket;
+        if let Some(bound) = bound {
+            self.ports.give_back(kind, bound, id);
+        }
         match role {
             Role::Idle | Role::Failed => {}
             Role::Datagrams { handle, .. } => self.release(client, handle),
             Role::Listening { waiting, .. } => {
+                self.starved.remove(&id);
+                if let Some(bound) = bound {
+                    self.stack.set_full(id, bound, false);
+                }
                 for handle in waiting {
                     self.reset(client, handle);
                 }
@@ -81,56 +122,57 @@ impl<C: Card> Sockets<C> {
         }
     }
 
-    fn reset(&mut self, client: u64, handle: SocketHandle) {
+    fn reset(&mut self, client: u64, handle: Handle) {
         self.stack.tcp_mut(handle).abort();
         self.linger(client, handle);
     }
 
-    fn linger(&mut self, client: u64, handle: SocketHandle) {
+    fn linger(&mut self, client: u64, handle: Handle) {
+        self.stack.set_owner(handle, None);
         let until = self.stack.now() + PATIENCE;
-        self.lingering.push_back(Lingering { handle, client, until });
+        self.lingering.insert(handle, Ended { client, until });
+        // It gives way to another.
+        self.has_room_again = true;
+    }
+
+    fn let_go(&mut self, handle: Handle) {
+        if let Some(ended) = self.lingering.remove(handle) {
+            self.release(ended.client, handle);
+        }
     }
 
     /// Lets go of the connections that have come to their end.
     pub(super) fn look_after_lingering(&mut self) {
-        let now = self.stack.now();
-        let is_remembered =
-            |sockets: &Self, one: &Lingering| sockets.stack.tcp(one.handle).state() == State::TimeWait;
-        let remembered = self.lingering.iter().filter(|one| is_remembered(self, one)).count();
-        let mut excess = remembered.saturating_sub(REMEMBERED);
-        for _ in 0..self.lingering.len() {
-            let Some(one) = self.lingering.pop_front() else { return };
-            let tcp = self.stack.tcp(one.handle);
-            // Closed with somebody to tell it is not yet told.
-            let ended = tcp.state() == State::Closed && tcp.remote_endpoint().is_none();
-            let forgotten = excess > 0 && tcp.state() == State::TimeWait;
-            if ended || forgotten || now >= one.until {
-                excess -= usize::from(forgotten);
-                self.release(one.client, one.handle);
-            } else {
-                self.lingering.push_back(one);
+        for handle in mem::take(&mut self.lingering.noted) {
+            let Some(&Ended { until, .. }) = self.lingering.ended.get(&handle) else { continue };
+            let tcp = self.stack.tcp(handle);
+            match tcp.state() {
+                State::TimeWait => _ = self.lingering.remembered.insert((until, handle)),
+                // Closed with somebody to tell it is not yet told.
+                State::Closed if tcp.remote_endpoint().is_none() => self.let_go(handle),
+                _ => {}
             }
         }
+        while self.lingering.remembered.len() > REMEMBERED {
+            let Some(&(_, handle)) = self.lingering.remembered.first() else { break };
+            self.let_go(handle);
+        }
+        let now = self.stack.now();
+        while let Some(&(_, handle)) = self.lingering.by_age.first().filter(|(until, _)| *until <= now) {
+            self.let_go(handle);
+        }
     }
 
-    /// The ended connection between two addresses, seen from the first one.
-    fn lingering_at(&self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<usize> {
-        self.lingering.iter().position(|one| {
-            let tcp = self.stack.tcp(one.handle);
-            tcp.local_endpoint().map(from_endpoint) == Some(local)
-                && tcp.remote_endpoint().map(from_endpoint) == Some(remote)
-        })
-    }
-
-    /// Two addresses are to be connected anew: what is only remembered of their last connection (TIME_WAIT) is forgotten.
-    /// EADDRINUSE: that one is still ending.
+    /// Two addresses are to be connected anew: what is only remembered of their last connection (TIME_WAIT) is forgotten, or no
+    /// longer hears anything, if somebody still has it. EADDRINUSE: that one is still open, or ending.
     pub(super) fn forget(&mut self, local: SocketAddrV4, remote: SocketAddrV4) -> Result<()> {
-        let Some(at) = self.lingering_at(local, remote) else { return Ok(()) };
-        if self.stack.tcp(self.lingering[at].handle).state() != State::TimeWait {
+        let Some(handle) = self.stack.connection(local, remote) else { return Ok(()) };
+        if self.stack.tcp(handle).state() != State::TimeWait {
             return Err(Error::new(EADDRINUSE));
         }
-        if let Some(one) = self.lingering.remove(at) {
-            self.release(one.client, one.handle);
+        match self.stack.owner(handle) {
+            Some(_) => self.stack.set_apart(handle),
+            None => self.let_go(handle),
         }
         Ok(())
     }
@@ -138,39 +180,25 @@ impl<C: Card> Sockets<C> {
     /// A first segment for a listener reopens a connection that is only remembered (RFC 1122, 4.2.2.13); it would take the
     /// segment for a stray one of its own.
     pub(super) fn reopen(&mut self) {
-        let Some((remote, local)) = self.stack.port().begins() else { return };
-        let listens = |socket: &Socket| {
-            matches!(socket.role, Role::Listening { .. })
-                && socket.bound.is_some_and(|bound| overlap(bound, local))
-        };
-        if !self.lingering.is_empty() && self.sockets.values().any(listens) {
-            // What is still ending is not forgotten: it answers, and the other side tries again.
+        if let Some((remote, local)) = self.stack.begins() {
+            // What is still open or ending is not forgotten.
             _ = self.forget(local, remote);
         }
     }
 
-    /// Whether a connection that ends, or has ended, was that of an address.
-    pub(super) fn lingers(&self, local: SocketAddrV4) -> bool {
-        let locals = self.lingering.iter().filter_map(|one| self.stack.tcp(one.handle).local_endpoint());
-        locals.map(from_endpoint).any(|ended| overlap(ended, local))
-    }
-
     /// The oldest ended connection of a client makes room for another.
     pub(super) fn evict(&mut self, client: u64) {
-        let of_client = |one: &Lingering| one.client == client;
-        let remembered = self
-            .lingering
-            .iter()
-            .position(|one| of_client(one) && self.stack.tcp(one.handle).state() == State::TimeWait);
-        let at = remembered.or_else(|| self.lingering.iter().position(of_client));
-        if let Some(one) = at.and_then(|at| self.lingering.remove(at)) {
-            self.release(one.client, one.handle);
+        let Lingering { ended, by_age, remembered, .. } = &self.lingering;
+        let of_client =
+            |(_, handle): &&(Instant, Handle)| ended.get(handle).is_some_and(|one| one.client == client);
+        let oldest = remembered.iter().find(of_client).or_else(|| by_age.iter().find(of_client));
+        if let Some(&(_, handle)) = oldest {
+            self.let_go(handle);
         }
     }
 
     pub(super) fn lingering_deadline(&self) -> u64 {
-        let first = self.lingering.iter().map(|one| one.until).min();
-        first.map_or(FOREVER, |until| {
+        self.lingering.by_age.first().map_or(FOREVER, |(until, _)| {
             u64::try_from(until.total_micros()).unwrap_or(0).saturating_add(1).saturating_mul(1000)
         })
     }

@@ -9,15 +9,15 @@ mod transfer;
 use crate::port::Card;
 use crate::ports::Ports;
 use crate::socket::{Kind, Options, Role, Socket, is_made};
-use crate::stack::{PATIENCE, Stack};
+use crate::stack::{Handle, PATIENCE, Stack};
 use abi::error::{EBADF, ECONNREFUSED, ECONNRESET, ETIMEDOUT, Error, Result};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::mem;
+use core::net::SocketAddrV4;
 use driver_sdk::sockets::{Change, LowWater, Ready};
 use end::Lingering;
 use shares::Shares;
-use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Duration;
 
@@ -45,11 +45,20 @@ pub struct Sockets<C> {
     next: Id,
     ports: Ports,
     shares: Shares,
-    lingering: VecDeque<Lingering>,
+    lingering: Lingering,
     changes: Vec<Change>,
+    /// Sockets to which something was done or has happened since they were looked at.
+    touched: Vec<Id>,
+    /// Listeners that may want another socket of the stack.
+    unfilled: Vec<Id>,
+    /// Listeners whose client can have none.
+    starved: BTreeSet<Id>,
+    /// A socket of the stack can be had again.
+    has_room_again: bool,
     /// There are frames that were not looked at yet.
     more: bool,
     deadline: u64,
+    noticed: u64,
     pub(crate) interrupts: u64,
 }
 
@@ -62,10 +71,15 @@ impl<C: Card> Sockets<C> {
             next: 1,
             ports: Ports::default(),
             shares: Shares::default(),
-            lingering: VecDeque::new(),
+            lingering: Lingering::default(),
             changes: Vec::new(),
+            touched: Vec::new(),
+            unfilled: Vec::new(),
+            starved: BTreeSet::new(),
+            has_room_again: false,
             more: false,
             deadline: 0,
+            noticed: 0,
             interrupts: 0,
         }
     }
@@ -88,6 +102,7 @@ impl<C: Card> Sockets<C> {
             low_water: LowWater { receive: 1, send: SEND_LOW },
             no_delay: false,
             keep_alive: false,
+            reuse_port: false,
         };
         self.insert(Socket::new(kind, client, Role::Idle, options))
     }
@@ -96,6 +111,7 @@ impl<C: Card> Sockets<C> {
         let id = self.next;
         self.next += 1;
         self.sockets.insert(id, socket);
+        self.touched.push(id);
         id
     }
 
@@ -104,7 +120,9 @@ impl<C: Card> Sockets<C> {
         self.sockets.get(&id).ok_or(Error::new(EBADF))
     }
 
+    /// The same, to do something to it.
     fn get_mut(&mut self, id: Id) -> Result<&mut Socket> {
+        self.touched.push(id);
         self.sockets.get_mut(&id).ok_or(Error::new(EBADF))
     }
 
@@ -117,6 +135,11 @@ impl<C: Card> Sockets<C> {
     /// Sockets, those of the stack, and of these those that nobody has any more.
     pub fn load(&self) -> (usize, usize, usize) {
         (self.sockets.len(), self.shares.all(), self.lingering.len())
+    }
+
+    /// How often a socket was looked at, here and in the stack.
+    pub fn looks(&self) -> [u64; 2] {
+        [self.noticed, self.stack.polls()]
     }
 
     /// When [`Sockets::run`] is to be called next, monotonic ns.
@@ -134,18 +157,34 @@ impl<C: Card> Sockets<C> {
         mem::take(&mut self.changes)
     }
 
+    /// A socket's address is this one from now on.
+    fn set_bound(&mut self, id: Id, bound: Option<SocketAddrV4>) -> Result<()> {
+        let socket = self.get_mut(id)?;
+        let (kind, shares) = (socket.kind, socket.options.reuse_port);
+        let before = mem::replace(&mut socket.bound, bound);
+        if let Some(before) = before {
+            self.ports.give_back(kind, before, id);
+        }
+        if let Some(bound) = bound {
+            self.ports.take(kind, bound, id, shares);
+        }
+        Ok(())
+    }
+
     /// The stack goes on: frames come in and go out.
     pub fn run(&mut self) {
         let mut left = FRAMES;
         loop {
             let mut any = false;
-            while left > 0 {
-                self.refill();
-                if !self.stack.hear() {
-                    break;
-                }
+            while left > 0 && self.stack.hear() {
                 self.reopen();
-                self.stack.take_in();
+                // Who took a connection has another socket wait for the next before that comes.
+                if let Some(handle) = self.stack.take_in()
+                    && let Some(owner) = self.stack.owner(handle)
+                {
+                    self.unfilled.push(owner);
+                    self.refill();
+                }
                 any = true;
                 left -= 1;
             }
@@ -166,22 +205,23 @@ impl<C: Card> Sockets<C> {
 
     /// Every listener that has room has one socket that waits for the next connection; the others are full.
     fn refill(&mut self) {
-        let listeners: Vec<Id> = self
-            .sockets
-            .iter()
-            .filter(|(_, socket)| matches!(socket.role, Role::Listening { .. }))
-            .map(|(&id, _)| id)
-            .collect();
-        let mut full = mem::take(&mut self.stack.port_mut().full);
-        full.clear();
-        for id in listeners {
-            if !self.refill_one(id)
-                && let Some(address) = self.sockets.get(&id).and_then(|socket| socket.bound)
+        if mem::take(&mut self.has_room_again) {
+            self.unfilled.extend(mem::take(&mut self.starved));
+        }
+        while let Some(id) = self.unfilled.pop() {
+            let listens = |socket: &&Socket| matches!(socket.role, Role::Listening { .. });
+            let Some(bound) = self.sockets.get(&id).filter(listens).and_then(|socket| socket.bound) else {
+                continue;
+            };
+            let has_room = self.refill_one(id);
+            self.stack.set_full(id, bound, !has_room);
+            if let Some(Socket { role: Role::Listening { waiting, .. }, .. }) = self.sockets.get(&id)
+                && let Some(&last) = waiting.last()
+                && self.stack.tcp(last).state() == State::Listen
             {
-                full.push(address);
+                self.stack.set_waiting(last, has_room);
             }
         }
-        self.stack.port_mut().full = full;
     }
 
     /// Whether the listener can take a connection.
@@ -190,6 +230,7 @@ impl<C: Card> Sockets<C> {
         let (client, options, bound, shut) = (socket.client, socket.options, socket.bound, socket.read_shut);
         let Role::Listening { waiting, most } = &mut socket.role else { return false };
         let (stack, shares, most) = (&mut self.stack, &mut self.shares, *most);
+        let has_room_again = &mut self.has_room_again;
         // Those that came to nothing go; of several that wait for the next connection one stays.
         let mut listens = false;
         waiting.retain(|&handle| {
@@ -198,13 +239,17 @@ impl<C: Card> Sockets<C> {
                 State::Closed => false,
                 State::SynReceived => true,
                 _ => {
-                    stack.tcp_mut(handle).set_timeout(None);
+                    if stack.tcp(handle).timeout().is_some() {
+                        stack.tcp_mut(handle).set_timeout(None);
+                    }
                     true
                 }
             };
             if !keep {
                 stack.remove(handle);
                 shares.give_back(client);
+                *has_room_again = true;
+                self.touched.push(id);
             }
             keep
         });
@@ -218,11 +263,15 @@ impl<C: Card> Sockets<C> {
             return waiting.len() <= most;
         }
         let Some(bound) = bound.filter(|_| !shut && waiting.len() < most) else { return false };
-        let Ok(handle) = self.acquire(client, options) else { return false };
+        let Ok(handle) = self.acquire(client, options) else {
+            self.starved.insert(id);
+            return false;
+        };
         if self.stack.listen(handle, bound).is_err() {
             self.release(client, handle);
             return false;
         }
+        self.stack.set_owner(handle, Some(id));
         self.stack.tcp_mut(handle).set_timeout(Some(HANDSHAKE));
         if let Some(Socket { role: Role::Listening { waiting, .. }, .. }) = self.sockets.get_mut(&id) {
             waiting.push(handle);
@@ -231,7 +280,7 @@ impl<C: Card> Sockets<C> {
     }
 
     /// A socket of the stack for a client. ENOBUFS.
-    fn acquire(&mut self, client: u64, options: Options) -> Result<SocketHandle> {
+    fn acquire(&mut self, client: u64, options: Options) -> Result<Handle> {
         if !self.shares.has_room(client) {
             self.evict(client);
         }
@@ -248,15 +297,27 @@ impl<C: Card> Sockets<C> {
         }
     }
 
-    fn release(&mut self, client: u64, handle: SocketHandle) {
+    fn release(&mut self, client: u64, handle: Handle) {
         self.stack.remove(handle);
         self.shares.give_back(client);
+        self.has_room_again = true;
     }
 
-    /// Finds what has become of all sockets, and what is to be told of it.
+    /// Finds what has become of the sockets to which something was done or has happened, and what is to be told of it.
     pub fn notice(&mut self) {
-        let ids: Vec<Id> = self.sockets.keys().copied().collect();
-        for id in ids {
+        while let Some(handle) = self.stack.next_changed() {
+            match self.stack.owner(handle) {
+                Some(owner) => self.touched.push(owner),
+                None => self.lingering.note(handle),
+            }
+        }
+        self.unfilled.extend_from_slice(&self.touched);
+        self.refill();
+        let mut touched = mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        self.noticed += touched.len() as u64;
+        for id in touched {
             self.follow(id);
             self.show(id);
         }
@@ -277,15 +338,19 @@ impl<C: Card> Sockets<C> {
                     self.release(client, handle);
                 } else if is_made(state) {
                     socket.role = Role::Connected { handle, state };
+                    self.follow(id);
                 }
             }
             Role::Connected { handle, state } => {
-                let tcp = self.stack.tcp_mut(*handle);
+                let tcp = self.stack.tcp(*handle);
                 // Only who has something to say, or wants to know, notices that nobody answers. An idle connection lives: the
                 // stack counts from what was heard last, however long ago.
                 let is_waiting = tcp.send_queue() > 0 || socket.options.keep_alive;
-                tcp.set_timeout(is_waiting.then_some(PATIENCE));
                 let is = tcp.state();
+                let patience = is_waiting.then_some(PATIENCE);
+                if tcp.timeout() != patience {
+                    self.stack.tcp_mut(*handle).set_timeout(patience);
+                }
                 let was = mem::replace(state, is);
                 let was_ending =
                     matches!(was, State::LastAck | State::TimeWait | State::Closing | State::Closed);
@@ -295,7 +360,9 @@ impl<C: Card> Sockets<C> {
             }
             Role::Datagrams { handle, peer } => {
                 let (handle, peer) = (*handle, *peer);
-                transfer::collect(self.stack.udp_mut(handle), socket, peer);
+                if self.stack.udp(handle).can_recv() {
+                    transfer::collect(self.stack.udp_mut(handle), socket, peer);
+                }
             }
             Role::Idle | Role::Listening { .. } | Role::Failed => {}
         }

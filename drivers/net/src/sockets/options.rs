@@ -50,6 +50,16 @@ impl<C: Card> Sockets<C> {
         self.get_mut(id)?.options.low_water.set(receive, send)
     }
 
+    /// Whether it has its address with others that want that, too. EINVAL: it has one, or is for datagrams.
+    pub fn set_reuse_port(&mut self, id: Id, shares: bool) -> Result<()> {
+        let socket = self.get_mut(id)?;
+        if socket.kind != Kind::Stream || socket.bound.is_some() {
+            return Err(Error::new(EINVAL));
+        }
+        socket.options.reuse_port = shares;
+        Ok(())
+    }
+
     /// Whether small segments go at once, and whether an idle connection is looked after. EINVAL for datagrams.
     pub fn set_behaviour(&mut self, id: Id, no_delay: Option<bool>, keep_alive: Option<bool>) -> Result<()> {
         let socket = self.get_mut(id)?;

@@ -55,7 +55,7 @@ impl<C: Card> Sockets<C> {
     /// EAGAIN: no room. EPIPE: nobody will receive it. ENOTCONN, EISCONN (an address, and it is connected), EDESTADDRREQ (no
     /// address, and it is not), EMSGSIZE, ENETUNREACH.
     pub fn send(&mut self, id: Id, bytes: &[u8], to: Option<SocketAddrV4>) -> Result<usize> {
-        let socket = self.get(id)?;
+        let socket = self.get_mut(id)?;
         if socket.kind == Kind::Datagram {
             return self.send_datagram(id, bytes, to);
         }
@@ -136,6 +136,7 @@ impl<C: Card> Sockets<C> {
         if all && ready.amount < buffer.len().min(most) && !ready.end && ready.error == 0 {
             return Err(Error::new(EAGAIN));
         }
+        self.touched.push(id);
         let Sockets { sockets, stack, .. } = self;
         let Some(socket) = sockets.get_mut(&id) else { return Ok((nothing, Undo::Nothing)) };
         let first = socket.returned.len().min(buffer.len());
@@ -171,7 +172,7 @@ impl<C: Card> Sockets<C> {
 
     /// What was received last did not arrive: it is the next one's. Nothing has happened in between.
     pub fn put_back(&mut self, id: Id, undo: Undo, bytes: &[u8]) {
-        let Some(socket) = self.sockets.get_mut(&id) else { return };
+        let Ok(socket) = self.get_mut(id) else { return };
         match undo {
             Undo::Nothing => {}
             Undo::Bytes => bytes.iter().rev().for_each(|&byte| socket.returned.push_front(byte)),
@@ -181,7 +182,7 @@ impl<C: Card> Sockets<C> {
 
     /// The error that a receive told last did not arrive.
     pub fn put_back_error(&mut self, id: Id, error: i32) {
-        if let Some(socket) = self.sockets.get_mut(&id) {
+        if let Ok(socket) = self.get_mut(id) {
             socket.error = error;
         }
     }

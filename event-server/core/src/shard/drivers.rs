@@ -158,6 +158,12 @@ impl<M: Mapped> Shard<M> {
         }
     }
 
+    /// Whose a driver's session is.
+    pub(super) fn process_of(&self, slot: u32) -> Result<Caller> {
+        let driver = self.drivers.get(slot as usize).and_then(Option::as_ref);
+        driver.map(|driver| driver.account.process()).ok_or(Error::new(ENOTCONN))
+    }
+
     fn unmake(&mut self, client: Option<ClientId>) {
         if let Some(made) = self.made_for.get_mut(&client) {
             *made -= 1;
@@ -174,14 +180,15 @@ impl<M: Mapped> Shard<M> {
         account: &Arc<Account>,
         host: &mut H,
     ) -> Result<Place<M>> {
-        let charge = account.charge(cost::SOURCE)?;
+        let driver = self.process_of(owners.driver)?;
+        let charge = account.charge_for(driver, cost::SOURCE)?;
         let roomy = self.roomy.get(&owners).copied().unwrap_or(NONE);
         if let Some(page) = self.graph.pages.get_mut(roomy)
             && let Some(number) = page.take()
         {
             return Ok(Place { page: roomy, number, cell: page.region.keep_cell(number)?, charge });
         }
-        let page_charge = account.charge(cost::PAGE_OF_CELLS)?;
+        let page_charge = account.charge_for(driver, cost::PAGE_OF_CELLS)?;
         let (memory, handle) = host.create_page()?;
         let region = Arc::new(Region::new(memory));
         let cell = region.keep_cell(0).inspect_err(|_| host.close(handle))?;

@@ -21,7 +21,7 @@ use event_protocol::badge::{ClientId, DriverId, LineageId, SourceId};
 use event_protocol::control::driver::Orphan;
 use event_protocol::control::limits::{MAX_KEPT, ORPHANS};
 use event_protocol::filter::Filters;
-use event_protocol::level::Level;
+use event_protocol::level::{Level, LevelFlags};
 use event_protocol::shared::Mapped;
 
 use super::{Created, Shard};
@@ -47,9 +47,11 @@ pub(super) struct Durable {
     /// With its generation: a lineage that is over leaves what is durable by it behind, and its place to another.
     lineage: LineageId,
     kept: Vec<u8>,
-    /// The last levels of a driver that is away.
-    away: Option<[Level; 2]>,
-    /// For the client to go on with, until it has taken it.
+    /// Its driver is away.
+    away: bool,
+    /// The levels that drivers which are over told last.
+    levels: [Level; 2],
+    /// For the client to go on with, whenever it asks: who was given it may die before it has it.
     descriptor: Handle,
     _charge: Charge,
 }
@@ -120,8 +122,9 @@ impl<M: Mapped> Shard<M> {
             return Err(Error::new(EINVAL));
         }
         self.durable.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
-        let charge = account.charge(cost::DURABLE + kept.len() as u64)?;
-        Ok(Durable { lineage, kept, away: None, descriptor: Handle::NONE, _charge: charge })
+        let charge = account.charge_for(self.process_of(slot)?, cost::DURABLE + kept.len() as u64)?;
+        let levels = [Level::default(); 2];
+        Ok(Durable { lineage, kept, away: false, levels, descriptor: Handle::NONE, _charge: charge })
     }
 
     /// What a driver before this one left, from an index on. EPERM: the session has no lineage.
@@ -131,7 +134,7 @@ impl<M: Mapped> Shard<M> {
         let mut found = Vec::new();
         for index in from..self.graph.sources.end() {
             let durable = self.durable.get(&index).filter(|durable| durable.lineage == lineage);
-            if let Some(Durable { away: Some(levels), kept, .. }) = durable
+            if let Some(Durable { away: true, levels, kept, .. }) = durable
                 && let Some(source) = self.graph.sources.get(index)
             {
                 let levels = levels.map(Level::pack);
@@ -166,7 +169,7 @@ impl<M: Mapped> Shard<M> {
         let of = self.name_of(lineage)?;
         let (index, _) = self.graph.source(name).ok_or(Error::new(ENOENT))?;
         let durable = self.durable.get_mut(&index);
-        let durable = durable.filter(|durable| durable.lineage == of && durable.away.is_some());
+        let durable = durable.filter(|durable| durable.lineage == of && durable.away);
         let durable = durable.ok_or(Error::new(ENOENT))?;
         let source = self.graph.sources.get_mut(index).ok_or(Error::new(ENOENT))?;
         let driver = self.drivers[slot as usize].as_mut().ok_or(Error::new(ENOENT))?;
@@ -191,7 +194,7 @@ impl<M: Mapped> Shard<M> {
         }
         source.driver = Some(slot);
         driver.sources += 1;
-        durable.away = None;
+        durable.away = false;
         durable.descriptor = descriptor;
         let created = Created { source: name, page: page.number, cell: source.number, handle: page.handle };
         self.count_orphans(lineage, -1);
@@ -251,7 +254,7 @@ impl<M: Mapped> Shard<M> {
 
     /// Whether a source waits for its driver to come back.
     pub(super) fn is_orphan(&self, index: u32) -> bool {
-        self.durable.get(&index).is_some_and(|durable| durable.away.is_some())
+        self.durable.get(&index).is_some_and(|durable| durable.away)
     }
 
     /// The driver of a source is gone: whether somebody may come who goes on with it.
@@ -262,13 +265,21 @@ impl<M: Mapped> Shard<M> {
         if self.durable.get(&index).is_none_or(|durable| durable.lineage != of) {
             return false;
         }
-        // What was counted or noted and not heard yet has happened nevertheless.
-        self.graph.activate_all(index, host);
         let Some(source) = self.graph.sources.get_mut(index) else { return false };
         source.driver = None;
-        let before = source.cell.leave();
+        // What was stored, counted or noted and not heard yet has happened nevertheless.
+        source.cell.make_up();
+        self.graph.activate_all(index, host);
+        let Some(source) = self.graph.sources.get_mut(index) else { return false };
+        let told = source.cell.leave();
         if let Some(durable) = self.durable.get_mut(&index) {
-            durable.away = Some(before);
+            durable.away = true;
+            for (level, told) in durable.levels.iter_mut().zip(told) {
+                // One that claimed it and told nothing leaves what the driver before it told.
+                if !told.flags.contains(LevelFlags::AWAY) {
+                    *level = told;
+                }
+            }
             close(&mut durable.descriptor, host);
         }
         self.count_orphans(lineage, 1);
@@ -288,7 +299,7 @@ impl<M: Mapped> Shard<M> {
     pub(super) fn keep_no_longer<H: Host<Memory = M>>(&mut self, index: u32, host: &mut H) {
         let Some(mut durable) = self.durable.remove(&index) else { return };
         close(&mut durable.descriptor, host);
-        if durable.away.is_some() {
+        if durable.away {
             self.count_orphans(durable.lineage.index() as u32, -1);
         }
     }
@@ -313,9 +324,10 @@ impl<M: Mapped> Shard<M> {
 
 /// What clients ask.
 impl<M: Mapped> Shard<M> {
-    /// The descriptor with which a client goes on with a source of its; it is the caller's then. EAGAIN: its driver is away;
-    /// ENODEV: it is no more; ENOENT: there is no newer one than the client has, or no such source.
-    pub fn reopen(&mut self, client: ClientId, source: SourceId) -> Result<Handle> {
+    /// The descriptor with which a client goes on with a source of its, for a duplicate. It stays the shard's as long as the driver has
+    /// the source: a client that dies over it, or has no room for it, leaves it to who asks next. EAGAIN: its driver is away; ENODEV: it is
+    /// no more; ENOENT: it was made by the present driver, or is no source of the client's.
+    pub fn reopen(&self, client: ClientId, source: SourceId) -> Result<Handle> {
         let slot = self.client_slot(client)?;
         let (index, found) = self.graph.source(source).ok_or(Error::new(ENOENT))?;
         if !self.adoptions.has(slot, index) {
@@ -325,12 +337,10 @@ impl<M: Mapped> Shard<M> {
             return Err(Error::new(ENOENT));
         }
         let ended = found.driver.is_none();
-        match self.durable.get_mut(&index) {
-            Some(durable) if durable.away.is_some() => Err(Error::new(EAGAIN)),
+        match self.durable.get(&index) {
+            Some(durable) if durable.away => Err(Error::new(EAGAIN)),
             _ if ended => Err(Error::new(ENODEV)),
-            Some(durable) if !durable.descriptor.is_none() => {
-                Ok(core::mem::replace(&mut durable.descriptor, Handle::NONE))
-            }
+            Some(durable) if !durable.descriptor.is_none() => Ok(durable.descriptor),
             _ => Err(Error::new(ENOENT)),
         }
     }

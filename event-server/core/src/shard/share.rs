@@ -48,7 +48,7 @@ impl<M: Mapped> Shard<M> {
         if self.made_for.get(&Some(client)).is_some_and(|&made| made >= MAX_SOURCES) {
             return Err(Error::new(EMFILE));
         }
-        let charge = session.account().charge(cost::SOURCE)?;
+        let charge = session.account().charge_for(self.process_of(slot)?, cost::SOURCE)?;
         self.made_for.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
         let known = self.graph.hub_of(index);
         let hub = match known {

@@ -1,6 +1,8 @@
 //! Drivers that follow one another, and what they leave to the next.
 
 use abi::error::{EAGAIN, EBUSY, EEXIST, ENODEV, ENOENT};
+use event_protocol::cell::Direction;
+use event_protocol::level::Level;
 
 use crate::world::{CELLS, Lineage, World};
 
@@ -31,8 +33,8 @@ impl World {
         }
     }
 
-    /// The driver sees what was left to it, and goes on with one of them, with so much to read.
-    pub fn claim(&mut self, number: usize, source: usize, amount: i64) {
+    /// The driver sees what was left to it, and goes on with one of them, with so much to read, unless it does not come to say so.
+    pub fn claim(&mut self, number: usize, source: usize, amount: Option<i64>) {
         let Some(driver) = &self.drivers[number] else { return };
         let (id, lineage) = (driver.id, driver.lineage);
         let left = |at: &usize| self.sources[*at].away.is_some() && self.sources[*at].durable == lineage;
@@ -44,6 +46,10 @@ impl World {
                 break;
             }
             assert!(some.iter().all(|orphan| orphan.kept == [7; 9]));
+            for orphan in &some {
+                let told = self.sources.iter().find(|source| source.id == orphan.source).unwrap().away;
+                assert_eq!(Level::unpack(orphan.levels[0]), Level::new(told.unwrap()));
+            }
             told.extend(some.iter().map(|orphan| orphan.source.index()));
         }
         let mut sorted = mine.clone();
@@ -65,7 +71,20 @@ impl World {
         assert_eq!((claimed.source, claimed.page, claimed.cell), (found.id, found.page, found.cell.1));
         let before = found.away.take().unwrap();
         (found.driver, found.descriptor) = (Some(number), Some(descriptor));
-        self.publish(source, amount, amount > before);
+        found.unsaid = Some(before);
+        if let Some(amount) = amount {
+            self.publish(source, amount, amount > before);
+        }
+    }
+
+    /// The driver of a source dies when it has stored a level, and told nobody.
+    pub fn dies_over(&mut self, source: usize, amount: i64, arrived: bool) {
+        let found = &mut self.sources[source];
+        let Some(driver) = found.driver.filter(|&driver| self.drivers[driver].is_some()) else { return };
+        found.cell.0.cell(found.cell.1).unwrap().set_level(Direction::Read, Level::new(amount), arrived);
+        (found.amount, found.unsaid) = (amount, None);
+        found.arrivals += u32::from(arrived);
+        self.driver_dies(driver);
     }
 
     /// What the driver in this place has not claimed has ended.
@@ -110,17 +129,17 @@ impl World {
     /// The client asks for the descriptor to go on with.
     pub fn reopen(&mut self, client: usize, source: usize) {
         let Some(member) = &self.clients[client] else { return };
-        let found = &mut self.sources[source];
+        let found = &self.sources[source];
         let got = self.shard.reopen(member.id, found.id).map_err(|error| error.errno);
         let expected = match () {
             () if !found.adopters.contains(&client) => Err(ENOENT),
             () if found.away.is_some() => Err(EAGAIN),
             () if found.driver.is_none() => Err(ENODEV),
-            () => found.descriptor.take().ok_or(ENOENT),
+            () => found.descriptor.ok_or(ENOENT),
         };
         assert_eq!(got, expected);
         if let Ok(descriptor) = got {
-            assert!(self.kernel.descriptors.remove(&descriptor), "it is the client's");
+            assert!(self.kernel.descriptors.contains(&descriptor), "there is something to be duplicated");
         }
     }
 
@@ -130,7 +149,7 @@ impl World {
         for source in self.sources.iter().filter(|source| source.watched || source.driver.is_some()) {
             let cell = source.cell.0.cell(source.cell.1).unwrap();
             assert_eq!(cell.generation(), source.id.generation(), "it is its own cell");
-            assert_eq!(cell.is_away(), source.away.is_some());
+            assert_eq!(cell.is_away(), source.away.or(source.unsaid).is_some());
             if let Some(driver) = source.driver {
                 let of = *sessions.entry(source.page).or_insert((driver, source.owner));
                 assert_eq!(of, (driver, source.owner), "a page is of one session and one client");

@@ -14,7 +14,7 @@ pub enum Step {
     Create { driver: Index, client: Option<Index>, durable: bool },
     Bequeath { driver: Index },
     Follow { lineage: Index },
-    Claim { driver: Index, source: Index, amount: u8 },
+    Claim { driver: Index, source: Index, amount: Option<u8> },
     Settle { driver: Index },
     LineageCloses { lineage: Index },
     Reopen { client: Index, source: Index },
@@ -30,6 +30,7 @@ pub enum Step {
     Destroy { source: Index },
     CloseWatch { source: Index },
     DriverDies { driver: Index },
+    DiesOver { source: Index, amount: u8, arrived: bool },
     ClientDies { client: Index },
     Doorbell,
 }
@@ -44,7 +45,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(driver, client, durable)| Create { driver, client, durable }),
         2 => index().prop_map(|driver| Bequeath { driver }),
         3 => index().prop_map(|lineage| Follow { lineage }),
-        4 => (index(), index(), 0u8..3)
+        4 => (index(), index(), prop::option::weighted(0.8, 0u8..3))
             .prop_map(|(driver, source, amount)| Claim { driver, source, amount }),
         1 => index().prop_map(|driver| Settle { driver }),
         1 => index().prop_map(|lineage| LineageCloses { lineage }),
@@ -64,6 +65,8 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => index().prop_map(|source| Destroy { source }),
         1 => index().prop_map(|source| CloseWatch { source }),
         1 => index().prop_map(|driver| DriverDies { driver }),
+        2 => (index(), 0u8..3, any::<bool>())
+            .prop_map(|(source, amount, arrived)| DiesOver { source, amount, arrived }),
         1 => index().prop_map(|client| ClientDies { client }),
         12 => Just(Doorbell),
     ]
@@ -102,7 +105,7 @@ impl World {
                 if let (Some(driver), Some(source)) =
                     (pick(&self.drivers, driver), pick(&self.sources, source))
                 {
-                    self.claim(driver, source, i64::from(amount));
+                    self.claim(driver, source, amount.map(i64::from));
                 }
             }
             Step::Settle { driver } => {
@@ -202,6 +205,11 @@ impl World {
             Step::DriverDies { driver } => {
                 if let Some(driver) = pick(&self.drivers, driver) {
                     self.driver_dies(driver);
+                }
+            }
+            Step::DiesOver { source, amount, arrived } => {
+                if let Some(source) = pick(&self.sources, source) {
+                    self.dies_over(source, i64::from(amount), arrived);
                 }
             }
             Step::ClientDies { client } => {

@@ -58,6 +58,8 @@ pub struct Source {
     pub durable: Option<usize>,
     /// What it had when its driver died.
     pub away: Option<i64>,
+    /// The same while the driver that has claimed it has not said anything yet.
+    pub unsaid: Option<i64>,
     /// What its client can go on with.
     pub descriptor: Option<Handle>,
 }
@@ -184,6 +186,7 @@ impl World {
             page: made.page,
             durable: lineage.filter(|_| durable),
             away: None,
+            unsaid: None,
             descriptor: None,
         });
     }
@@ -197,7 +200,7 @@ impl World {
         let told =
             driver.publisher.publish(changed, cell, source.id, Direction::Read, level, arrived).unwrap();
         driver.rung |= told == Told::Ring;
-        source.amount = amount;
+        (source.amount, source.unsaid) = (amount, None);
         source.arrivals += u32::from(arrived);
     }
 
@@ -350,6 +353,7 @@ impl World {
         source.ended = true;
         source.arrivals += 1;
         (source.durable, source.away, source.descriptor) = (None, None, None);
+        source.unsaid = None;
     }
 
     pub fn close_watch(&mut self, number: usize) {
@@ -379,7 +383,8 @@ impl World {
                 continue;
             }
             (left.driver, left.descriptor) = (None, None);
-            left.away = Some(std::mem::take(&mut left.amount));
+            let amount = std::mem::take(&mut left.amount);
+            left.away = Some(left.unsaid.take().unwrap_or(amount));
         }
         if let Some(lineage) = driver.lineage {
             self.lineages[lineage].driver = None;

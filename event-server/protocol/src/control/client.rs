@@ -80,8 +80,9 @@ pub enum Request {
     },
     /// The shard's counters. → [`Reply::Stats`].
     Stats,
-    /// The descriptor of a durable source that a driver has gone on with. → [`Reply::Done`], handle 0 = it; it comes once. EAGAIN:
-    /// no driver has yet; ENODEV: none will; ENOENT: the client has the last one already, or no such source.
+    /// The descriptor of a durable source that a driver has gone on with. → [`Reply::Done`], handle 0 = a duplicate of it, as often as it
+    /// is asked for. EAGAIN: no driver has yet; ENODEV: none will; ENOENT: the source was made by the present driver, or there is no such
+    /// source.
     Reopen {
         /// Which source.
         source: SourceId,

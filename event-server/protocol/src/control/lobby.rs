@@ -43,11 +43,13 @@ pub enum Request {
         /// Cells it may have at once, a power of two up to [`MAX_CELLS`](super::limits::MAX_CELLS).
         cells: u32,
     },
-    /// The shard's counters. → [`Reply::Stats`].
+    /// The shard's counters. → [`Reply::Stats`]. Sums of all, without a name or an address: they say no more than the kernel's
+    /// counters say to everybody.
     Stats,
     /// Where a lineage is at home. Handle 0 = its handle. → [`Reply::Home`]. EINVAL: it is none.
     Home,
-    /// Has the shard check its books, which takes as long as there are notes. → [`Reply::Audit`].
+    /// Has the shard check its books, which takes as long as there are notes. → [`Reply::Audit`]. EAGAIN: it has done so just
+    /// now; audits have a tenth of its time, whoever asks for them.
     Audit,
 }
 

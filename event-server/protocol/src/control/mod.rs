@@ -22,7 +22,7 @@ pub mod policy;
 pub const SERVICE: &str = "event";
 
 /// Version of the filter protocol (docs/filter-protocol.md): of layouts, encodings and meanings.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Labels of requests.
 pub mod label {

@@ -139,6 +139,9 @@ pub enum Setting {
     KeepAlive,
     /// Small segments do not wait for others (`TCP_NODELAY`).
     NoDelay,
+    /// Several sockets that all ask for it, before they are bound, have one address: each connection comes to one of those that
+    /// listen, in turn (`SO_REUSEPORT`).
+    ReusePort,
 }
 
 /// How a terminal treats its input and output (termios(4)).

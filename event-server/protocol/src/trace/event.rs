@@ -127,6 +127,32 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Detail and value in two words, for programs: the detail in decimal and the value in hexadecimal digits, but a request's
+    /// label by its name where it has one.
+    pub fn in_two_words(&self) -> impl fmt::Display {
+        TwoWords(*self)
+    }
+}
+
+struct TwoWords(Entry);
+
+impl fmt::Display for TwoWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Entry { detail, value, event, .. } = self.0;
+        let name = |word: Word, of: u64| if word == Word::Label { name_of(of) } else { None };
+        let words = event.words();
+        match name(words.0, u64::from(detail)) {
+            Some(name) => write!(f, "{name} ")?,
+            None => write!(f, "{detail} ")?,
+        }
+        match name(words.1, value) {
+            Some(name) => write!(f, "{name}"),
+            None => write!(f, "{value:#x}"),
+        }
+    }
+}
+
 /// The first eight bytes of a service's name as a number.
 pub fn service(name: &str) -> u64 {
     let mut bytes = [0; 8];
@@ -223,6 +249,17 @@ mod tests {
             said(Event::DriverFailed, 32, u64::from(label::WRITE)),
             "5.000 µs driver-failed errno 32, write"
         );
+    }
+
+    #[test]
+    fn programs_are_told_the_names_of_labels() {
+        let said = |event: Event, detail: u32, value: u64| {
+            format!("{}", Entry { number: 0, ticks: 0, event, detail, value }.in_two_words())
+        };
+        assert_eq!(said(Event::Request, label::READ, 16), "read 0x10");
+        assert_eq!(said(Event::Request, 0x99, 16), "153 0x10");
+        assert_eq!(said(Event::DriverFailed, 32, u64::from(label::WRITE)), "32 write");
+        assert_eq!(said(Event::Undelivered, label::READ, 16), "17410 0x10", "bytes, and no label");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A ring between two.
 
 use crate::session::check;
+use event_protocol::atomic::AtomicU64;
 use event_protocol::ring::{Consumer, Producer, Ring, RingHeader};
 use loom::sync::Arc;
-use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the two sides share, and how all interleavings are tried.
 
 use event_protocol::activation::{Entry, QueueHeader, activate, take};
+use event_protocol::atomic::{AtomicU32, AtomicU64, Ordering};
 use event_protocol::badge::SourceId;
 use event_protocol::cell::{Cell, Direction};
 use event_protocol::changed::{Changed, ChangedHeader, Publisher, Told};
@@ -9,7 +10,6 @@ use event_protocol::level::Level;
 use event_protocol::park::Waiter;
 use event_protocol::ring::{Consumer, Producer, Ring, RingHeader};
 use event_protocol::slot::{Control, Slot, Terms};
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub const SOURCE: SourceId = SourceId::new(0, 0, 1);
 

@@ -32,6 +32,7 @@ typedef unsigned short sa_family_t;
 #define SO_RCVBUF 8
 #define SO_KEEPALIVE 9
 #define SO_OOBINLINE 10
+#define SO_REUSEPORT 15
 #define SO_RCVLOWAT 18
 #define SO_SNDLOWAT 19
 #define SO_ACCEPTCONN 30

@@ -27,6 +27,7 @@ fn setting(level: c_int, option: c_int) -> Result<Setting> {
         8 => Ok(Setting::ReceiveBuffer),
         9 => Ok(Setting::KeepAlive),
         10 => Ok(Setting::UrgentInline),
+        15 => Ok(Setting::ReusePort),
         18 => Ok(Setting::ReceiveLowWater),
         19 => Ok(Setting::SendLowWater),
         30 => Ok(Setting::Listening),

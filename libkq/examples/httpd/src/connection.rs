@@ -24,6 +24,8 @@ const PIECE: usize = 4096;
 pub const COST: usize = 48 << 10;
 /// Bytes of a file that are read at once.
 const FILE_PIECE: u64 = 32 << 10;
+/// Requests of a connection that are answered before others have their turn: who sends them without an end keeps nobody waiting.
+const AT_ONCE: usize = 16;
 /// Bytes that are read of a client that was told to go, so that it sees why before the connection is reset.
 const LAST_WORDS: usize = 256 << 10;
 
@@ -129,13 +131,17 @@ impl Connection {
     }
 
     fn go_on(&mut self, place: &Place, answer: &mut dyn FnMut(&Request) -> Answer) -> Result<Step> {
-        let mut drained = false;
+        let (mut drained, mut answered) = (false, 0);
         loop {
             if !self.flush(place)? {
                 return Ok(Step::Wait(Want::Write));
             }
             if self.closing {
                 return self.close();
+            }
+            if answered == AT_ONCE {
+                // More may be here already, of which nobody is told; that there is room to answer it is.
+                return Ok(Step::Wait(Want::Write));
             }
             self.skip_body();
             match request::parse(&self.input) {
@@ -149,6 +155,7 @@ impl Connection {
                         (true, true) => After::SayStay,
                     };
                     self.put(answer(&request), after, request.head_only, place);
+                    answered += 1;
                 }
                 Err(status) => {
                     let head_only = request::is_head(&self.input);

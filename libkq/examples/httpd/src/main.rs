@@ -10,6 +10,10 @@ mod program {
 
     fn main(start: &rt::Start) -> i32 {
         let arguments = &start.args()[1..];
+        if start.arg(1) == "--help" {
+            rt::log!("httpd: a web server of many workers\n{}", Options::HELP);
+            return 0;
+        }
         let options = match Options::parse(arguments) {
             Ok(options) => options,
             Err(problem) => {

@@ -60,9 +60,9 @@ impl Options {
     /// What there is.
     pub const HELP: &'static str = "\
 --listen ADDRESS    IP:PORT, or a path for a local socket; may be repeated (0.0.0.0:80)
---root PATH         where the files are (/data/www)
+--root PATH         where the files are, in /data or /tmp (/data/www)
 --workers N         processes (4)
---threads N         threads of each (1)
+--threads N         threads of each (1), which are counted as workers of their own: N times as many
 --queue one|each    all threads of a process wait in one queue, or each in its own (one)
 --wake one|all      whom a new connection wakes (one)
 --policy NAME       which one: all, one-this-cpu, one-other-cpu, one-per-cpu, round-robin, auto

@@ -10,7 +10,7 @@ use libkq::event::note;
 use libkq::flag::O_RDWR;
 use libkq::process::SocketType;
 use libkq::process_calls::{Child, Command, WaitFlags, getppid, waitpid};
-use libkq::signal::{Action, SIGINT, SIGTERM, sigaction};
+use libkq::signal::{Action, SIGINT, SIGKILL, SIGTERM, sigaction};
 use libkq::{Descriptor, Filter, KEvent, Queue, Result, process};
 use rt::abi::error::ESRCH;
 use rt::clock;
@@ -90,19 +90,39 @@ impl Parent<'_> {
         for place in 0..self.workers.len() {
             self.start(place)?;
         }
-        rt::log!("httpd: {} workers on {}", self.workers.len(), self.options.listen.join(", "));
-        let mut events = [KEvent::default(); 8];
+        let (threads, listen) = (self.options.threads, self.options.listen.join(", "));
+        let each = if threads > 1 { format!(" of {threads} threads each") } else { String::new() };
+        rt::log!("httpd: {} workers{each} on {listen}", self.workers.len());
+        let (mut events, mut line) = ([KEvent::default(); 8], [0; 64]);
         loop {
             for event in self.queue.wait(&mut events, None)? {
                 match event.filter {
                     Filter::PROC => self.died(event.ident as i32)?,
                     Filter::TIMER => self.start(event.ident)?,
                     Filter::SIGNAL => return Ok(()),
-                    _ => match terminal.as_ref().map(|terminal| terminal.read(&mut [0; 64])) {
-                        Some(Ok(1..)) => {}
+                    _ => match terminal.as_ref().map(|terminal| terminal.read(&mut line)) {
+                        Some(Ok(count @ 1..)) => self.told(&line[..count]),
                         _ => return Ok(()),
                     },
                 }
+            }
+        }
+    }
+
+    /// A line of the terminal: `kill N` ends worker process N, as a crash would.
+    fn told(&self, line: &[u8]) {
+        let mut words = core::str::from_utf8(line).unwrap_or_default().split_whitespace();
+        let number = match (words.next(), words.next(), words.next()) {
+            (Some("kill"), Some(number), None) => number.parse().ok(),
+            _ => None,
+        };
+        let worker = number.and_then(|number: usize| self.workers.get(number)?.as_ref());
+        let killed = worker.map(|worker| worker.child.kill(SIGKILL.into()));
+        match killed {
+            Some(Ok(())) => {}
+            Some(Err(error)) => rt::log!("httpd: {error}"),
+            None => {
+                rt::log!("httpd: type `kill N` to end worker process N (0 to {})", self.workers.len() - 1)
             }
         }
     }

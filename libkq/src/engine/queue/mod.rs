@@ -4,6 +4,10 @@
 //! ready list (or ended, so that it never comes again). A note without a cell is the program's own affair.
 
 pub mod harvest;
+mod note;
+
+use note::Heard;
+pub use note::{Note, Own, Truth};
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,87 +15,12 @@ use alloc::vec::Vec;
 use abi::error::{ENOMEM, Error, Result};
 use event_protocol::activation::{BankLayout, QueueHeader};
 use event_protocol::cell::{Cell, Direction};
-use event_protocol::level::{Level, LevelFlags};
+use event_protocol::level::LevelFlags;
 use event_protocol::shared::{Kept, Mapped, Region};
-use event_protocol::slot::{Arrivals, Slot, Terms};
+use event_protocol::slot::Terms;
 
 use super::bank::Bank;
 use super::ready::ReadyList;
-
-/// A note.
-pub struct Note<M, V> {
-    /// What it watches; `None` for the program's own.
-    pub cell: Option<Kept<M, Cell>>,
-    /// What it means.
-    pub view: V,
-    slot: Kept<M, Slot>,
-    listed: bool,
-    retired: bool,
-    /// It stays on the ready list, whether true or not.
-    exclusive: bool,
-    /// Of an exclusive one: what was in the cell when it was told last.
-    told: Option<Shown>,
-    /// What had arrived at it when the queue was asked for its arrivals last.
-    heard: Heard,
-}
-
-/// What an exclusive note says now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Truth {
-    /// It is not true.
-    No,
-    /// It is.
-    Yes,
-    /// It is, and says that something is over, which is for everybody.
-    Over,
-}
-
-/// What there was to read: arrivals and level.
-type Shown = (u32, Level);
-
-/// What a queue knows of a note's arrivals.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    /// At its cell.
-    Cell(Arrivals),
-    /// In the set that it watches.
-    Set(u64),
-}
-
-/// What the queue is told of one of the program's own notes.
-#[derive(Clone, Copy, Debug)]
-pub struct Own {
-    /// It is true.
-    pub due: bool,
-    /// It stays on the list though it is not.
-    pub stays: bool,
-    /// How often something came in the set that it watches, counted before the look at it.
-    pub arrivals: u64,
-}
-
-impl<M, V> Note<M, V> {
-    /// Its slot.
-    pub fn slot(&self) -> &Slot {
-        &self.slot
-    }
-
-    /// An exclusive note was told, or found untrue. Whether it was told last of the very same that can be taken: who was told
-    /// has left it all. Of an end, and of room, everybody is told, and takes nothing.
-    #[cold]
-    fn is_left(&mut self, told: bool) -> bool {
-        let shown = self.cell.as_ref().filter(|_| told).and_then(|cell| {
-            let (arrivals, level) = (cell.activity().0, cell.level(Direction::Read));
-            (level.amount > 0 && level.flags.is_empty()).then_some((arrivals, level))
-        });
-        let before = core::mem::replace(&mut self.told, shown);
-        shown.is_some() && shown == before
-    }
-
-    /// Delivered for the last time, and only waiting to be freed or revived.
-    pub fn is_retired(&self) -> bool {
-        self.retired
-    }
-}
 
 struct Entry<M, V> {
     bank: u8,
@@ -281,7 +210,7 @@ impl<M: Mapped, V> Queue<M, V> {
         }
     }
 
-    /// Makes a note of a source exclusive, or no longer. The server is to be told next.
+    /// Makes a note of a source exclusive, or no longer. The server is to be told next, and then it is to be [shown](Queue::show).
     pub fn set_exclusive(&mut self, index: u32, exclusive: bool) {
         let Some(Entry { note: Some(note), .. }) = self.entries.get_mut(index as usize) else { return };
         if note.exclusive != exclusive {
@@ -297,21 +226,27 @@ impl<M: Mapped, V> Queue<M, V> {
         }
     }
 
-    /// Puts an exclusive note on the ready list for good.
+    /// Puts an exclusive note on the ready list for good. One that is none any more leaves it, unless it is true: as long as it is
+    /// there the server takes it for told, and who sleeps would not be woken for it.
     pub fn show(&mut self, index: u32) -> Truth {
-        let Some(Entry { note: Some(note), .. }) = self.entries.get(index as usize) else { return Truth::No };
-        let shown = match &note.cell {
-            Some(cell) if !note.slot.active(cell).is_empty() => {
-                let flags = |direction| cell.level(direction).flags;
-                let is_over =
-                    flags(Direction::Read).union(flags(Direction::Write)).intersects(LevelFlags::LASTING);
-                if is_over { Truth::Over } else { Truth::Yes }
+        let Queue { entries, ready, .. } = self;
+        let Some(Entry { note: Some(note), .. }) = entries.get_mut(index as usize) else { return Truth::No };
+        let Some(cell) = &note.cell else { return Truth::No };
+        if !note.exclusive {
+            if note.listed && !note.slot.settle(cell) {
+                ready.remove(index);
+                note.listed = false;
             }
-            _ => Truth::No,
-        };
-        if note.exclusive {
-            self.look(index);
+            return if note.listed { Truth::Yes } else { Truth::No };
         }
+        let flags = |direction| cell.level(direction).flags;
+        let is_over = flags(Direction::Read).union(flags(Direction::Write)).intersects(LevelFlags::LASTING);
+        let shown = match note.slot.active(cell).is_empty() {
+            true => Truth::No,
+            false if is_over => Truth::Over,
+            false => Truth::Yes,
+        };
+        self.look(index);
         shown
     }
 

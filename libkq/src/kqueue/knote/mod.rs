@@ -208,6 +208,11 @@ impl<P: Platform> KNote<P> {
             && matches!(self.watched, Watched::Direction(_) | Watched::Except)
     }
 
+    /// Makes it exclusive, or not.
+    pub fn set_exclusive(&mut self, exclusive: bool) {
+        self.event.flags.set(EventFlags::WAKEONE, exclusive);
+    }
+
     /// Whether the slot's edge rule applies; a timer's count is an edge by itself.
     #[inline]
     fn is_edge(&self) -> bool {

@@ -219,7 +219,7 @@ impl Platform for Client {
     }
 
     fn register_waiter(&self, number: u32) -> Result<()> {
-        let state = self.alive()?;
+        let mut state = self.alive()?;
         state.server.directory.set_waiter(self.id, number, notification(self.number, number)).map(drop)
     }
 

@@ -1,5 +1,5 @@
 //! The load generator: `httpload -c 8 -n 1000 -k 127.0.0.1:80`, or `httpload /run/socket/web` for a local socket. It says
-//! `name value unit` a line, and ends with status 1 when a request failed.
+//! `name value unit` a line, why requests failed if any did, and ends with status 1 then.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
@@ -17,11 +17,12 @@ mod program {
     fn main(start: &rt::Start) -> i32 {
         let Some(load) = parse(&start.args()[1..]) else {
             rt::log!("httpload: [-c CONNECTIONS] [-n REQUESTS] [-k] [-p /PATH] [IP:PORT or local socket]");
-            return 2;
+            return if start.arg(1) == "--help" { 0 } else { 2 };
         };
         match load.run() {
             Ok(tally) => {
                 tally.text().lines().for_each(|line| rt::log!("{line}"));
+                tally.reasons().lines().for_each(|line| rt::log!("httpload: {line}"));
                 i32::from(tally.failures > 0)
             }
             Err(error) => {

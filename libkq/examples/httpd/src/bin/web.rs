@@ -203,6 +203,10 @@ mod program {
         equal(statuses, ["404", "200", "200"].into())?;
         ensure(answer.as_bytes().ends_with(FIRST_PAGE), "the last is the page")?;
         equal(answer.matches("It works").count(), 1)?;
+        // More than are answered at once.
+        let many = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+        let last = "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        equal(server.say(format!("{many}{last}").as_bytes())?.matches("HTTP/1.1 200 OK").count(), 101)?;
         server.end()
     }
 

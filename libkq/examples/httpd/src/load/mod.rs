@@ -88,8 +88,8 @@ impl Load {
                             self.begin(&queue, &request, &mut clients, &mut tally, &mut begun)?;
                             break;
                         }
-                        Err(_) => {
-                            tally.failed();
+                        Err(error) => {
+                            tally.failed(error);
                             drop(client);
                             if begun < self.requests {
                                 begun += 1;
@@ -120,7 +120,7 @@ impl Load {
                     clients.insert(client.number(), client);
                     return Ok(());
                 }
-                Err(_) => tally.failed(),
+                Err(error) => tally.failed(error),
             }
             if *begun == self.requests {
                 return Ok(());

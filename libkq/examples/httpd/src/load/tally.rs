@@ -1,9 +1,11 @@
 //! What a load came to.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+use libkq::Error;
 use rt::clock;
 
 use super::Reply;
@@ -17,6 +19,8 @@ pub struct Tally {
     pub failures: u64,
     /// Of the failures, those that were answered: with another status, or another body than the first.
     pub different: u64,
+    /// Of the others, how many failed with which error.
+    pub errors: BTreeMap<i32, u64>,
     /// Bytes of bodies.
     pub bytes: u64,
     /// The first answer.
@@ -32,7 +36,8 @@ impl Tally {
     pub(super) fn new(requests: u64) -> Tally {
         let latencies = Vec::with_capacity(requests as usize);
         let time = clock::now_ns();
-        Tally { answered: 0, failures: 0, different: 0, bytes: 0, first: None, time, latencies }
+        let errors = BTreeMap::new();
+        Tally { answered: 0, failures: 0, different: 0, errors, bytes: 0, first: None, time, latencies }
     }
 
     pub(super) fn answered(&mut self, reply: &Reply, latency: u64) {
@@ -47,8 +52,22 @@ impl Tally {
         }
     }
 
-    pub(super) fn failed(&mut self) {
+    pub(super) fn failed(&mut self, error: Error) {
         self.failures += 1;
+        *self.errors.entry(error.errno).or_default() += 1;
+    }
+
+    /// Why requests failed, a reason a line: `3 requests failed: Connection refused`.
+    pub fn reasons(&self) -> String {
+        let mut text = String::new();
+        for (&errno, count) in &self.errors {
+            // A string takes whatever is written to it.
+            let _ = writeln!(text, "{count} requests failed: {}", Error::new(errno));
+        }
+        if self.different > 0 {
+            let _ = writeln!(text, "{} requests were not answered as the first, with 200", self.different);
+        }
+        text
     }
 
     pub(super) fn finish(&mut self) {

@@ -16,16 +16,16 @@ use rt::ipc::{Arrivals, Reply, Transfer, set_accept};
 use rt::sys::{Endpoint, Notification};
 
 use crate::bystander::Bystander;
-use crate::client::{self, ASLEEP, DONE, GOING, GONE, KNOWN, REPLACED};
+use crate::client::{self, ASLEEP, ASLEEP_AGAIN, DONE, GOING, GONE, KNOWN, REPLACED};
 use crate::driver::{self, ORDER};
 use crate::step::{Case, Party, Step};
 use crate::{PROGRAM, stopping};
 
 /// Bits beside those that client and driver signal: a process has ended.
-const CLIENT_ENDED: u64 = 1 << 16;
+pub const CLIENT_ENDED: u64 = 1 << 16;
 const DRIVER_ENDED: u64 = 1 << 17;
 /// What a process is ended with.
-const KILLED: i64 = 9;
+pub const KILLED: i64 = 9;
 
 struct Stage<'a> {
     case: Case,
@@ -44,6 +44,36 @@ struct Stage<'a> {
     /// The driver has something to read for the present thread of the client.
     published: bool,
     struck: bool,
+    /// What was heard already.
+    heard: u64,
+}
+
+/// Waits until a thread of the client has a successor. What it signalled before it was killed was its own; returns what the successor did.
+pub fn until_replaced(told: &Notification) -> Outcome<u64> {
+    loop {
+        let heard = told.wait(soon())?;
+        if heard & REPLACED != 0 {
+            return Ok(heard & (ASLEEP_AGAIN | DONE | CLIENT_ENDED));
+        }
+    }
+}
+
+/// Starts the client of a case, with what it tells by, goes on by and is ordered by.
+pub fn start_client(
+    case: Case,
+    cpus: u64,
+    [told, go, orders]: [&Notification; 3],
+    service: Endpoint,
+    page: &Shared,
+) -> Outcome<Child> {
+    let role = Role::new(PROGRAM, "client").argument(case.step.number()).argument(case.interface as usize);
+    Ok(role.quota(8 << 20).on(cpus).spawn(vec![
+        (client::given::TOLD, Transfer::copy(told)),
+        (client::given::GO, Transfer::copy(go)),
+        (client::given::ORDERS, Transfer::copy(orders)),
+        (client::given::DRIVER, Transfer::moved(service)),
+        (client::given::PAGE, Transfer::copy(page.memory())),
+    ])?)
 }
 
 /// Plays one, with the driver at home in a shard.
@@ -81,14 +111,7 @@ impl<'a> Stage<'a> {
         let mut arrivals = Arrivals::of(reached.tag);
         let (driver_orders, service): (_, Endpoint) = (arrivals.object(0)?, arrivals.object(1)?);
         Reply::ok(ORDER).send(reached.token)?;
-        let role = Role::new(PROGRAM, "client").argument(step).argument(case.interface as usize);
-        let client = role.quota(8 << 20).on(cpus[1]).spawn(vec![
-            (client::given::TOLD, Transfer::copy(&told)),
-            (client::given::GO, Transfer::copy(&client_go)),
-            (client::given::ORDERS, Transfer::copy(&client_orders)),
-            (client::given::DRIVER, Transfer::moved(service)),
-            (client::given::PAGE, Transfer::copy(page.memory())),
-        ])?;
+        let client = start_client(case, cpus[1], [&told, &client_go, &client_orders], service, &page)?;
         Ok(Stage {
             case,
             bystander,
@@ -102,13 +125,17 @@ impl<'a> Stage<'a> {
             page,
             published: false,
             struck: false,
+            heard: 0,
         })
     }
 
     fn play(&mut self) -> Outcome {
         let mut done = false;
         loop {
-            let heard = self.told.wait(soon())?;
+            let heard = match core::mem::take(&mut self.heard) {
+                0 => self.told.wait(soon())?,
+                heard => heard,
+            };
             if heard & (stopping::STOPPED | driver::STOPPED) != 0 {
                 let driver_stopped = heard & driver::STOPPED != 0;
                 if self.case.step == Step::Chosen {
@@ -119,7 +146,7 @@ impl<'a> Stage<'a> {
                 }
                 self.strike(driver_stopped, heard & stopping::STOPPED != 0)?;
             }
-            if heard & ASLEEP != 0 {
+            if heard & (ASLEEP | ASLEEP_AGAIN) != 0 {
                 if self.case.step == Step::Asleep && !self.struck {
                     self.strike(false, false)?;
                 }
@@ -182,8 +209,7 @@ impl<'a> Stage<'a> {
             Party::Client => self.kill(&self.client)?,
             Party::Waiter => {
                 self.client_orders.signal(client::REPLACE)?;
-                // What it signalled before it was killed was its own.
-                while self.told.wait(soon())? & REPLACED == 0 {}
+                self.heard = until_replaced(&self.told)?;
                 self.published = false;
             }
         }

@@ -12,6 +12,7 @@ use guest_tests::crew::until;
 use guest_tests::failure::{ensure, equal, refused};
 use guest_tests::shared::Shared;
 use guest_tests::{Failure, Outcome};
+use libkq::flag::O_DURABLE;
 use libkq::process::Process;
 use rt::Start;
 use rt::sys::{Endpoint, Notification, Object};
@@ -22,10 +23,11 @@ use crate::stopping::{Place, SLEEPS, STOPPED, Stopping};
 use crate::way::{Told, Way};
 
 /// Bits that it signals to who strikes, beside [`STOPPED`]: its thread is asleep; has been killed, and has a successor; has come to
-/// its end.
+/// its end; the successor is asleep.
 pub const ASLEEP: u64 = STOPPED << 2;
 pub const REPLACED: u64 = STOPPED << 3;
 pub const DONE: u64 = STOPPED << 4;
+pub const ASLEEP_AGAIN: u64 = STOPPED << 5;
 
 /// What it is ordered, beside hearing of [`SLEEPS`]: to kill the thread and to have another go on; to end.
 pub const REPLACE: u64 = SLEEPS << 1;
@@ -83,14 +85,17 @@ pub fn run(start: &Start) -> Outcome {
     let part = Part { process, place, page, interface };
     let told = &part.place.told;
     let mut thread = part.start(&orders)?;
+    let mut asleep = ASLEEP;
     loop {
         let heard = orders.wait(FOREVER)?;
         if heard & SLEEPS != 0 && part.until_asleep(&thread)? {
-            told.signal(ASLEEP)?;
+            told.signal(asleep)?;
         }
         if heard & REPLACE != 0 {
             until(|| thread.thread().status().is_ok_and(|status| WAITING.contains(&status.waits)))?;
             thread.thread().kill()?;
+            part.place.sleeping.store(false, Ordering::SeqCst);
+            asleep = ASLEEP_AGAIN;
             thread = part.start(&orders)?;
             told.signal(REPLACED)?;
         }
@@ -134,7 +139,8 @@ impl Part {
         let (process, place) = (&*self.process, &*self.place);
         let mut file = place.file.load(Ordering::SeqCst);
         if file < 0 {
-            match process.open("/dev/struck", O_RDWR as u64) {
+            let lasting = if place.step.is_some_and(Step::is_lasting) { O_DURABLE } else { 0 };
+            match process.open("/dev/struck", (O_RDWR | lasting) as u64) {
                 Err(error) if self.is_gone() && error.errno == ENODEV => return Ok(()),
                 opened => file = opened?,
             }

@@ -1,4 +1,7 @@
 //! The driver of a case. It speaks the protocol as docs/filter-protocol.md has it, word by word, and stops between any two of its steps.
+//!
+//! It is a child of who strikes; or, of a durable file, a driver of the manifest, which init starts again and which is told each time
+//! what case it is of.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -20,6 +23,10 @@ use rt::Start;
 use rt::ipc::{Arrivals, Reply, Transfer, call_postcard, set_accept};
 use rt::sys::{AnyHandle, Endpoint, Memory, Notification, Object};
 
+mod heir;
+
+pub use heir::run as run_lasting;
+
 use crate::client::take;
 use crate::step::Step;
 use crate::words::Words;
@@ -37,7 +44,13 @@ pub const LOSE: u64 = 2;
 pub const END: u64 = 3;
 
 /// Badge of who orders; files have greater ones.
-pub const MASTER: u64 = 1;
+pub const MASTER: u64 = 1 << 32;
+
+/// What a driver of the manifest is told of a case, with the numbers of the step and of the shard, whether it has no device, and two
+/// handles, to tell and to go on. The reply has two, for orders and for clients.
+pub const BRIEF: u32 = 0x101;
+/// Its service.
+pub const SERVICE: &str = "struck";
 
 /// Names of what it is given.
 pub mod given {
@@ -53,6 +66,8 @@ const CLIENT: Rights = Rights::WRITE.union(Rights::DUPLICATE).union(Rights::TRAN
 const CELLS: u32 = 16;
 /// Level: an amount of 1.
 const ONE: u64 = 1 << 16;
+/// Beside its flags: of the arrivals, the present one counted.
+const PARITY: u64 = 1 << 15;
 /// Filters of reading: READ, EXCEPT, HANGUP.
 const READING: u32 = 0x1 | 0x4 | 0x80;
 
@@ -83,7 +98,7 @@ struct File {
 }
 
 struct Driver {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     told: Notification,
     go: Notification,
     /// Where it stops, once.
@@ -98,6 +113,60 @@ struct Driver {
     made: u64,
     /// The device is gone.
     lost: bool,
+    /// Its files are durable.
+    lasting: bool,
+}
+
+/// How it is reached, what it stops at, and how it goes on from there.
+struct Case {
+    endpoint: Arc<Endpoint>,
+    told: Notification,
+    go: Notification,
+    step: Option<Step>,
+    lost: bool,
+}
+
+impl Case {
+    fn stop(&mut self, at: Step) -> Result<()> {
+        if self.step == Some(at) {
+            self.told.signal(STOPPED)?;
+            self.lost |= self.go.wait(FOREVER)? & TEAR != 0;
+        }
+        Ok(())
+    }
+
+    /// A session with the shard, of a lineage if it is to be the next of one.
+    fn attach(mut self, shard: u32, lineage: Option<&Endpoint>, lasting: bool) -> Result<Driver> {
+        let memory = Memory::create(memory_size(CELLS).ok_or(Error::new(EINVAL))?)?;
+        let ring = Words::map(&memory)?;
+        let filters = Filters::READ | Filters::WRITE;
+        let attach =
+            lobby::Request::Attach { version: VERSION, name: String::from("struck"), filters, cells: CELLS };
+        let (lobby, _) = peers::lobby(shard)?;
+        let send = [Transfer::moved(memory)].into_iter().chain(lineage.map(Transfer::copy)).collect();
+        let (reply, mut handles) = call_postcard(&lobby, control::label::LOBBY, &attach, send, FOREVER)?;
+        let lobby::Reply::Attached { doorbell_bits: bits, .. } = reply else {
+            return Err(Error::new(EBADMSG));
+        };
+        self.stop(if lineage.is_some() { Step::Followed } else { Step::Attached })?;
+        let Case { endpoint, told, go, step, lost } = self;
+        Ok(Driver {
+            endpoint,
+            told,
+            go,
+            step,
+            session: handles.object(0)?,
+            doorbell: handles.object(1)?,
+            bits,
+            ring,
+            tail: 0,
+            pages: Vec::new(),
+            files: Vec::new(),
+            made: MASTER,
+            lost,
+            lasting,
+        })
+    }
 }
 
 /// The process. Arguments: the numbers of the step and of the shard.
@@ -112,43 +181,10 @@ pub fn run(start: &Start) -> Outcome {
         Transfer::moved(endpoint.restricted(CLIENT)?),
     ];
     rt::ipc::call(&office, ORDER, [0; WORDS], 0, send, FOREVER)?;
-    let mut lost = false;
-    let mut stop = |at| -> Result<()> {
-        if step == Some(at) {
-            told.signal(STOPPED)?;
-            lost |= go.wait(FOREVER)? & TEAR != 0;
-        }
-        Ok(())
-    };
-    stop(Step::Started)?;
-    let memory = Memory::create(memory_size(CELLS).ok_or(Error::new(EINVAL))?)?;
-    let ring = Words::map(&memory)?;
-    let filters = Filters::READ | Filters::WRITE;
-    let attach =
-        lobby::Request::Attach { version: VERSION, name: String::from("struck"), filters, cells: CELLS };
-    let (lobby, _) = peers::lobby(shard)?;
-    let send = vec![Transfer::moved(memory)];
-    let (reply, mut handles) = call_postcard(&lobby, control::label::LOBBY, &attach, send, FOREVER)?;
-    let lobby::Reply::Attached { doorbell_bits: bits, .. } = reply else {
-        return Err(Failure::new("attached"));
-    };
-    stop(Step::Attached)?;
-    let driver = Driver {
-        endpoint,
-        told,
-        go,
-        step,
-        session: handles.object(0)?,
-        doorbell: handles.object(1)?,
-        bits,
-        ring,
-        tail: 0,
-        pages: Vec::new(),
-        files: Vec::new(),
-        made: MASTER,
-        lost,
-    };
-    Ok(driver.serve()?)
+    let mut case = Case { endpoint: Arc::new(endpoint), told, go, step, lost: false };
+    case.stop(Step::Started)?;
+    let ending = case.attach(shard, None, false)?.serve()?;
+    Ok(Reply::ok(label::REPLY).send(ending)?)
 }
 
 impl Driver {
@@ -165,11 +201,12 @@ impl Driver {
         Ok(())
     }
 
-    fn serve(mut self) -> Result<()> {
+    /// Serves until it is ordered to end and all files are closed. Who ordered it waits for the answer.
+    fn serve(mut self) -> Result<u64> {
         let mut ending = None;
         loop {
             if let (Some(token), true) = (ending, self.files.is_empty()) {
-                return Reply::ok(label::REPLY).send(token);
+                return Ok(token);
             }
             set_accept(MAX_HANDLES as u32);
             let heard = self.endpoint.recv(FOREVER)?;
@@ -207,6 +244,10 @@ impl Driver {
         }
     }
 
+    fn ask(&self, request: &driver::Request, send: Vec<Transfer>) -> Result<(driver::Reply, Arrivals)> {
+        call_postcard(&self.session, control::label::DRIVER, request, send, FOREVER)
+    }
+
     fn has_device(&self) -> Result<()> {
         if self.lost { Err(Error::new(ENODEV)) } else { Ok(()) }
     }
@@ -229,7 +270,7 @@ impl Driver {
             reply(0).handle(Transfer::moved(descriptor)).deliver(token)
         } else {
             let watch = self.make_source(badge, ticket)?;
-            self.reach(Step::SourceMade)?;
+            self.reach(if self.lasting { Step::DurableMade } else { Step::SourceMade })?;
             if self.lost {
                 self.files.retain(|file| file.badge != badge);
                 return Err(Error::new(ENODEV));
@@ -265,10 +306,19 @@ impl Driver {
 
     fn make_source(&mut self, badge: u64, ticket: Option<AnyHandle>) -> Result<Endpoint> {
         let filters = Filters::READ | Filters::WRITE;
-        let request = driver::Request::CreateSource { filters, shared: false, low_water: (1, 1) };
+        let (shared, low_water) = (false, (1, 1));
+        let request = match self.lasting {
+            true => driver::Request::CreateDurable { filters, shared, low_water, kept: Vec::new() },
+            false => driver::Request::CreateSource { filters, shared, low_water },
+        };
         let send = ticket.into_iter().map(Transfer::moved).collect();
-        let (reply, mut handles) =
-            call_postcard(&self.session, control::label::DRIVER, &request, send, FOREVER)?;
+        let (reply, mut handles) = self.ask(&request, send)?;
+        self.has_source(badge, reply, &mut handles)?;
+        handles.object(1)
+    }
+
+    /// A file has the source that was made for it, or claimed.
+    fn has_source(&mut self, badge: u64, reply: driver::Reply, handles: &mut Arrivals) -> Result<()> {
         let driver::Reply::Created { source: id, page: number, cell } = reply else {
             return Err(Error::new(EBADMSG));
         };
@@ -282,15 +332,14 @@ impl Driver {
             }
         };
         self.file(badge)?.source = Some(Source { id, page, cell: at::CELL * cell as usize });
-        handles.object(1)
+        Ok(())
     }
 
     /// A source ends, if the file has one. After that its cell is not touched.
     fn destroy(&mut self, badge: u64, errno: i32) -> Result<()> {
         let Some(source) = self.file(badge)?.source.take() else { return Ok(()) };
         let request = driver::Request::DestroySource { source: source.id, errno: errno as u32 };
-        call_postcard::<_, driver::Reply>(&self.session, control::label::DRIVER, &request, vec![], FOREVER)
-            .map(drop)
+        self.ask(&request, vec![]).map(drop)
     }
 
     fn lose(&mut self) -> Result<()> {
@@ -338,8 +387,14 @@ impl Driver {
         let Some(Source { id, page, cell }) = &file.source else { return Ok(()) };
         let (id, page, cell) = (*id, page.clone(), *cell);
         let gone = |driver: &mut Driver| driver.file(badge).is_ok_and(|file| file.source.is_none());
-        page.long(cell + at::READ).store(if full { ONE } else { 0 }, Ordering::Release);
+        let read = page.long(cell + at::READ);
+        let parity = read.load(Ordering::Relaxed) & PARITY;
+        read.store(if full { ONE | parity ^ PARITY } else { parity }, Ordering::Release);
         if !full {
+            return Ok(());
+        }
+        self.reach(Step::Snapshot)?;
+        if gone(self) {
             return Ok(());
         }
         let activity = page.long(cell + at::ACTIVITY);
@@ -365,7 +420,7 @@ impl Driver {
         self.ring.long(entry).store(id.0, Ordering::Relaxed);
         self.tail = self.tail.wrapping_add(1);
         self.ring.short(at::TAIL).store(self.tail, Ordering::Release);
-        self.reach(Step::InRing)?;
+        self.reach(if self.lasting { Step::Replayed } else { Step::InRing })?;
         if self.ring.short(at::ARMED).swap(0, Ordering::AcqRel) == 1 {
             self.doorbell.signal(self.bits)?;
         }

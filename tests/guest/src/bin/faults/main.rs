@@ -13,6 +13,7 @@ mod client;
 mod driver;
 mod fuzzer;
 mod halting;
+mod lasting;
 mod noise;
 mod step;
 mod stopping;
@@ -36,6 +37,7 @@ rt::entry!(main);
 fn main(start: &rt::Start) -> i32 {
     match child::role(start) {
         Some("driver") => return child::status("driver", driver::run(start)),
+        Some("struck") => return driver::run_lasting(start),
         Some("client") => return child::status("client", client::run(start)),
         Some("fuzzer") => return child::status("fuzzer", fuzzer::run(start)),
         Some("halting") => return halting::run(start),
@@ -63,8 +65,12 @@ fn matrix(filter: &str) -> Outcome {
         let cpus = clock::cpu_count() as u64;
         let on = |cpu: u64| 1 << (cpu % cpus);
         // Every shard has its turn, and client and driver are on one CPU and on two.
-        case::play(case, number as u32 % shards, [on(number), on(number + number / cpus)], &mut bystander)
-            .map_err(|failure| failure.within(&format!("{case}")))
+        let (shard, cpus) = (number as u32 % shards, [on(number), on(number + number / cpus)]);
+        let played = match case.step.is_lasting() {
+            true => lasting::play(case, shard, cpus[1], &mut bystander),
+            false => case::play(case, shard, cpus, &mut bystander),
+        };
+        played.map_err(|failure| failure.within(&format!("{case}")))
     };
     // What tables grow to is there when the books are opened.
     for (number, case) in product().filter(is_possible).step_by(40).enumerate() {

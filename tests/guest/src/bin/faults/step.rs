@@ -52,10 +52,34 @@ pub enum Step {
     Closed,
     /// It has destroyed the source.
     Destroyed,
+    /// From here on the file is durable. The driver's session has a lineage, whose handle nobody has but the driver.
+    Bequeathed,
+    /// init has it.
+    Kept,
+    /// The durable source is made, and the open not answered.
+    DurableMade,
+    /// The client sleeps, the driver has died, and nobody has come in its place.
+    Left,
+    /// The next driver has a session of the lineage.
+    Followed,
+    /// It knows what was left to it.
+    Listed,
+    /// The source is its own, and the shard has a descriptor for the client.
+    Claimed,
+    /// It has said that it claims no more.
+    Settled,
+    /// Its level is in the cell: not counted, and nobody told.
+    Snapshot,
+    /// The cell's interest has had it put an entry into the changed ring; the doorbell has not been rung.
+    Replayed,
+    /// The client, whose read came too late for the dead driver, has the new descriptor, and not in the old one's place.
+    Reopened,
+    /// It has, and has not asked the next driver for anything.
+    Renewed,
 }
 
 /// All of them.
-pub const STEPS: [Step; 23] = [
+pub const STEPS: [Step; 35] = [
     Step::Started,
     Step::Attached,
     Step::OpenAsked,
@@ -79,6 +103,18 @@ pub const STEPS: [Step; 23] = [
     Step::Released,
     Step::Closed,
     Step::Destroyed,
+    Step::Bequeathed,
+    Step::Kept,
+    Step::DurableMade,
+    Step::Left,
+    Step::Followed,
+    Step::Listed,
+    Step::Claimed,
+    Step::Settled,
+    Step::Snapshot,
+    Step::Replayed,
+    Step::Reopened,
+    Step::Renewed,
 ];
 
 impl Step {
@@ -90,6 +126,16 @@ impl Step {
     /// Its number.
     pub fn number(self) -> usize {
         self as usize
+    }
+
+    /// Whether it is one of a durable file.
+    pub fn is_lasting(self) -> bool {
+        self >= Step::Bequeathed
+    }
+
+    /// Whether a durable file has had another driver before it.
+    pub fn is_inherited(self) -> bool {
+        self >= Step::Left
     }
 }
 
@@ -160,6 +206,7 @@ pub fn impossible(party: Party, step: Step) -> Option<&'static str> {
         (Party::Waiter, Step::Closed | Step::Destroyed) => {
             Some("its thread has ended: nobody waits for a file that is closed")
         }
+        (Party::Driver, Step::Left) => Some("it has none: who comes is struck at the next step"),
         (Party::Device, Step::Destroyed) => Some("the source has ended already, and the device has no other"),
         _ => None,
     }

@@ -167,6 +167,18 @@ impl Platform for Stopping {
         self.place.reach(Step::Released);
     }
 
+    fn renew(&self, file: &OpenFile, source: SourceId) -> Result<()> {
+        let descriptor = self.machine.reopen(source)?;
+        self.place.reach(Step::Reopened);
+        file.renew(descriptor);
+        self.place.reach(Step::Renewed);
+        Ok(())
+    }
+
+    fn is_left(&self, file: &OpenFile) -> bool {
+        self.machine.is_left(file)
+    }
+
     fn open(&self, path: &str, flags: u64) -> Result<OpenFile> {
         // As the machine has it for drivers with names.
         let opened = self.machine.open_at(&self.driver, path, flags);

@@ -1,21 +1,19 @@
-//! What a change list does (R1 to R9, R16, R17, R54), and what a delete promises (R35).
+//! What a change list does (R1 to R6, R54), and what a delete promises (R35).
 
 use alloc::sync::Arc;
 use alloc::vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use abi::error::{EBADF, EINVAL, ENOENT};
 use abi::flag::{O_CREAT, O_RDWR, O_TRUNC};
-use guest_tests::books;
+use guest_tests::crew::Crew;
 use guest_tests::failure::{ensure, equal, refused};
+use guest_tests::looks::{NOW, PATIENTLY, drain, heard, next, only, pair, pipe, ready};
 use guest_tests::suite::Test;
-use guest_tests::{Failure, Outcome, a_moment};
+use guest_tests::{Failure, Outcome, a_moment, books};
 use libkq::event::note;
 use libkq::{Descriptor, EventFlags, Filter, KEvent, Queue, kevent, process};
-
-use guest_tests::crew::Crew;
-use guest_tests::looks::{NOW, PATIENTLY, drain, heard, next, only, pair, pipe, ready};
 
 pub const TESTS: &[Test] = &[
     ("r1_all_changes_come_before_any_event", all_changes_come_first),
@@ -26,11 +24,6 @@ pub const TESTS: &[Test] = &[
     ("r5_one_array_for_changes_and_events", one_array),
     ("r6_adding_again_modifies_and_keeps_the_activation", adding_again),
     ("r6_fflags_are_replaced_and_not_ored", fflags_are_replaced),
-    ("r7_adding_again_does_not_enable", adding_again_does_not_enable),
-    ("r8_disabled_notes_collect_and_tell_what_is_still_true", disabled_notes_collect),
-    ("r9_what_is_added_disabled_never_fires", added_disabled),
-    ("r16_dispatch_survives_enable_and_trigger", dispatch_survives),
-    ("r17_clear_does_not_override_dispatch", clear_and_dispatch),
     ("r35_after_a_delete_nobody_is_handed_its_udata", after_a_delete),
     ("r54_events_carry_the_sticky_flags_and_no_actions", returned_flags),
 ];
@@ -226,7 +219,7 @@ fn fflags_are_replaced() -> Outcome {
 }
 
 /// A change that only removes what another one made.
-trait DeleteOnly {
+pub trait DeleteOnly {
     fn delete_only(&self) -> KEvent;
 }
 
@@ -234,151 +227,6 @@ impl DeleteOnly for KEvent {
     fn delete_only(&self) -> KEvent {
         KEvent::new(self.ident, self.filter).delete()
     }
-}
-
-/// A note of each kind that is true, or comes true by itself: how it is added, and what makes it true.
-fn each_kind(reader: &Descriptor) -> [KEvent; 4] {
-    [
-        KEvent::read(reader.number()).add(),
-        KEvent::read(reader.number()).add().clear(),
-        KEvent::user(1).add().trigger(),
-        KEvent::timer(1).every(Duration::from_micros(50)),
-    ]
-}
-
-fn adding_again_does_not_enable() -> Outcome {
-    let (queue, (reader, writer)) = (Queue::new()?, pipe()?);
-    writer.write_all(b"abc")?;
-    for add in each_kind(&reader) {
-        queue.apply(&[add.disable()])?;
-        queue.apply(&[add])?;
-        a_moment();
-        equal(ready(&queue)?, vec![])?;
-        queue.apply(&[add.enable()])?;
-        equal(only(&queue)?.filter, add.filter)?;
-        // Nor does it disable.
-        queue.apply(&[add])?;
-        writer.write_all(b"d")?;
-        equal(only(&queue)?.filter, add.filter)?;
-        queue.apply(&[add.delete_only()])?;
-    }
-    Ok(())
-}
-
-fn disabled_notes_collect() -> Outcome {
-    let (queue, (reader, writer)) = (Queue::new()?, pipe()?);
-    let file = Descriptor::open("/tmp/r8", O_RDWR | O_CREAT | O_TRUNC | 0o600)?;
-    let vnode = KEvent { fflags: note::WRITE, ..KEvent::new(file.number() as usize, Filter::VNODE) };
-    let notes = [
-        KEvent::read(reader.number()),
-        KEvent::user(1),
-        KEvent { data: 50, fflags: note::USECONDS, ..KEvent::timer(1) },
-        vnode,
-    ];
-    for note in notes {
-        queue.apply(&[note.add().clear()])?;
-        queue.apply(&[KEvent { fflags: 0, data: 0, ..note }.disable()])?;
-    }
-    // What came before a note was disabled is not what this is about.
-    ready(&queue)?;
-    writer.write_all(b"abc")?;
-    file.write_all(b"abc")?;
-    queue.apply(&[KEvent::user(1).trigger()])?;
-    a_moment();
-    equal(ready(&queue)?, vec![])?;
-    for note in notes {
-        queue.apply(&[KEvent { fflags: 0, data: 0, ..note }.enable()])?;
-        equal(next(&queue)?.filter, note.filter)?;
-        queue.apply(&[note.delete_only()])?;
-    }
-    // No longer true: nothing is told.
-    queue.apply(&[KEvent::read(reader.number()).add()])?;
-    queue.apply(&[KEvent::read(reader.number()).disable()])?;
-    drain(&reader, 3)?;
-    queue.apply(&[KEvent::read(reader.number()).enable()])?;
-    equal(ready(&queue)?, vec![])?;
-    writer.write_all(b"more")?;
-    equal(only(&queue)?.data, 4)?;
-    Ok(process().unlink("/tmp/r8")?)
-}
-
-fn added_disabled() -> Outcome {
-    let (queue, (reader, writer)) = (Arc::new(Queue::new()?), pipe()?);
-    writer.write_all(b"abc")?;
-    let stop = Arc::new(AtomicBool::new(false));
-    // They look all the time: not even for an instant may it be there.
-    let crew = Crew::on_each_cpu(1, |_| {
-        let (queue, stop) = (queue.clone(), stop.clone());
-        move || {
-            while !stop.load(Ordering::SeqCst) {
-                equal(ready(&queue)?, vec![])?;
-                // With counted instructions a CPU that never waits has all others wait for it.
-                rt::thread::sleep(1000);
-            }
-            Ok(())
-        }
-    })?;
-    for _ in 0..8 {
-        for add in each_kind(&reader) {
-            queue.apply(&[add.disable()])?;
-            rt::thread::sleep(100_000);
-            queue.apply(&[add.delete_only()])?;
-        }
-    }
-    stop.store(true, Ordering::SeqCst);
-    crew.join()
-}
-
-fn dispatch_survives() -> Outcome {
-    let (queue, (reader, writer)) = (Queue::new()?, pipe()?);
-    queue.apply(&[KEvent::user(1).add().dispatch(), KEvent::read(reader.number()).add().dispatch()])?;
-    for round in 1..=3 {
-        // In one change: armed again and fired.
-        queue.apply(&[KEvent::user(1).enable().trigger()])?;
-        let event = only(&queue)?;
-        equal((event.filter, event.flags), (Filter::USER, EventFlags::DISPATCH))?;
-        equal(ready(&queue)?, vec![])?;
-        // Fired while it is off: it waits.
-        queue.apply(&[KEvent::user(1).trigger()])?;
-        equal(ready(&queue)?, vec![])?;
-        queue.apply(&[KEvent::user(1).enable()])?;
-        equal(only(&queue)?.ident, 1)?;
-        // What comes meanwhile is told when it is on again, and then no more.
-        writer.write_all(b"x")?;
-        if round == 1 {
-            equal(only(&queue)?.data, 1)?;
-        }
-        equal(ready(&queue)?, vec![])?;
-        queue.apply(&[KEvent::read(reader.number()).enable()])?;
-        let event = only(&queue)?;
-        equal((event.data, event.flags), (round, EventFlags::DISPATCH))?;
-        equal(ready(&queue)?, vec![])?;
-    }
-    Ok(())
-}
-
-fn clear_and_dispatch() -> Outcome {
-    let (queue, (reader, writer)) = (Queue::new()?, pipe()?);
-    let note = KEvent::read(reader.number());
-    queue.apply(&[note.add().clear().dispatch(), KEvent::user(1).add().clear().dispatch()])?;
-    writer.write_all(b"x")?;
-    equal(only(&queue)?.flags, EventFlags::CLEAR | EventFlags::DISPATCH)?;
-    // A new edge, and it is off.
-    writer.write_all(b"x")?;
-    a_moment();
-    equal(ready(&queue)?, vec![])?;
-    queue.apply(&[note.enable()])?;
-    equal(only(&queue)?.data, 2)?;
-    // On again, and nothing is new.
-    queue.apply(&[note.enable()])?;
-    equal(ready(&queue)?, vec![])?;
-    for _ in 0..2 {
-        queue.apply(&[KEvent::user(1).enable().trigger()])?;
-        equal(only(&queue)?.ident, 1)?;
-        queue.apply(&[KEvent::user(1).trigger()])?;
-        equal(ready(&queue)?, vec![])?;
-    }
-    Ok(())
 }
 
 fn after_a_delete() -> Outcome {

@@ -11,6 +11,7 @@ mod cancelled;
 mod changes;
 mod delivery;
 mod devpoll;
+mod disabled;
 mod drivers;
 mod ends;
 mod epoll;
@@ -44,6 +45,7 @@ fn main(start: &rt::Start) -> i32 {
     let mut suite = Suite::of_lookers(start);
     let families = [
         changes::TESTS,
+        disabled::TESTS,
         delivery::TESTS,
         poll_select::TESTS,
         epoll::TESTS,

@@ -1,5 +1,4 @@
 //! A card on a wire that the test holds, and a server of addresses at its other end.
-#![allow(dead_code)] // each test uses its own part
 
 use crate::fake::Bench;
 use net::driver::Service;
