@@ -56,7 +56,7 @@ pub fn summary(rows: &[Row], figure: impl Fn(&Row) -> f64) -> String {
         let _ = write!(text, "| {} | {cpus} |", WORKLOADS[workload].0);
         for policy in 0..POLICIES.len() {
             let more = line.get(&policy).map_or(&[][..], Vec::as_slice);
-            let mean = more.iter().sum::<f64>() / more.len().max(1) as f64;
+            let mean = more.iter().fold(0.0, |sum, more| sum + more) / more.len().max(1) as f64;
             let _ = write!(text, " {mean:.0}, {:.0} |", more.iter().copied().fold(0.0, f64::max));
         }
         text.push('\n');

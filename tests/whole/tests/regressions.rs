@@ -213,3 +213,17 @@ fn r43_a_note_that_is_exclusive_no_longer_wakes_who_has_slept_since_before() {
         vec![level(PIPE, 1), Step::Run],
     ]);
 }
+
+#[test]
+fn r16_a_note_that_begins_anew_and_is_exclusive_no_longer_is_told_of_what_is_there() {
+    let read = |flags| KEvent { flags, ..KEvent::read(0) };
+    does([
+        acts([Act::Open(REGULAR), Act::Make(SetKind::Kqueue)]),
+        vec![level(REGULAR, 3)],
+        acts([
+            Act::Kevent(0, vec![read(EventFlags::ADD | EventFlags::ONESHOT | EventFlags::WAKEONE)], 0),
+            Act::Look(Call::Set(0, 32)),
+            Act::Kevent(0, vec![read(EventFlags::ADD)], 32),
+        ]),
+    ]);
+}

@@ -220,9 +220,15 @@ impl<M: Mapped, V> Queue<M, V> {
                 note.slot.keep();
             }
         }
-        if !exclusive && !note.listed {
-            // It was on the list for good, or comes to it as others do.
-            self.look(index);
+        if !exclusive
+            && !note.listed
+            && !note.retired
+            && note.cell.as_ref().is_some_and(|cell| note.slot.settle(cell))
+        {
+            // It was meant for the list for good, and comes to it as others do.
+            note.listed = true;
+            self.arrivals += 1;
+            self.ready.push(index);
         }
     }
 
