@@ -179,7 +179,9 @@ impl<C: Card> Port<C> {
             return;
         }
         let Some(ip) = ipv4(ethernet.payload()).filter(|_| kind == EthernetProtocol::Ipv4) else { return };
-        let is_local = ip.src_addr().is_loopback() || ip.dst_addr().is_loopback();
+        // What this machine says to itself does not come from outside.
+        let is_local =
+            ip.src_addr().is_loopback() || ip.dst_addr().is_loopback() || self.is_own(ip.src_addr());
         if is_local {
             return;
         }

@@ -104,6 +104,8 @@ pub struct Socket {
     pub inbox: VecDeque<Datagram>,
     /// Options.
     pub options: Options,
+    /// Since when it asks the other side without having bytes to send.
+    pub asks_since: Option<Instant>,
     /// What was last told of reading and writing.
     pub shown: [Ready; 2],
 }
@@ -127,6 +129,7 @@ impl Socket {
             returned: VecDeque::new(),
             inbox: VecDeque::new(),
             options,
+            asks_since: None,
             shown: [Ready::default(); 2],
         }
     }

@@ -131,6 +131,12 @@ impl Account {
         Ok(())
     }
 
+    /// Takes bytes of something that takes the place of another, which gives back as many next.
+    pub fn hold(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Returns bytes that were taken.
     pub fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);

@@ -303,7 +303,9 @@ pub struct Links {
 pub struct Note {
     /// Its knote.
     pub knote: u32,
-    /// The next note of the knote.
+    /// The note of the knote before it.
+    pub previous: u32,
+    /// The next one.
     pub next: u32,
     /// Bank of the queue.
     pub bank: u8,

@@ -141,6 +141,8 @@ impl<P: Platform> Kqueue<P> {
                 note.view.set_exclusive(!exclusive);
             }
             core.queue.set_exclusive(index, !exclusive);
+            drop(core);
+            self.set.show(index);
         })
     }
 

@@ -121,7 +121,7 @@ impl<P: Platform, V: Member> Set<P, V> {
 
     /// Has an exclusive note that the server knows be looked at by everybody who comes here, and by one who waits here if it
     /// is true (R50), or by all if it says that something is over.
-    fn show(&self, index: u32) {
+    pub fn show(&self, index: u32) {
         let Ok(mut core) = self.core() else { return };
         match core.queue.show(index) {
             Truth::No => {}

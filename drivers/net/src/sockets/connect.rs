@@ -45,7 +45,7 @@ impl<C: Card> Sockets<C> {
             None => self.choose_port(Kind::Datagram, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), false)?,
         };
         if !self.shares.has_room(client) {
-            self.evict(client);
+            self.evict(client, true);
         }
         self.shares.take(client)?;
         match self.stack.add_udp(local, options.receive_buffer, options.send_buffer) {
@@ -111,7 +111,7 @@ impl<C: Card> Sockets<C> {
             None => self.choose_port(Kind::Stream, SocketAddrV4::new(source, 0), false)?,
         };
         self.forget(local, address)?;
-        let handle = self.acquire(client, options)?;
+        let handle = self.acquire(client, options, true)?;
         if let Err(error) = self.stack.connect(handle, local, address) {
             self.release(client, handle);
             return Err(error);

@@ -102,7 +102,7 @@ impl<C: Card> Sockets<C> {
             Role::Idle | Role::Failed => {}
             Role::Datagrams { handle, .. } => self.release(client, handle),
             Role::Listening { waiting, .. } => {
-                self.starved.remove(&id);
+                self.starved.remove(&(client, id));
                 if let Some(bound) = bound {
                     self.stack.set_full(id, bound, false);
                 }
@@ -131,8 +131,8 @@ impl<C: Card> Sockets<C> {
         self.stack.set_owner(handle, None);
         let until = self.stack.now() + PATIENCE;
         self.lingering.insert(handle, Ended { client, until });
-        // It gives way to another.
-        self.has_room_again = true;
+        // It may give way to another.
+        self.freed.push(client);
     }
 
     fn let_go(&mut self, handle: Handle) {
@@ -144,10 +144,13 @@ impl<C: Card> Sockets<C> {
     /// Lets go of the connections that have come to their end.
     pub(super) fn look_after_lingering(&mut self) {
         for handle in mem::take(&mut self.lingering.noted) {
-            let Some(&Ended { until, .. }) = self.lingering.ended.get(&handle) else { continue };
+            let Some(&Ended { until, client }) = self.lingering.ended.get(&handle) else { continue };
             let tcp = self.stack.tcp(handle);
             match tcp.state() {
-                State::TimeWait => _ = self.lingering.remembered.insert((until, handle)),
+                State::TimeWait => {
+                    self.lingering.remembered.insert((until, handle));
+                    self.freed.push(client);
+                }
                 // Closed with somebody to tell it is not yet told.
                 State::Closed if tcp.remote_endpoint().is_none() => self.let_go(handle),
                 _ => {}
@@ -186,12 +189,20 @@ impl<C: Card> Sockets<C> {
         }
     }
 
-    /// The oldest ended connection of a client makes room for another.
-    pub(super) fn evict(&mut self, client: u64) {
+    /// The oldest ended connection of a client makes room for another: one that is only remembered or, with `force`, one that has
+    /// something to send. If there is no room for anybody, it is one of the client that has most of them.
+    pub(super) fn evict(&mut self, client: u64, force: bool) {
         let Lingering { ended, by_age, remembered, .. } = &self.lingering;
+        let mut client = client;
+        if self.shares.are_spent() {
+            let mut each = BTreeMap::new();
+            ended.values().for_each(|one| *each.entry(one.client).or_insert(0) += 1);
+            client = each.into_iter().max_by_key(|(_, count)| *count).map_or(client, |(most, _)| most);
+        }
         let of_client =
             |(_, handle): &&(Instant, Handle)| ended.get(handle).is_some_and(|one| one.client == client);
-        let oldest = remembered.iter().find(of_client).or_else(|| by_age.iter().find(of_client));
+        let oldest =
+            remembered.iter().find(of_client).or_else(|| by_age.iter().filter(|_| force).find(of_client));
         if let Some(&(_, handle)) = oldest {
             self.let_go(handle);
         }

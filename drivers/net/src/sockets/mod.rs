@@ -52,9 +52,9 @@ pub struct Sockets<C> {
     /// Listeners that may want another socket of the stack.
     unfilled: Vec<Id>,
     /// Listeners whose client can have none.
-    starved: BTreeSet<Id>,
+    starved: BTreeSet<(u64, Id)>,
     /// A socket of the stack can be had again.
-    has_room_again: bool,
+    freed: Vec<u64>,
     /// There are frames that were not looked at yet.
     more: bool,
     deadline: u64,
@@ -76,7 +76,7 @@ impl<C: Card> Sockets<C> {
             touched: Vec::new(),
             unfilled: Vec::new(),
             starved: BTreeSet::new(),
-            has_room_again: false,
+            freed: Vec::new(),
             more: false,
             deadline: 0,
             noticed: 0,
@@ -205,8 +205,14 @@ impl<C: Card> Sockets<C> {
 
     /// Every listener that has room has one socket that waits for the next connection; the others are full.
     fn refill(&mut self) {
-        if mem::take(&mut self.has_room_again) {
-            self.unfilled.extend(mem::take(&mut self.starved));
+        // For each place that is free again one of those of its client is tried that got none, and one of others that may have it now.
+        for client in mem::take(&mut self.freed) {
+            let own = self.starved.range((client, Id::MIN)..=(client, Id::MAX)).next().copied();
+            for starved in own.into_iter().chain(self.starved.first().copied()) {
+                if self.starved.remove(&starved) {
+                    self.unfilled.push(starved.1);
+                }
+            }
         }
         while let Some(id) = self.unfilled.pop() {
             let listens = |socket: &&Socket| matches!(socket.role, Role::Listening { .. });
@@ -230,7 +236,7 @@ impl<C: Card> Sockets<C> {
         let (client, options, bound, shut) = (socket.client, socket.options, socket.bound, socket.read_shut);
         let Role::Listening { waiting, most } = &mut socket.role else { return false };
         let (stack, shares, most) = (&mut self.stack, &mut self.shares, *most);
-        let has_room_again = &mut self.has_room_again;
+        let freed = &mut self.freed;
         // Those that came to nothing go; of several that wait for the next connection one stays.
         let mut listens = false;
         waiting.retain(|&handle| {
@@ -248,7 +254,7 @@ impl<C: Card> Sockets<C> {
             if !keep {
                 stack.remove(handle);
                 shares.give_back(client);
-                *has_room_again = true;
+                freed.push(client);
                 self.touched.push(id);
             }
             keep
@@ -263,8 +269,8 @@ impl<C: Card> Sockets<C> {
             return waiting.len() <= most;
         }
         let Some(bound) = bound.filter(|_| !shut && waiting.len() < most) else { return false };
-        let Ok(handle) = self.acquire(client, options) else {
-            self.starved.insert(id);
+        let Ok(handle) = self.acquire(client, options, false) else {
+            self.starved.insert((client, id));
             return false;
         };
         if self.stack.listen(handle, bound).is_err() {
@@ -280,9 +286,10 @@ impl<C: Card> Sockets<C> {
     }
 
     /// A socket of the stack for a client. ENOBUFS.
-    fn acquire(&mut self, client: u64, options: Options) -> Result<Handle> {
+    /// `force`: an ended connection that still sends gives way, too.
+    fn acquire(&mut self, client: u64, options: Options, force: bool) -> Result<Handle> {
         if !self.shares.has_room(client) {
-            self.evict(client);
+            self.evict(client, force);
         }
         self.shares.take(client)?;
         match self.stack.add_tcp(options.receive_buffer, options.send_buffer) {
@@ -300,7 +307,7 @@ impl<C: Card> Sockets<C> {
     fn release(&mut self, client: u64, handle: Handle) {
         self.stack.remove(handle);
         self.shares.give_back(client);
-        self.has_room_again = true;
+        self.freed.push(client);
     }
 
     /// Finds what has become of the sockets to which something was done or has happened, and what is to be told of it.
@@ -344,10 +351,20 @@ impl<C: Card> Sockets<C> {
             Role::Connected { handle, state } => {
                 let tcp = self.stack.tcp(*handle);
                 // Only who has something to say, or wants to know, notices that nobody answers. An idle connection lives: the
-                // stack counts from what was heard last, however long ago.
-                let is_waiting = tcp.send_queue() > 0 || socket.options.keep_alive;
+                // stack counts from what was heard last, however long ago, unless there are bytes to send. So for what is
+                // asked otherwise, or the end of what is sent, it begins to count when there could have been an answer.
                 let is = tcp.state();
-                let patience = is_waiting.then_some(PATIENCE);
+                let ends = matches!(is, State::FinWait1 | State::Closing | State::LastAck);
+                let patience = if tcp.send_queue() > 0 {
+                    socket.asks_since = None;
+                    Some(PATIENCE)
+                } else if socket.options.keep_alive || ends {
+                    let since = *socket.asks_since.get_or_insert(now);
+                    (now >= since + PATIENCE).then_some(PATIENCE)
+                } else {
+                    socket.asks_since = None;
+                    None
+                };
                 if tcp.timeout() != patience {
                     self.stack.tcp_mut(*handle).set_timeout(patience);
                 }

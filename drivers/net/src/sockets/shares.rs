@@ -27,6 +27,11 @@ impl Shares {
         own < MOST_OF_CLIENT && self.all < MOST
     }
 
+    /// Whether there are none left, whoever asks.
+    pub fn are_spent(&self) -> bool {
+        self.all >= MOST
+    }
+
     /// A client takes another. ENOBUFS.
     pub fn take(&mut self, client: u64) -> Result<()> {
         if !self.has_room(client) {

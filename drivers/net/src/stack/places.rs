@@ -112,17 +112,15 @@ impl Places {
 
     /// To whom a packet goes that begins a connection with an address: who has that one comes before who has all.
     pub fn listener(&self, to: SocketAddrV4) -> Way {
-        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, to.port());
-        for at in [to, any] {
-            if let Some(&(.., handle)) = self.at(at).next() {
-                return Way::To(handle);
-            }
-            let key = |id| (at.port(), *at.ip(), id);
-            if self.full.range(key(Id::MIN)..=key(Id::MAX)).next().is_some() {
-                return Way::Full;
-            }
+        let places = [to, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, to.port())];
+        if let Some(&(.., handle)) = places.into_iter().find_map(|at| self.at(at).next()) {
+            return Way::To(handle);
         }
-        Way::Nobody
+        let is_full = |at: &SocketAddrV4| {
+            let key = |id| (at.port(), *at.ip(), id);
+            self.full.range(key(Id::MIN)..=key(Id::MAX)).next().is_some()
+        };
+        if places.iter().any(is_full) { Way::Full } else { Way::Nobody }
     }
 
     /// To whom a packet goes. `is_of_many`: its address is nobody's in particular.

@@ -14,10 +14,24 @@ use crate::source::{Knote, Links, Note, Seen};
 impl<M: Mapped> Graph<M> {
     /// Makes room for one more note of a queue and its knote, and has the queue's process pay for it. ENOMEM.
     pub fn reserve_note(&mut self, queue: u32) -> Result<()> {
+        self.reserve_place()?;
+        self.queues.get(queue).map_or(Ok(()), |queue| queue.account().take(cost::NOTE))
+    }
+
+    fn reserve_place(&mut self) -> Result<()> {
         self.knotes.reserve()?;
         self.notes.reserve()?;
-        self.index.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
-        self.queues.get(queue).map_or(Ok(()), |queue| queue.account().take(cost::NOTE))
+        self.index.try_reserve(1).map_err(|_| Error::new(ENOMEM))
+    }
+
+    /// Makes another note of one, at the same price: it fails only when the server itself has no memory.
+    pub fn replace_note(&mut self, queue: u32, view: u32, note: u32, by: Note) -> Result<u32> {
+        self.reserve_place()?;
+        if let Some(queue) = self.queues.get(queue) {
+            queue.account().hold(cost::NOTE);
+        }
+        self.remove_note(note);
+        Ok(self.add_note(queue, view, by))
     }
 
     /// Hangs a note on the knote of (queue, source) that is for its sort, which is made when there is none, after [`Graph::reserve_note`]. It is
@@ -31,7 +45,7 @@ impl<M: Mapped> Graph<M> {
         let note = self.notes.insert(|_, _| Note { knote, ..note });
         let first = self.knotes.get(knote).map_or(NONE, |knote| knote.first_note);
         if let Some(added) = self.notes.get_mut(note) {
-            added.next = first;
+            (added.previous, added.next) = (NONE, first);
             let (bank, slot, filters) = (added.bank, added.slot, added.filters);
             if let Some(queue) = self.queues.get_mut(queue) {
                 queue.set_note(bank, slot, note);
@@ -40,6 +54,9 @@ impl<M: Mapped> Graph<M> {
                 }
             }
             self.change_interest(source, filters, Filters::empty());
+        }
+        if let Some(next) = self.notes.get_mut(first) {
+            next.previous = note;
         }
         if let Some(knote) = self.knotes.get_mut(knote) {
             knote.first_note = note;
@@ -145,17 +162,12 @@ impl<M: Mapped> Graph<M> {
         let Some(removed) = self.notes.remove(note) else { return };
         let Some(knote) = self.knotes.get_mut(removed.knote) else { return };
         let (queue, source) = (knote.queue, knote.source);
-        if knote.first_note == note {
-            knote.first_note = removed.next;
-        } else {
-            let mut at = knote.first_note;
-            while let Some(current) = self.notes.get_mut(at) {
-                if current.next == note {
-                    current.next = removed.next;
-                    break;
-                }
-                at = current.next;
-            }
+        match self.notes.get_mut(removed.previous) {
+            Some(previous) => previous.next = removed.next,
+            None => knote.first_note = removed.next,
+        }
+        if let Some(next) = self.notes.get_mut(removed.next) {
+            next.previous = removed.previous;
         }
         let empty = knote.first_note == NONE;
         if let Some(queue) = self.queues.get_mut(queue) {

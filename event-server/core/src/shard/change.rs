@@ -48,7 +48,17 @@ impl<M: Mapped> Shard<M> {
                     // What has happened by now is not for this note.
                     self.graph.activate_all(place, host);
                 }
-                let note = Note { knote: NONE, next: NONE, bank, slot, generation, filters, view, exclusive };
+                let note = Note {
+                    knote: NONE,
+                    previous: NONE,
+                    next: NONE,
+                    bank,
+                    slot,
+                    generation,
+                    filters,
+                    view,
+                    exclusive,
+                };
                 self.graph.add_note(queue, index, note)
             }
             Change::Modify { bank, slot, generation, filters, exclusive } => {
@@ -62,9 +72,7 @@ impl<M: Mapped> Shard<M> {
                 let before = self.graph.notes.get_mut(note).ok_or(Error::new(ENOENT))?;
                 if before.exclusive != exclusive {
                     let changed = Note { filters, exclusive, ..*before };
-                    self.graph.reserve_note(queue)?;
-                    self.graph.remove_note(note);
-                    self.graph.add_note(queue, view, changed)
+                    self.graph.replace_note(queue, view, note, changed)?
                 } else {
                     let unwanted = core::mem::replace(&mut before.filters, filters);
                     self.graph.change_interest(source, filters, unwanted);
