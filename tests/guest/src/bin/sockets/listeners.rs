@@ -9,7 +9,7 @@ use abi::error::{
 use guest_tests::failure::{ensure, equal, refused, refused_with};
 use guest_tests::looks::{PATIENTLY, next, polled, ready};
 use guest_tests::suite::Test;
-use guest_tests::{Failure, Outcome, a_moment};
+use guest_tests::{Failure, Outcome, a_moment, books, crew::until};
 use libkq::flag::{O_CREAT, O_RDWR};
 use libkq::process::SocketType;
 use libkq::{
@@ -127,7 +127,10 @@ fn watchers_of_a_listener() -> Outcome {
         for watch in &WATCHES[..if shuts_down { 5 } else { 3 }] {
             let listener = Listener::new(1)?;
             let (number, watch) = (listener.0.number(), *watch);
+            let notes = books::notes()?;
             let watcher = Builder::new().spawn(move || watch(number).map_err(|error| error.errno))?;
+            // Before the number is closed it has to wait for it: it would be the watcher's own next one.
+            until(|| books::notes().is_ok_and(|now| now > notes))?;
             a_moment();
             ensure(!watcher.is_finished(), "it waits")?;
             if shuts_down {
