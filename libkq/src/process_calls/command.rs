@@ -66,7 +66,8 @@ impl Command {
         self
     }
 
-    /// Bytes of quota, out of what this process's family may lend.
+    /// Bytes of quota, out of what this process's family may lend. [`Command::spawn`] says `EINVAL` for less than 256 KiB, with which
+    /// nothing could begin, and `EDQUOT` when the family has no more to lend.
     pub fn quota(mut self, bytes: u64) -> Command {
         self.spawn.quota = bytes;
         self

@@ -11,6 +11,7 @@ use super::{cpus, number, text};
 use crate::{
     failure::{Failure, Result},
     machine::signals::Signals,
+    measure,
     policies::{plan::Plan, plot, row::Row, table},
     workspace::Workspace,
 };
@@ -32,6 +33,8 @@ pub fn run(mut parser: Parser) -> Result<u8> {
         }
     }
     let workspace = Workspace::find()?;
+    // What takes long is built before signals are caught: they end the compiler, too.
+    measure::recipe(Vec::new()).make(&workspace)?;
     let signals = Signals::catch()?;
     eprintln!("{} rows", plan.rows());
     println!("{}", Row::head());
