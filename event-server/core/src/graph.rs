@@ -104,7 +104,7 @@ impl<M: Mapped> Graph<M> {
         let exclusive = source.exclusive.next != NONE;
         activate_all(*shard, source, knotes, notes, queues, stats, liars, host);
         if exclusive {
-            self.wake_exclusive(id.index() as u32, host);
+            self.wake_exclusive(id.index() as u32, true, host);
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl<M: Mapped> Graph<M> {
         if let Some(source) = sources.get(index) {
             activate_all(*shard, source, knotes, notes, queues, stats, liars, host);
             if source.exclusive.next != NONE {
-                self.wake_exclusive(index, host);
+                self.wake_exclusive(index, false, host);
             }
         }
     }

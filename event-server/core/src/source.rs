@@ -161,6 +161,8 @@ pub struct Exclusive {
     pub own: Own,
     /// What was in the cell when somebody was woken for it last.
     pub seen: Seen,
+    /// More than one arrival was counted then: of the last of them the driver may tell once more.
+    pub is_ahead: bool,
     /// A knote was removed, whose waiters may have been chosen, and the next source of which that is so.
     pub is_owed: bool,
     /// See above.
@@ -174,6 +176,7 @@ impl Default for Exclusive {
             policy: None,
             own: Own::default(),
             seen: Seen::default(),
+            is_ahead: false,
             is_owed: false,
             next_owed: NONE,
         }

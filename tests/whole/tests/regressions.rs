@@ -227,3 +227,41 @@ fn r16_a_note_that_begins_anew_and_is_exclusive_no_longer_is_told_of_what_is_the
         ]),
     ]);
 }
+
+#[test]
+fn r43_a_level_that_fell_unheard_and_rose_to_less_wakes_one_who_sleeps_for_an_exclusive_note() {
+    let rises = |amount| Step::Publish(DEVICE, Direction::Read, Side { amount, ..Side::default() }, false);
+    for risen in [1, 2, 3] {
+        does([
+            vec![rises(2)],
+            acts([
+                Act::Open(DEVICE),
+                Act::Make(SetKind::Kqueue),
+                Act::Kevent(0, vec![KEvent::read(0).add().with(EventFlags::WAKEONE)], 0),
+            ]),
+            vec![rises(0)],
+            acts([Act::Park(Call::Set(0, 32), None)]),
+            vec![rises(risen), Step::Run],
+        ]);
+    }
+}
+
+#[test]
+fn r57_the_end_of_what_is_gone_is_told_once_whatever_is_done_to_an_exclusive_note() {
+    let read = |flags| KEvent { flags, ..KEvent::read(0) };
+    for own in [EventFlags::empty(), EventFlags::WAKEONE] {
+        does([
+            acts([
+                Act::Open(URGENT),
+                Act::Make(SetKind::Kqueue),
+                Act::Kevent(0, vec![read(EventFlags::ADD.union(own))], 0),
+            ]),
+            vec![Step::Detach(URGENT)],
+            acts([
+                Act::Look(Call::Set(0, 32)),
+                Act::Kevent(0, vec![read(EventFlags::empty())], 0),
+                Act::Look(Call::Set(0, 32)),
+            ]),
+        ]);
+    }
+}

@@ -11,8 +11,9 @@ pub enum Due {
     Everybody,
 }
 
-/// What has happened between two looks. Each arrival brought something, so no more are woken than there is.
-pub fn due(arrivals: u32, before: Level, now: Level) -> Due {
+/// What has happened between two looks. Each arrival brought something, so no more are woken than there is. `rose`: it was told that the level
+/// rose, though it need not be more than at the look before.
+fn due(arrivals: u32, before: Level, now: Level, rose: bool) -> Due {
     if !now.flags.difference(before.flags).intersection(LevelFlags::LASTING).is_empty() {
         return Due::Everybody;
     }
@@ -22,15 +23,27 @@ pub fn due(arrivals: u32, before: Level, now: Level) -> Due {
     };
     let others = now.flags.intersects(LevelFlags::LASTING.union(LevelFlags::EXCEPT));
     let there = u32::try_from(there).unwrap_or(u32::MAX).max(u32::from(others));
-    let came = if arrivals == 0 { u32::from(now.rose_from(before)) } else { arrivals };
+    let came = if arrivals == 0 { u32::from(rose || now.rose_from(before)) } else { arrivals };
     Due::Some(came.min(there))
+}
+
+/// What is due of reading and of writing after a look, when a driver told of something or not, and whether it was ahead of what is told.
+///
+/// A level that falls is told to nobody, and so it may have risen to less than was seen, or to the very same. What nothing else explains
+/// was such a rise, but for what the look before has counted already: the driver may have told of one arrival more just after that.
+pub fn dues(before: Seen, now: Seen, told: bool, ahead: bool) -> ([Due; 2], bool) {
+    let read = now.activity.0.wrapping_sub(before.activity.0);
+    let write = now.activity.1.wrapping_sub(before.activity.1);
+    let differs = [0, 1].map(|at| now.levels[at] != before.levels[at]);
+    let explained = read > 0 || write > 0 || differs != [false; 2] || ahead;
+    let of = |arrivals, at: usize| {
+        let rose = told && (differs[at] || !explained);
+        due(arrivals, before.levels[at], now.levels[at], rose)
+    };
+    ([of(read, 0), of(write, 1)], read.max(write) > 1)
 }
 
 /// Whether something has come since a cell was looked at.
 pub fn is_unheard(before: Seen, now: Seen) -> bool {
-    let read = now.activity.0.wrapping_sub(before.activity.0);
-    let write = now.activity.1.wrapping_sub(before.activity.1);
-    [(read, 0), (write, 1)]
-        .iter()
-        .any(|&(came, at)| due(came, before.levels[at], now.levels[at]) != Due::Some(0))
+    dues(before, now, false, false).0 != [Due::Some(0); 2]
 }

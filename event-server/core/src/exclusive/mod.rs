@@ -33,7 +33,7 @@ use crate::arena::NONE;
 use crate::graph::Graph;
 use crate::host::Host;
 use crate::source::Seen;
-use due::{Due, due};
+use due::{Due, dues};
 
 pub use due::is_unheard;
 pub use leases::{Leases, PATIENCE};
@@ -47,17 +47,18 @@ const fn side(direction: Direction) -> Filters {
 }
 
 impl<M: Mapped> Graph<M> {
-    /// The event path of a source with exclusive notes, after the others are activated: wakes for what is new in the cell.
+    /// The event path of a source with exclusive notes, after the others are activated: wakes for what is new in the cell. `told`: a
+    /// driver says that there is something.
     #[inline(never)]
-    pub fn wake_exclusive<H: Host>(&mut self, index: u32, host: &mut H) {
+    pub fn wake_exclusive<H: Host>(&mut self, index: u32, told: bool, host: &mut H) {
         let Some(source) = self.sources.get_mut(index) else { return };
         let now = Seen::of(&source.cell);
         let before = core::mem::replace(&mut source.exclusive.seen, now);
+        let (dues, ahead) = dues(before, now, told, source.exclusive.is_ahead);
+        source.exclusive.is_ahead = ahead;
         let Some(mut ring) = self.ring(index) else { return };
-        let read = now.activity.0.wrapping_sub(before.activity.0);
-        let write = now.activity.1.wrapping_sub(before.activity.1);
-        for (direction, arrivals, at) in [(Direction::Read, read, 0), (Direction::Write, write, 1)] {
-            match due(arrivals, before.levels[at], now.levels[at]) {
+        for (direction, due) in [Direction::Read, Direction::Write].into_iter().zip(dues) {
+            match due {
                 Due::Some(0) => {}
                 Due::Some(count) => ring.wake(side(direction), count, host),
                 Due::Everybody => ring.wake_everybody(side(direction), |_| true, host),

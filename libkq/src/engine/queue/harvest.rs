@@ -204,6 +204,10 @@ impl<M: Mapped, V> Queue<M, V> {
                 after => {
                     ready.remove(index);
                     note.listed = false;
+                    if after == After::End && core::mem::take(&mut note.exclusive) {
+                        // Nobody has it any more: it comes to the list no more, whatever is done to it.
+                        *notes -= 1;
+                    }
                     if after == After::Retire {
                         note.slot.retire();
                         note.retired = true;
