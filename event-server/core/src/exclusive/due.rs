@@ -13,6 +13,7 @@ pub enum Due {
 
 /// What has happened between two looks. Each arrival brought something, so no more are woken than there is. `rose`: it was told that the level
 /// rose, though it need not be more than at the look before.
+#[inline(always)]
 fn due(arrivals: u32, before: Level, now: Level, rose: bool) -> Due {
     if !now.flags.difference(before.flags).intersection(LevelFlags::LASTING).is_empty() {
         return Due::Everybody;
@@ -31,16 +32,17 @@ fn due(arrivals: u32, before: Level, now: Level, rose: bool) -> Due {
 ///
 /// A level that falls is told to nobody, and so it may have risen to less than was seen, or to the very same. What nothing else explains
 /// was such a rise, but for what the look before has counted already: the driver may have told of one arrival more just after that.
+#[inline(always)]
 pub fn dues(before: Seen, now: Seen, told: bool, ahead: bool) -> ([Due; 2], bool) {
     let read = now.activity.0.wrapping_sub(before.activity.0);
     let write = now.activity.1.wrapping_sub(before.activity.1);
-    let differs = [0, 1].map(|at| now.levels[at] != before.levels[at]);
-    let explained = read > 0 || write > 0 || differs != [false; 2] || ahead;
-    let of = |arrivals, at: usize| {
-        let rose = told && (differs[at] || !explained);
-        due(arrivals, before.levels[at], now.levels[at], rose)
+    let differs = |at: usize| now.levels[at] != before.levels[at];
+    let of = |arrivals, other, at: usize| match arrivals {
+        // Nothing at all, which is so of one direction mostly.
+        0 if !differs(at) && (other > 0 || ahead || !told || differs(1 - at)) => Due::Some(0),
+        _ => due(arrivals, before.levels[at], now.levels[at], told),
     };
-    ([of(read, 0), of(write, 1)], read.max(write) > 1)
+    ([of(read, write, 0), of(write, read, 1)], read.max(write) > 1)
 }
 
 /// Whether something has come since a cell was looked at.
