@@ -190,11 +190,11 @@ impl<C: Card> Sockets<C> {
     }
 
     /// The oldest ended connection of a client makes room for another: one that is only remembered or, with `force`, one that has
-    /// something to send. If there is no room for anybody, it is one of the client that has most of them.
+    /// something to send. If it is others who leave it no room, it is one of the client that has most of them.
     pub(super) fn evict(&mut self, client: u64, force: bool) {
         let Lingering { ended, by_age, remembered, .. } = &self.lingering;
         let mut client = client;
-        if self.shares.are_spent() {
+        if self.shares.are_spent_by_others(client) {
             let mut each = BTreeMap::new();
             ended.values().for_each(|one| *each.entry(one.client).or_insert(0) += 1);
             client = each.into_iter().max_by_key(|(_, count)| *count).map_or(client, |(most, _)| most);

@@ -208,7 +208,7 @@ impl<C: Card> Sockets<C> {
         // For each place that is free again one of those of its client is tried that got none, and one of others that may have it now.
         for client in mem::take(&mut self.freed) {
             let own = self.starved.range((client, Id::MIN)..=(client, Id::MAX)).next().copied();
-            for starved in own.into_iter().chain(self.starved.first().copied()) {
+            for starved in own.into_iter().chain(self.starved_with_room()) {
                 if self.starved.remove(&starved) {
                     self.unfilled.push(starved.1);
                 }
@@ -228,6 +228,18 @@ impl<C: Card> Sockets<C> {
                 self.stack.set_waiting(last, has_room);
             }
         }
+    }
+
+    /// The first listener without a socket whose client may have one: as many steps as there are such clients.
+    fn starved_with_room(&self) -> Option<(u64, Id)> {
+        let mut from = 0;
+        while let Some(&(client, id)) = self.starved.range((from, Id::MIN)..).next() {
+            if self.shares.has_room(client) {
+                return Some((client, id));
+            }
+            from = client.checked_add(1)?;
+        }
+        None
     }
 
     /// Whether the listener can take a connection.

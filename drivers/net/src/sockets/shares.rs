@@ -27,9 +27,9 @@ impl Shares {
         own < MOST_OF_CLIENT && self.all < MOST
     }
 
-    /// Whether there are none left, whoever asks.
-    pub fn are_spent(&self) -> bool {
-        self.all >= MOST
+    /// Whether a client may have another and only the others have left none.
+    pub fn are_spent_by_others(&self, client: u64) -> bool {
+        self.all >= MOST && self.clients.get(&client).is_none_or(|&own| own < MOST_OF_CLIENT)
     }
 
     /// A client takes another. ENOBUFS.
@@ -64,7 +64,10 @@ mod tests {
         assert!(shares.has_room(2));
         shares.give_back(1);
         assert!(shares.take(1).is_ok());
+        assert!(!shares.are_spent_by_others(1) && !shares.are_spent_by_others(2));
         (2..5).for_each(|client| (0..MOST_OF_CLIENT).for_each(|_| shares.take(client).unwrap()));
         assert_eq!((shares.all(), shares.take(9)), (MOST, Err(Error::new(ENOBUFS))));
+        // Who has its part gains nothing by what others give up.
+        assert!(shares.are_spent_by_others(9) && !shares.are_spent_by_others(1));
     }
 }
