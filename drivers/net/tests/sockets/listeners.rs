@@ -5,7 +5,7 @@ use crate::fake::Got;
 use crate::wire::{self, Desk};
 use abi::error::{EAGAIN, ECONNREFUSED, ECONNRESET, Error};
 use driver_sdk::{Control, ControlReply, FileId, Level, Setting};
-use net::sockets::{BUFFER, MAX_BACKLOG, MOST_OF_CLIENT};
+use net::sockets::{BUFFER, MAX_BACKLOG, MOST, MOST_OF_CLIENT};
 
 #[test]
 fn r22_a_listener_is_as_readable_as_its_backlog_is_long() {
@@ -133,4 +133,26 @@ fn who_begins_connections_and_does_not_go_on_keeps_nobody_out() {
     let server = desk.accept(listener).unwrap();
     desk.pass(600 * SECOND);
     assert_eq!(desk.bench.try_write(server, b"x"), Got::Count(1));
+}
+
+#[test]
+fn r55_what_one_gives_up_goes_to_who_may_have_it() {
+    let mut desk = Desk::new();
+    let fill = |desk: &mut Desk, client: u64, count: usize| -> Vec<FileId> {
+        let at = |number| format!("127.0.0.1:{}", client * 1000 + number as u64);
+        (0..count).map(|number| desk.listener(client, &at(number), 1)).collect()
+    };
+    // The first has its part, and a listener more that will never have a socket before others of its own go.
+    fill(&mut desk, 1, MOST_OF_CLIENT + 1);
+    let others: Vec<FileId> = (3..6).flat_map(|client| fill(&mut desk, client, MOST_OF_CLIENT)).collect();
+    fill(&mut desk, 2, 1);
+    desk.settle();
+    assert_eq!(desk.load().1, MOST);
+    desk.bench.close(others[0]);
+    desk.settle();
+    assert_eq!(desk.load().1, MOST, "the listener of 2 has it");
+    // Who has its part has nothing of what others have ended.
+    desk.bench.close(others[1]);
+    desk.settle();
+    assert_eq!(desk.load().1, MOST - 1);
 }
